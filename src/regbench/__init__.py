@@ -1,0 +1,1 @@
+"""regbench: which training technique helps, by how much, and is the difference real?"""

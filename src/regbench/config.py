@@ -1,0 +1,131 @@
+"""From composed YAML to a RunConfig: checked, frozen, with an identity."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, PositiveInt, ValidationError, field_serializer
+
+from regbench.errors import UserError, no_such, wrong_value
+from regbench.techniques.registry import CHECKED, Option, Registry
+
+AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data")
+NO_EFFECT_ON_NUMBERS = ("study", "force", "runtime")
+ID_LENGTH = 12
+
+
+class Runtime(BaseModel):
+    """Where and how a run is computed; none of it is part of the run's identity."""
+
+    model_config = CHECKED
+
+    dir: Annotated[str, Field(min_length=1, description="where runs are kept")]
+    device: Annotated[
+        str,
+        Field(
+            pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
+            description="where to train; auto is the fastest there is",
+            title="auto, cpu, cuda, cuda:N or mps",
+        ),
+    ]
+    threads: Annotated[Literal["auto"] | PositiveInt, Field(description="CPU threads")]
+    progress: Annotated[Literal["auto", "bar", "plain", "off"], Field(description="how progress is shown")]
+    cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
+
+
+class RunConfig(BaseModel):
+    """Everything that defines one run, as `conf/config.yaml` composes it."""
+
+    model_config = CHECKED
+
+    model: Option
+    norm: Option
+    activation: Option
+    init: Option
+    regularizer: Option
+    optimizer: Option
+    scheduler: Option
+    data: Option
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of hidden units dropped")]
+    dropout_conv: Annotated[
+        float | None, Field(ge=0, lt=1, description="share of feature maps dropped; null: as dropout")
+    ]
+    clip_norm: Annotated[float | None, Field(gt=0, description="longest gradient; null: any")]
+    clip_norm_type: Annotated[float, Field(gt=0, allow_inf_nan=True, description="norm that measures it: p or inf")]
+    clip_value: Annotated[float | None, Field(gt=0, description="largest gradient element; null: any")]
+    epochs: Annotated[int, Field(ge=1, description="passes over the training images")]
+    batch_size: Annotated[int, Field(ge=1, description="images to a step")]
+    drop_last: Annotated[bool, Field(description="skip an incomplete last batch")]
+    seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout")]
+    study: Annotated[
+        str,
+        Field(
+            pattern=r"^\w[\w.-]*$",
+            description="folder of the runs that belong together",
+            title="letters, digits, '.', '_' and '-'",
+        ),
+    ]
+    force: Annotated[bool, Field(description="train even if already trained")]
+    runtime: Runtime
+
+    @field_serializer(*AXES)
+    def _flat(self, option: Option) -> dict[str, Any]:
+        return option.dump()
+
+    @property
+    def conv_dropout(self) -> float:
+        """The rate for feature maps, which follows the dense layers' where it is not set."""
+        return self.dropout if self.dropout_conv is None else self.dropout_conv
+
+    def dump(self) -> dict[str, Any]:
+        """The config as plain values, in the order of `conf/config.yaml`; infinity is the text `Infinity`."""
+        return self.model_dump(mode="json")
+
+    def identity(self, data_digest: str) -> str:
+        """Sha256 over all that can change a number: the config but for runtime, study and force, and the data."""
+        kept = {key: value for key, value in self.dump().items() if key not in NO_EFFECT_ON_NUMBERS}
+        text = json.dumps({**kept, "data_digest": data_digest}, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def slug(self) -> str:
+        """The choices that people name a run by; the identity tells apart what shares a slug."""
+        axes = (self.model, self.norm, self.activation, self.init, self.optimizer)
+        return "-".join([option.name for option in axes if option.name != "none"] + [f"s{self.seed}"])
+
+
+def registries() -> dict[str, Registry[Any]]:
+    """Each axis's registry. Imports torch, so only callers that check a config pay for it."""
+    from regbench.data import DATASETS
+    from regbench.models import MODELS
+    from regbench.techniques import activation, init, norm, optimizer, regularizer, scheduler
+
+    found = (
+        MODELS,
+        norm.NORMS,
+        activation.ACTIVATIONS,
+        init.INITS,
+        regularizer.REGULARIZERS,
+        optimizer.OPTIMIZERS,
+        scheduler.SCHEDULERS,
+        DATASETS,
+    )
+    return {registry.axis: registry for registry in found}
+
+
+def check(composed: Mapping[str, Any]) -> RunConfig:
+    """The run that a composed config means.
+
+    Raises:
+        UserError: a key or option that does not exist, a wrong type, a value out of range.
+    """
+    values = dict(composed)
+    for axis, registry in registries().items():
+        node = values.get(axis)
+        if not isinstance(node, Mapping):
+            raise UserError(f"{axis}={node}: must be an option. {no_such('option', str(node), axis, registry)}")
+        values[axis] = registry.check(node)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(wrong_value(error, RunConfig)) from None

@@ -1,0 +1,221 @@
+"""From a data set's name to uint8 tensors on the device: read once per process, split by seed, batches by index."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache as once
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import torch
+from platformdirs import user_cache_path
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from regbench import download, idx
+from regbench.errors import UserError
+from regbench.idx import Images
+from regbench.rng import Stream, generator
+from regbench.techniques.registry import Option, Registry
+
+LEVELS = 256  # of a uint8 pixel
+WHITE = LEVELS - 1
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
+    "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",
+    "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
+    "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
+}
+
+Scaling = Literal["none", "unit", "standard"]
+
+DATASETS: Registry[Callable[..., Images]] = Registry("data")
+
+
+@DATASETS.register
+def mnist(cache: Path) -> Images:
+    """Handwritten digits, in the package itself [LeCun 1998].
+
+    Raises:
+        UserError: a file of the package is damaged.
+    """
+    del cache
+    return idx.read(embedded)
+
+
+@DATASETS.register
+def fashion_mnist(cache: Path) -> Images:
+    """Photographs of clothes, downloaded once [Xiao 2017] (`torchvision.datasets.FashionMNIST`).
+
+    Raises:
+        UserError: not in the cache, and not to be had.
+    """
+    return download.read("fashion_mnist", cache)
+
+
+@DATASETS.register
+def kmnist(cache: Path) -> Images:
+    """Cursive Japanese characters, downloaded once [Clanuwat 2018] (`torchvision.datasets.KMNIST`).
+
+    Raises:
+        UserError: not in the cache, and not to be had.
+    """
+    return download.read("kmnist", cache)
+
+
+def embedded(file: str) -> bytes:
+    """One of the package's MNIST files, still compressed.
+
+    Raises:
+        UserError: it is missing, or not as published.
+    """
+    path = resources.files("regbench") / "mnist" / file
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != MNIST_SHA256[file]:
+        raise UserError(f"data=mnist: the package's file {path} is missing or damaged: install regbench again")
+    return content
+
+
+def digest(name: str) -> str:
+    """Sha256 over the digests that a data set's files must have: known without the files."""
+    known = MNIST_SHA256.values() if name == "mnist" else [md5 for _, md5 in download.source(name).resources]
+    return hashlib.sha256("".join(known).encode()).hexdigest()
+
+
+def cache_dir(setting: str | None) -> Path:
+    """Where downloads are kept: the setting of `runtime.cache`, or else the system's place for caches."""
+    return user_cache_path("regbench") if setting is None else Path(setting).expanduser()
+
+
+@once
+def load(name: str, cache: Path) -> Images:
+    """A data set in main memory, read at the first call of the process.
+
+    Raises:
+        UserError: its files are damaged, or cannot be downloaded.
+    """
+    return DATASETS[name](cache)
+
+
+@once
+def load_on(device: torch.device, name: str, cache: Path) -> Images:
+    """A data set on a device: one copy there for all runs of the process."""
+    return Images(*(tensor.to(device) for tensor in vars(load(name, cache)).values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Images):
+    """A data set as one run sees it: some rows to train on, others to validate on, each pixel · scale + shift."""
+
+    train: Tensor  # int64 rows of train_images; those of a smaller train_size are its beginning
+    val: Tensor  # int64 rows of train_images, none of them in train
+    scale: float
+    shift: float
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled images [..., 28, 28] and labels [...] of rows [...] of the training images."""
+        flat = rows.flatten()  # index_select takes a sixth of the time of train_images[rows] on a CPU
+        images = self.train_images.index_select(0, flat)
+        labels = self.train_labels.index_select(0, flat)
+        return self.scaled(images.view(*rows.shape, *images.shape[1:])), labels.view(rows.shape)
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """What the model sees of uint8 images of any shape: float32."""
+        return images.to(torch.float32).mul_(self.scale).add_(self.shift)
+
+
+def load_split(option: Option, seed: int, device: torch.device, cache: Path) -> Split:
+    """The chosen data set on a device, split and scaled as the option's arguments say.
+
+    Raises:
+        UserError: files that are damaged or cannot be downloaded; more images asked for than there are.
+    """
+    return prepare(load_on(device, option.name, cache), seed, **option.args)
+
+
+def prepare(
+    images: Images,
+    seed: int,
+    *,
+    val_size: NonNegativeInt,
+    train_size: PositiveInt | None,
+    scaling: Scaling,
+    mean: float | None,
+    std: PositiveFloat | None,
+) -> Split:
+    """Split off validation images and fix the scaling; `mean` and `std` are of pixels in [0, 1], null computes them.
+
+    Validation is the end of one stratified order of the training images and training its beginning: neither
+    `train_size` nor the scaling moves a validation image.
+
+    Raises:
+        UserError: more images asked for than there are.
+    """
+    labels = images.train_labels
+    check_sizes(val_size, train_size, len(labels))
+    last = len(labels) - val_size
+    rows = stratified_order(labels.cpu(), seed).to(labels.device)
+    train = rows[: last if train_size is None else train_size]
+    scale, shift = affine(images.train_images, train, scaling, mean, std)
+    return Split(**vars(images), train=train, val=rows[last:], scale=scale, shift=shift)
+
+
+DATASETS.shared(prepare)  # as a decorator it would widen the type of prepare to that of the registry's functions
+
+
+def check_sizes(val_size: int, train_size: int | None, available: int) -> None:
+    """Refuse to split off more images than there are, or to leave none to train on."""
+    if val_size >= available:
+        raise UserError(f"data.val_size={val_size}: must be below {available}, the number of training images")
+    if train_size is not None and train_size > available - val_size:
+        raise UserError(
+            f"data.train_size={train_size}: must be at most {available - val_size}, "
+            f"what data.val_size={val_size} leaves of {available} images"
+        )
+
+
+def stratified_order(labels: Tensor, seed: int) -> Tensor:
+    """All rows in a random order whose every prefix holds the classes in the proportions of the whole.
+
+    Image r of the n of its class, in random order, goes to the place (r + ½) / n of the whole.
+    """
+    shuffled = torch.randperm(len(labels), generator=generator(seed, Stream.SPLIT))
+    place = torch.empty(len(labels), dtype=torch.float64)
+    for label in range(int(labels.max()) + 1):
+        (members,) = torch.where(labels[shuffled] == label)
+        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return shuffled[place.argsort(stable=True)]
+
+
+def affine(
+    images: Tensor, train: Tensor, scaling: Scaling, mean: float | None, std: float | None
+) -> tuple[float, float]:
+    """Scale and shift of raw pixels: 0 to 255 as they are, to [0, 1], or (pixel / 255 − mean) / std."""
+    if scaling == "none":
+        return 1.0, 0.0
+    if scaling == "unit":
+        return 1 / WHITE, 0.0
+    if mean is None or std is None:
+        computed = moments(images.index_select(0, train))
+        mean = computed[0] if mean is None else mean
+        std = computed[1] if std is None else std
+    return 1 / (WHITE * std), -mean / std
+
+
+def moments(images: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of uint8 images' pixels, seen in [0, 1]; the latter is 1 where all are alike.
+
+    By the histogram: counts are exact, so that every device finds the same numbers.
+    """
+    counts = torch.bincount(images.flatten(), minlength=LEVELS).cpu().to(torch.float64)
+    share = counts / counts.sum()
+    levels = torch.arange(LEVELS, dtype=torch.float64) / WHITE
+    mean = share.dot(levels)
+    std = share.dot((levels - mean).square()).sqrt()
+    return mean.item(), std.item() or 1.0
+
+
+def order(n: int, seed: int, epoch: int) -> Tensor:
+    """The order, int64 [n], in which an epoch, counted from 0, goes through n training images."""
+    return torch.randperm(n, generator=generator(seed, Stream.ORDER, epoch))

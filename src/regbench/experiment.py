@@ -1,0 +1,132 @@
+"""The page to read first: a config becomes data, a model, epochs of training, and a directory with the figures."""
+
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from regbench.config import RunConfig
+from regbench.data import Split, cache_dir, digest, load_split
+from regbench.errors import UserError
+from regbench.models import skeleton
+from regbench.progress import Reporter
+from regbench.provenance import facts
+from regbench.rundir import RunDir, Status
+from regbench.techniques.init import INITS
+from regbench.techniques.optimizer import OPTIMIZERS
+from regbench.trainer import Trainer
+
+
+def run(config: RunConfig, overrides: Sequence[str], reporter: Reporter) -> Status:
+    """Train one run, unless it is trained already, and leave its directory.
+
+    Returns completed, diverged or failed.
+
+    Raises:
+        UserError: something in the config does not fit; nothing has been written then.
+        KeyboardInterrupt: the run is left interrupted; the same command goes on from there.
+    """
+    check_techniques(config)
+    cache = cache_dir(config.runtime.cache)
+    rundir = RunDir(config, config.identity(digest(config.data.name)))
+    if rundir.finished and not config.force:
+        reporter.say("already trained (force=true trains it again)")
+    else:
+        device = choose_device(config)
+        images = load_split(config.data, config.seed, device, cache)
+        check_batches(config, images)
+        with rundir:
+            if config.force or not rundir.finished:
+                record(config, overrides, Trainer([config], [images], device), rundir, reporter)
+    reporter.result(rundir)
+    return rundir.status
+
+
+def record(config: RunConfig, overrides: Sequence[str], trainer: Trainer, rundir: RunDir, reporter: Reporter) -> None:
+    """Train into an open directory. Whatever happens, run.json says so."""
+    state = rundir.start({"overrides": list(overrides), **facts(trainer.device)})
+    try:
+        fit(config, trainer, state, rundir, reporter)
+    except KeyboardInterrupt:
+        rundir.end("interrupted", "stopped by the user")
+        raise
+    except Exception as error:
+        rundir.log(traceback.format_exc())
+        rundir.end("failed", f"{type(error).__name__}: {error}".splitlines()[0])
+    finally:
+        reporter.end()
+
+
+def fit(config: RunConfig, trainer: Trainer, state: dict[str, Any] | None, rundir: RunDir, reporter: Reporter) -> None:
+    """All epochs that are left, each on disk before the next begins; then the test."""
+    if state:
+        trainer.load_state(0, state)
+    reporter.begin(about(config, trainer), trainer.images_per_epoch, config.epochs, trainer.finished)
+    for (epoch,) in trainer.epochs(reporter.tick):
+        rundir.append(epoch)
+        rundir.save(trainer.state(0))
+        rundir.log(reporter.epoch(epoch))
+        if epoch.diverged:
+            rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
+            return
+    best, tests = trainer.best[0], trainer.test(0)
+    assert best is not None
+    rundir.complete(best.weights, best.epoch, tests)
+
+
+def about(config: RunConfig, trainer: Trainer) -> str:
+    """One line on what is trained on what."""
+    split = trainer.splits[0]
+    weights = sum(parameter.numel() for parameter in trainer.stack.members[0].parameters)
+    return (
+        f"{config.slug()}: {weights:,} parameters on {trainer.device}; {config.data.name}: {len(split.train):,} images "
+        f"to train, {len(split.val):,} to validate, {len(split.test_labels):,} to test"
+    )
+
+
+def choose_device(config: RunConfig) -> torch.device:
+    """The device asked for, or the best there is; sets the number of CPU threads as well.
+
+    Raises:
+        UserError: the machine has no such device.
+    """
+    if config.runtime.threads != "auto":
+        torch.set_num_threads(config.runtime.threads)
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = config.runtime.device
+    if name == "auto":
+        name = next(kind for kind, found in there.items() if found)
+    kind, _, number = name.partition(":")
+    if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
+        found = ", ".join(kind for kind, here in there.items() if here)
+        raise UserError(f"runtime.device={name}: this machine has no such device. Allowed here: auto, {found}")
+    return torch.device(name)
+
+
+def check_techniques(config: RunConfig) -> None:
+    """Try everything that could refuse the config, at the cost of a few tiny tensors.
+
+    Raises:
+        UserError: techniques that do not fit the model or one another.
+    """
+    skeleton(config)
+    arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
+    INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
+    OPTIMIZERS[config.optimizer.name]([torch.zeros(1)], **config.optimizer.args)
+
+
+def check_batches(config: RunConfig, images: Split) -> None:
+    """See to it that every batch can be trained on.
+
+    Raises:
+        UserError: drop_last leaves no batch; batch norm would get a batch of one image.
+    """
+    count, size = len(images.train), config.batch_size
+    if config.drop_last and size > count:
+        raise UserError(f"batch_size={size}: must be at most {count}, the training images, with drop_last=true")
+    if config.norm.name == "batch" and (size == 1 or (count % size == 1 and not config.drop_last)):
+        raise UserError(
+            f"batch_size={size}: must leave no batch of one of {count} images, which norm=batch cannot train on: "
+            "set drop_last=true or another batch_size"
+        )

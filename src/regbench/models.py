@@ -1,0 +1,126 @@
+"""The models, built for ONE run from what the techniques hand over. Input: float32 images [samples, 28, 28]."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from regbench.config import RunConfig
+from regbench.errors import UserError, shown
+from regbench.techniques.activation import ACTIVATIONS
+from regbench.techniques.dropout import Dropout
+from regbench.techniques.init import initialize
+from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape
+from regbench.techniques.registry import Registry
+
+SIDE = 28
+CLASSES = 10
+NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.InstanceNorm2d, nn.GroupNorm)
+
+MODELS: Registry[Callable[..., nn.Sequential]] = Registry("model")
+
+
+@MODELS.register
+def mlp(config: RunConfig, *, hidden: list[PositiveInt]) -> nn.Sequential:
+    """Dense layers 784 → hidden → 10."""
+    return named(flatten=nn.Flatten(), **dense_blocks([SIDE * SIDE, *hidden], config))
+
+
+@MODELS.register
+def cnn(
+    config: RunConfig, *, channels: Annotated[list[PositiveInt], Field(min_length=1)], dense: list[PositiveInt]
+) -> nn.Sequential:
+    """3×3 convolutions with padding 1, halved by 2×2 max-pooling from the second on; then dense layers → 10.
+
+    Raises:
+        UserError: so many convolutions that pooling leaves no pixel.
+    """
+    pools = len(channels) - 1
+    if not SIDE >> pools:
+        most = SIDE.bit_length()
+        raise UserError(
+            f"model.channels={shown(channels)}: must be at most {most} widths: pooling halves {SIDE} pixels"
+        )
+    layers: dict[str, nn.Module] = {"channel": nn.Unflatten(1, (1, SIDE))}
+    for index, (inputs, width) in enumerate(pairwise([1, *channels])):
+        side = SIDE >> max(index - 1, 0)
+        pool = nn.MaxPool2d(2) if index else None
+        layers[f"conv{index + 1}"] = block(
+            nn.Conv2d(inputs, width, 3, padding=1), (width, side, side), config, pool=pool
+        )
+    features = channels[-1] * (SIDE >> pools) ** 2
+    return named(**layers, flatten=nn.Flatten(), **dense_blocks([features, *dense], config, after_maps=True))
+
+
+def dense_blocks(widths: list[int], config: RunConfig, after_maps: bool = False) -> dict[str, nn.Module]:
+    """A block for each hidden width, and the output layer, which has no techniques."""
+    blocks: dict[str, nn.Module] = {
+        f"dense{index}": block(nn.Linear(inputs, width), (width,), config, after_maps=after_maps)
+        for index, (inputs, width) in enumerate(pairwise(widths), start=1)
+    }
+    return {**blocks, "output": nn.Linear(widths[-1], CLASSES)}
+
+
+def block(
+    affine: nn.Linear | nn.Conv2d,
+    shape: Shape,
+    config: RunConfig,
+    pool: nn.Module | None = None,
+    after_maps: bool = False,
+) -> nn.Sequential:
+    """Affine layer, norm, activation, pooling, dropout; `shape` is one sample's output of the affine layer.
+
+    A technique that does nothing leaves no module behind: a plain network costs what a plain network costs.
+    """
+    layers: dict[str, nn.Module] = {"affine": affine}
+    if norm := norm_layer(shape, config, after_maps):
+        layers["norm"] = norm
+    layers["activation"] = ACTIVATIONS[config.activation.name](**config.activation.args)
+    if pool:
+        layers["pool"] = pool
+    if rate := config.dropout if len(shape) == 1 else config.conv_dropout:
+        layers["dropout"] = Dropout(shape if len(shape) == 1 else (shape[0], 1, 1), rate)
+    return named(**layers)
+
+
+def norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module | None:
+    """The chosen norm; none for a norm of feature maps on the dense layers that follow convolutions."""
+    if config.norm.name == "none":
+        return None
+    try:
+        return NORMS[config.norm.name](shape, **config.norm.args)
+    except FeatureMapsNeededError:
+        if after_maps:
+            return None
+        raise
+
+
+def named(**layers: nn.Module) -> nn.Sequential:
+    """A sequence of named layers."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def skeleton(config: RunConfig) -> nn.Sequential:
+    """The model without memory for its parameters: costs next to nothing, raises what `build` would raise."""
+    with torch.device("meta"):
+        return MODELS[config.model.name](config, **config.model.args)
+
+
+def build(config: RunConfig) -> nn.Sequential:
+    """The model with its initial weights, on the CPU.
+
+    Made without memory first: torch's layers would otherwise draw from the global generator.
+
+    Raises:
+        UserError: techniques that do not fit the model.
+    """
+    model = skeleton(config).to_empty(device="cpu")
+    for module in model.modules():
+        if isinstance(module, NORM_LAYERS):
+            module.reset_parameters()
+    initialize(model, config.init, config.activation, config.seed, bias=config.init.args["bias"])
+    return model

@@ -1,0 +1,96 @@
+"""K runs in lockstep: tensors here have a leading run axis, which nothing in techniques/ ever sees."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from regbench.config import RunConfig
+from regbench.models import build
+from regbench.rng import Stream, generator
+from regbench.techniques.clip import clip
+from regbench.techniques.dropout import Dropout
+from regbench.techniques.layers import weighted_layers
+from regbench.techniques.optimizer import OPTIMIZERS
+from regbench.techniques.regularizer import penalty
+from regbench.techniques.scheduler import SCHEDULERS
+
+Batch = tuple[Tensor, Tensor]  # images [samples, 28, 28], labels [samples]
+
+
+class Member:
+    """One run of a stack: its model and what acts on it."""
+
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
+        self.config = config
+        self.model = build(config).to(device)
+        self.parameters = list(self.model.parameters())
+        self.optimizer = OPTIMIZERS[config.optimizer.name](self.parameters, **config.optimizer.args)
+        self._dropouts = [layer for layer in self.model.modules() if isinstance(layer, Dropout)]
+        self._dropout_rng = Generator(device)
+
+    def begin_epoch(self, epoch: int) -> float:
+        """Set what changes from epoch to epoch, counted from 0; the learning rate."""
+        config = self.config
+        schedule = SCHEDULERS[config.scheduler.name]
+        rate = schedule(config.optimizer.args["lr"], epoch, config.epochs, **config.scheduler.args)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._dropout_rng = generator(config.seed, Stream.DROPOUT, epoch, self.parameters[0].device)
+        self.model.train()
+        return rate
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One update from a batch; [5]: loss and hits summed over it, penalty, gradient norm, whether clipped."""
+        for layer in self._dropouts:
+            layer.redraw(len(labels), self._dropout_rng)
+        logits = self.model(images)
+        loss = F.cross_entropy(logits, labels)
+        added = self._penalty(loss)
+        self.optimizer.zero_grad()
+        (loss + added).backward()
+        norm, clipped = clip(self.parameters, self.config.clip_norm_type, self.config.clip_norm, self.config.clip_value)
+        self.optimizer.step()
+        hits = (logits.detach().argmax(1) == labels).sum()
+        figures = (loss.detach() * len(labels), hits, added.detach(), norm, clipped)
+        return torch.stack([figure.to(loss.dtype) for figure in figures])
+
+    def _penalty(self, loss: Tensor) -> Tensor:
+        option = self.config.regularizer
+        if option.name == "none":
+            return loss.new_zeros(())
+        return penalty(self.model, option, strength=option.args["strength"], on=option.args["on"])
+
+    @torch.inference_mode()
+    def evaluate(self, batches: Iterable[Batch]) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy in eval mode over all images of the batches."""
+        self.model.eval()
+        sums, images = [], 0
+        for x, labels in batches:
+            logits = self.model(x)
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            sums.append(torch.stack([loss, (logits.argmax(1) == labels).sum().to(loss.dtype)]))
+            images += len(labels)
+        loss_sum, hits = torch.stack(sums).sum(0).tolist()
+        return loss_sum / images, hits / images
+
+    def weight_norm(self) -> float:
+        """The 2-norm of all weights of dense and convolutional layers, as one vector."""
+        return float(torch.stack([layer.weight.detach().norm() for layer in weighted_layers(self.model)]).norm())
+
+
+class Stack:
+    """Runs whose computations have the same shape."""
+
+    def __init__(self, configs: Sequence[RunConfig], device: torch.device) -> None:
+        self.members = [Member(config, device) for config in configs]
+
+    def begin_epoch(self, epoch: int) -> list[float]:
+        """The learning rate of each run for this epoch, counted from 0."""
+        return [member.begin_epoch(epoch) for member in self.members]
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One update of every run from images [K, B, 28, 28] and labels [K, B]: figures [K, 5] as `Member.step`."""
+        batches = zip(self.members, images, labels, strict=True)
+        return torch.stack([member.step(x, y) for member, x, y in batches])
