@@ -65,12 +65,14 @@ def job(composed: DictConfig, statuses: list[str]) -> None:
         statuses.append(experiment.run(checked, overrides, reporter))
     except (UserError, OmegaConfBaseException) as error:
         leave(error)  # here and now: Hydra would add lines of its own
+    except OSError as error:  # no space, no permission
+        leave(error, FAILED)
 
 
-def leave(error: Exception) -> NoReturn:
-    """One line on stderr and the exit code of a mistake."""
+def leave(error: Exception, code: int = MISTAKE) -> NoReturn:
+    """One line on stderr and an exit code."""
     sys.stderr.write(f"error: {explain(error)}\n")
-    sys.exit(MISTAKE)
+    sys.exit(code)
 
 
 def explain(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """The page to read first: a config becomes data, a model, epochs of training, and a directory with the figures."""
 
+import os
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 
 from regbench.config import RunConfig
 from regbench.data import Split, cache_dir, digest, load_split
-from regbench.errors import UserError
+from regbench.errors import UserError, shown
 from regbench.models import skeleton
 from regbench.progress import Reporter
 from regbench.provenance import facts
@@ -46,6 +47,9 @@ def run(config: RunConfig, overrides: Sequence[str], reporter: Reporter) -> Stat
 def record(config: RunConfig, overrides: Sequence[str], trainer: Trainer, rundir: RunDir, reporter: Reporter) -> None:
     """Train into an open directory. Whatever happens, run.json says so."""
     state = rundir.start({"overrides": list(overrides), **facts(trainer.device)})
+    for warning in warnings(config):
+        reporter.warn(warning)
+        rundir.log(f"warning: {warning}")
     try:
         fit(config, trainer, state, rundir, reporter)
     except KeyboardInterrupt:
@@ -64,8 +68,7 @@ def fit(config: RunConfig, trainer: Trainer, state: dict[str, Any] | None, rundi
         trainer.load_state(0, state)
     reporter.begin(about(config, trainer), trainer.images_per_epoch, config.epochs, trainer.finished)
     for (epoch,) in trainer.epochs(reporter.tick):
-        rundir.append(epoch)
-        rundir.save(trainer.state(0))
+        rundir.save(epoch, trainer.state(0))
         rundir.log(reporter.epoch(epoch))
         if epoch.diverged:
             rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
@@ -101,7 +104,16 @@ def choose_device(config: RunConfig) -> torch.device:
     if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
         found = ", ".join(kind for kind, here in there.items() if here)
         raise UserError(f"runtime.device={name}: this machine has no such device. Allowed here: auto, {found}")
+    if kind == "cuda":
+        repeat_exactly()
     return torch.device(name)
+
+
+def repeat_exactly() -> None:
+    """Have CUDA give the same bits for the same run, where it would otherwise trade them for speed."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a check that costs a write to every new tensor
 
 
 def check_techniques(config: RunConfig) -> None:
@@ -114,6 +126,15 @@ def check_techniques(config: RunConfig) -> None:
     arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
     INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
     OPTIMIZERS[config.optimizer.name]([torch.zeros(1)], **config.optimizer.args)
+
+
+def warnings(config: RunConfig) -> list[str]:
+    """What is allowed but may not be meant."""
+    decay = config.optimizer.args.get("weight_decay", 0.0)
+    if config.regularizer.name in ("l2", "elastic_net") and decay:
+        both = f"regularizer={config.regularizer.name} and optimizer.weight_decay={shown(decay)}"
+        return [f"{both}: both shrink the weights"]
+    return []
 
 
 def check_batches(config: RunConfig, images: Split) -> None:

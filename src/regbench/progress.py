@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from regbench.rundir import LOG
+
 if TYPE_CHECKING:
     from regbench.rundir import RunDir
     from regbench.trainer import Epoch
@@ -31,6 +33,10 @@ class Reporter:
         """One line, as long as it is."""
         if self.mode != "off":
             self.console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """One line on stderr, whatever the mode."""
+        Console(stderr=True, highlight=False).print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     def begin(self, about: str, images: int, epochs: int, finished: int) -> None:
         """Before the first epoch: what is trained, images per epoch, epochs in all and already finished."""
@@ -79,7 +85,7 @@ class Reporter:
         """The end of a finished run: its test figures, or that it diverged, and where it is kept."""
         result: Mapping[str, Any] | None = rundir.record["result"]
         if result is None:
-            self.say(f"{rundir.record['status']}: {rundir.record['error']}", "bold red")
+            self.say(f"{rundir.status}: {rundir.record['error']} ({LOG} has the rest)", "bold red")
         else:
             chosen, last = result["best_val"], result["last"]
             how = "least validation loss" if chosen["val_loss"] is not None else "the last: no validation images"

@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
@@ -62,7 +64,10 @@ class RunDir:
         self.config, self.identity = config, identity
         self.path = Path(config.runtime.dir) / config.study / f"{config.slug()}-{identity[:ID_LENGTH]}"
         self.record = self._read()
+        self.rows: list[dict[str, Any]] = []  # of metrics.csv
         self._lock = FileLock(self.path / LOCK, blocking=False)
+        self._writer = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> "RunDir":
         """Make the directory and lock it.
@@ -82,6 +87,7 @@ class RunDir:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._writer.shutdown()
         self._lock.release()
 
     def _read(self) -> dict[str, Any]:
@@ -104,13 +110,12 @@ class RunDir:
         return self.record.get("status") in FINAL
 
     def start(self, facts: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Begin or go on: the state after the last finished epoch, or None for a run from the beginning.
+        """Begin or go on: the state after the last saved epoch, or None for a run from the beginning.
 
         `facts` (overrides, versions, machine, git) are recorded in run.json.
         """
         state = None if self.config.force else self._checkpoint()
-        if state is None or not self._trim(state["epoch"]):
-            state = None
+        if state is None:
             for name in (RUN, METRICS, LOG, CHECKPOINT, MODEL):
                 (self.path / name).unlink(missing_ok=True)
         started = self.record["times"]["started"] if state and self.record else now()
@@ -125,76 +130,58 @@ class RunDir:
             **facts,
             "times": {"started": started, "updated": None, "finished": None},
         }
+        self.rows = state.pop("rows") if state else []
+        write_atomically(self.path / METRICS, _csv(self.rows, header=True))
         write_atomically(self.path / CONFIG, yaml.safe_dump(self.config.dump(), sort_keys=False).encode())
         self._update("running")
         return state
 
     def _checkpoint(self) -> dict[str, Any] | None:
+        """The saved state; None without one, or where it is damaged or another run's. Executes nothing in it."""
         import torch
 
         try:
             state = torch.load(self.path / CHECKPOINT, weights_only=True, map_location="cpu")
-        except FileNotFoundError:
+        except (OSError, RuntimeError, EOFError, UnpicklingError):
             return None
-        return state if state["identity"] == self.identity else None
+        return state if isinstance(state, dict) and state.get("identity") == self.identity else None
 
-    def _trim(self, epochs: int) -> bool:
-        """Drop rows after the last saved epoch and a torn last line; False where saved epochs lack their row."""
-        try:
-            lines = (self.path / METRICS).read_text().splitlines(keepends=True)
-        except FileNotFoundError:
-            return False
-        if len(lines) <= epochs:
-            return False
-        write_atomically(self.path / METRICS, "".join(lines[: epochs + 1]).encode())
-        return True
+    def save(self, epoch: "Epoch", state: Mapping[str, Any]) -> None:
+        """Add an epoch's row to metrics.csv and replace the checkpoint by the state after it.
 
-    def append(self, epoch: "Epoch") -> None:
-        """Add an epoch's row to metrics.csv; on disk when this returns."""
-        row = asdict(epoch)
-        path = self.path / METRICS
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
-            if not file.tell():
-                writer.writeheader()
-            writer.writerow(row)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint by the state after the newest epoch."""
+        The checkpoint holds the rows as well: a resumed run's metrics.csv is written anew from them. It goes to disk
+        while the next epoch trains; a process killed meanwhile goes on from the one before.
+        """
         import torch
 
+        self.rows.append(asdict(epoch))
+        with (self.path / METRICS).open("ab") as file:
+            file.write(_csv(self.rows[-1:], header=len(self.rows) == 1))
         buffer = io.BytesIO()
-        torch.save({**state, "identity": self.identity}, buffer)
-        write_atomically(self.path / CHECKPOINT, buffer.getvalue())
+        torch.save({**state, "identity": self.identity, "rows": self.rows}, buffer)
+        self._settle()
+        self._pending = self._writer.submit(write_atomically, self.path / CHECKPOINT, buffer.getvalue())
 
-    def epochs(self) -> list[dict[str, float | None]]:
-        """The rows of metrics.csv."""
-        with (self.path / METRICS).open(newline="") as file:
-            return [
-                {key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(file)
-            ]
+    def _settle(self) -> None:
+        """Wait for the checkpoint on its way to disk, and raise what went wrong there."""
+        pending, self._pending = self._pending, None
+        if pending:
+            pending.result()
 
     def complete(self, weights: "Mapping[str, Tensor]", chosen: int, tests: Mapping[str, tuple[float, float]]) -> None:
         """Keep the weights of the chosen epoch, and the figures of the last and the chosen one."""
         from safetensors.torch import save
 
-        rows = self.epochs()
-        epochs = {"last": rows[-1], "best_val": rows[chosen - 1]}
-        figures = {name: self._figures(row, *tests[name]) for name, row in epochs.items()}
+        epochs = {"last": self.rows[-1], "best_val": self.rows[chosen - 1]}
+        figures = {name: _figures(row, *tests[name]) for name, row in epochs.items()}
+        self.record["result"] = {**figures, "seconds": sum(row["seconds"] for row in self.rows)}
         write_atomically(self.path / MODEL, save(dict(weights)))
-        self.record["result"] = {**figures, "seconds": sum(row["seconds"] or 0.0 for row in rows)}
-        self._update("completed")
-        (self.path / CHECKPOINT).unlink(missing_ok=True)
+        self.end("completed")
 
-    @staticmethod
-    def _figures(row: Mapping[str, float | None], test_loss: float, test_acc: float) -> dict[str, float | None]:
-        kept = {key: row[key] for key in ("train_loss", "train_acc", "val_loss", "val_acc")}
-        return {"epoch": int(row["epoch"] or 0), **kept, "test_loss": test_loss, "test_acc": test_acc}
-
-    def end(self, status: Status, error: str) -> None:
-        """Record an end without a result: diverged, interrupted or failed, and why in one line."""
+    def end(self, status: Status, error: str | None = None) -> None:
+        """Record how the run ended, and why in one line where it did not end well."""
+        self._settle()
+        write_atomically(self.path / METRICS, _csv(self.rows, header=True))
         self._update(status, error)
         if status in FINAL:
             (self.path / CHECKPOINT).unlink(missing_ok=True)
@@ -207,7 +194,23 @@ class RunDir:
     def _update(self, status: Status, error: str | None = None) -> None:
         times = self.record["times"]
         times["updated"] = now()
-        times["finished"] = now() if status in FINAL else None
+        times["finished"] = times["updated"] if status in FINAL else None
         self.record |= {"status": status, "error": error}
         content = json.dumps(self.record, indent=1, allow_nan=False)
         write_atomically(self.path / RUN, content.encode() + b"\n")
+
+
+def _figures(row: Mapping[str, Any], test_loss: float, test_acc: float) -> dict[str, Any]:
+    kept = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc")
+    return {**{key: row[key] for key in kept}, "test_loss": test_loss, "test_acc": test_acc}
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], header: bool) -> bytes:
+    """Rows of metrics.csv: floats in full precision, an empty cell for None."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue().encode()
