@@ -14,12 +14,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from regbench.errors import UserError, no_such
+from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, no_such
 from regbench.helptext import train_help
 
 PACKAGE = Path(__file__).resolve().parent
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
-
 VALUED_FLAGS = {"--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"}
 PLAIN_FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
 INFO_FLAGS = {"--info", "-i"}  # with a word or without

@@ -9,6 +9,8 @@ from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130  # exit codes
+
 NOUNS = {float: "a number", int: "an integer", bool: "true or false", str: "a text", type(None): "null"}
 
 

@@ -113,7 +113,7 @@ def repeat_exactly() -> None:
     """Have CUDA give the same bits for the same run, where it would otherwise trade them for speed."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a check that costs a write to every new tensor
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a write to each tensor
 
 
 def check_techniques(config: RunConfig) -> None:

@@ -16,6 +16,9 @@ from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.regularizer import penalty
 from regbench.techniques.scheduler import SCHEDULERS
 
+# A training step of the cnn on 2 cores: 23 ms with channels last, 32 ms without (27 and 36 ms with batch norm).
+MEMORY_FORMATS = {"cpu": torch.channels_last}
+
 Batch = tuple[Tensor, Tensor]  # images [samples, 28, 28], labels [samples]
 
 
@@ -24,7 +27,7 @@ class Member:
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
         self.config = config
-        self.model = build(config).to(device)
+        self.model = build(config).to(device).to(memory_format=MEMORY_FORMATS.get(device.type, torch.preserve_format))
         self.parameters = list(self.model.parameters())
         self.optimizer = OPTIMIZERS[config.optimizer.name](self.parameters, **config.optimizer.args)
         self._dropouts = [layer for layer in self.model.modules() if isinstance(layer, Dropout)]

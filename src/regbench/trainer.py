@@ -13,7 +13,9 @@ from regbench.config import RunConfig
 from regbench.data import Split, order
 from regbench.stack import Batch, Stack
 
-EVALUATION_BATCH = 1_000  # images
+# Images at once. On a CPU few, so that the cnn's activations stay in its cache: 2 to 3 times as fast as 1,000.
+EVALUATION_BATCHES = {"cpu": 250}
+EVALUATION_BATCH = 5_000
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Trainer:
         self.configs, self.splits, self.device = configs, splits, device
         self.stack = Stack(configs, device)
         self.finished = 0  # epochs
+        self._chunk = EVALUATION_BATCHES.get(device.type, EVALUATION_BATCH)
         self.best: list[Best | None] = [None] * len(configs)
 
     @property
@@ -99,7 +102,7 @@ class Trainer:
         split = self.splits[index]
         if not len(split.val):
             return None
-        batches = (split.batch(indices) for indices in split.val.split(EVALUATION_BATCH))
+        batches = (split.batch(indices) for indices in split.val.split(self._chunk))
         return self.stack.members[index].evaluate(batches)
 
     def _record(
@@ -116,7 +119,8 @@ class Trainer:
 
     def weights(self, index: int) -> dict[str, Tensor]:
         """A copy of one run's parameters and running statistics as they are now."""
-        return {name: tensor.clone() for name, tensor in self.stack.members[index].model.state_dict().items()}
+        tensors = self.stack.members[index].model.state_dict()
+        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
     def test(self, index: int) -> dict[str, tuple[float, float]]:
         """Cross-entropy and accuracy on the test images of the last epoch and of the one that validation chose.
@@ -131,9 +135,8 @@ class Trainer:
         member.model.load_state_dict(best.weights)
         return {"last": last, "best_val": member.evaluate(self._test_batches(split))}
 
-    @staticmethod
-    def _test_batches(split: Split) -> Iterator[Batch]:
-        pairs = zip(split.test_images.split(EVALUATION_BATCH), split.test_labels.split(EVALUATION_BATCH), strict=True)
+    def _test_batches(self, split: Split) -> Iterator[Batch]:
+        pairs = zip(split.test_images.split(self._chunk), split.test_labels.split(self._chunk), strict=True)
         return ((split.scaled(images), labels) for images, labels in pairs)
 
     def state(self, index: int) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""Timings, as ratios on one machine: `scripts/bench epoch`. Nothing here is asserted: machines are noisy."""
+
+import gzip
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from regbench import config, data, experiment
+from regbench.app import config_dir
+from regbench.progress import Reporter
+from regbench.trainer import Epoch
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+BATCH, LR, MEAN, STD = 100, 1e-3, 0.1307, 0.3081
+
+
+@click.group()
+def main() -> None:
+    """Compare regbench with what people would write instead."""
+
+
+@main.command()
+@click.option("--rounds", default=5, show_default=True, help="The best of so many is shown.")
+@click.option("--threads", default=0, help="CPU threads; 0 leaves torch's number.")
+@click.option("--loader/--no-loader", default=True, help="Time the DataLoader as well (some 10 s).")
+def epoch(rounds: int, threads: int, loader: bool) -> None:
+    """One epoch of the default mlp: 55,000 images trained on, 5,000 evaluated."""
+    if threads:
+        torch.set_num_threads(threads)
+    contenders = {"regbench train": regbench_epochs, "bare loop over tensors in memory": bare_epochs}
+    best = dict.fromkeys(contenders, float("inf"))
+    for _ in range(rounds):  # in turn, so that a slow moment of the machine meets both
+        for name, contender in contenders.items():
+            best[name] = min(best[name], *contender())
+    if loader:
+        best["torchvision dataset + DataLoader"] = min(loader_epochs())
+    show(best, reference="bare loop over tensors in memory", rounds=rounds)
+
+
+def show(seconds: dict[str, float], reference: str, rounds: int) -> None:
+    """A row for each contender, and how it compares with the reference."""
+    title = f"seconds per epoch, best of {rounds} rounds, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    table = Table("", "seconds", "ratio", "images/s", title=title)
+    for name, value in seconds.items():
+        table.add_row(name, f"{value:.3f}", f"{value / seconds[reference]:.2f}", f"{55_000 / value:,.0f}")
+    Console().print(table)
+
+
+class Stopwatch(Reporter):
+    """Notes when each epoch is done with: trained, evaluated, on disk."""
+
+    def __init__(self) -> None:
+        super().__init__("off")
+        self.laps: list[float] = []
+
+    def epoch(self, record: Epoch) -> str:
+        """The end of an epoch's computation; what the run directory costs falls to the next lap."""
+        self.laps.append(time.perf_counter())
+        return super().epoch(record)
+
+
+def regbench_epochs(epochs: int = 4) -> list[float]:
+    """Whole epochs as `regbench train` does them, checkpoints and metrics written."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = [f"epochs={epochs}", f"runtime.dir={folder}"]
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            checked = config.check(OmegaConf.to_container(compose("config", overrides)))  # type: ignore[arg-type]
+        watch = Stopwatch()
+        experiment.run(checked, overrides, watch)
+    return [after - before for before, after in zip(watch.laps, watch.laps[1:], strict=False)]
+
+
+def network() -> nn.Sequential:
+    """The default mlp, as anyone would write it."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+    )
+
+
+def bare_epochs(epochs: int = 3) -> list[float]:
+    """The same training and evaluation with nothing around it: images scaled beforehand, fused adam, no reports."""
+    images = data.load("mnist", Path())
+    x = images.train_images.float().div_(255).sub_(MEAN).div_(STD)
+    y = images.train_labels
+    train_x, train_y, val_x, val_y = x[:55_000], y[:55_000], x[55_000:], y[55_000:]
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
+    laps = []
+    for _ in range(epochs):
+        start = time.perf_counter()
+        model.train()
+        loss_sum, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+        for rows in torch.randperm(len(train_x)).split(BATCH):
+            labels = train_y[rows]
+            logits = model(train_x[rows])
+            loss = F.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.detach() * len(rows)
+            hits += (logits.argmax(1) == labels).sum()
+        evaluate(model, zip(val_x.split(1_000), val_y.split(1_000), strict=True))
+        laps.append(time.perf_counter() - start)
+    return laps
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Batches) -> tuple[float, int]:
+    """Summed loss and hits."""
+    model.eval()
+    loss_sum, hits = 0.0, 0
+    for x, y in batches:
+        logits = model(x)
+        loss_sum += F.cross_entropy(logits, y, reduction="sum").item()
+        hits += int((logits.argmax(1) == y).sum())
+    return loss_sum, hits
+
+
+def loader_epochs(epochs: int = 1) -> list[float]:
+    """The way of most tutorials: a torchvision dataset with transforms behind a DataLoader."""
+    from torch.utils.data import DataLoader, random_split
+    from torchvision import datasets, transforms
+
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "MNIST", "raw")
+        raw.mkdir(parents=True)
+        for file in data.MNIST_SHA256:
+            (raw / file.removesuffix(".gz")).write_bytes(gzip.decompress(data.embedded(file)))
+        transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
+        train, val = random_split(datasets.MNIST(folder, transform=transform), [55_000, 5_000])
+        loaders = DataLoader(train, BATCH, shuffle=True), DataLoader(val, 1_000)
+        model = network()
+        optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
+        return [loader_epoch(model, optimizer, *loaders) for _ in range(epochs)]
+
+
+def loader_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, train: Batches, val: Batches) -> float:
+    """Seconds of one epoch over DataLoaders."""
+    start = time.perf_counter()
+    model.train()
+    loss_sum, hits = 0.0, 0
+    for x, y in train:
+        logits = model(x)
+        loss = F.cross_entropy(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss_sum += loss.item() * len(y)
+        hits += int((logits.argmax(1) == y).sum())
+    evaluate(model, val)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

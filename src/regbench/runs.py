@@ -1,0 +1,173 @@
+"""runs/ -> DataFrame: reads every run.json, executes nothing."""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+
+from regbench.errors import UserError
+from regbench.rundir import FORMAT, RUN, Status
+
+SELECTIONS = ("last", "best_val")
+FACTS = ("status", "identity", "path", "finished", "seconds")
+
+
+class _Result(BaseModel):
+    last: dict[str, float | None]
+    best_val: dict[str, float | None]
+    seconds: float | None
+
+
+class _Times(BaseModel):
+    finished: AwareDatetime | None
+
+
+class _Record(BaseModel):
+    """What is needed of a run.json; the rest of it may grow."""
+
+    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
+    status: Status
+    identity: Annotated[str, Field(min_length=1)]
+    config: dict[str, Any]
+    result: _Result | None
+    times: _Times
+
+    @model_validator(mode="after")
+    def _has_result(self) -> "_Record":
+        if self.status == "completed" and self.result is None:
+            raise ValueError("a completed run has a result")
+        return self
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs that were found, each identity once, and the paths of what was left out.
+
+    `frame` has a row for each run. Its columns are the config's keys (`norm` is an axis's option, `norm.eps` an
+    argument; NaN where the option has none, None for null, lists as tuples), FACTS, and the figures of both
+    selections, `last.test_acc` and `best_val.test_acc`: fractions, NaN where there is none.
+    """
+
+    frame: pd.DataFrame
+    duplicates: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
+    """Every run below the directories: each may be a runs directory, a study or one run.
+
+    Raises:
+        UserError: a directory that does not exist, or no run in any of them.
+    """
+    roots = [Path(root) for root in dirs]
+    records: dict[Path, _Record] = {}
+    unreadable = []
+    for path in _find(roots):
+        try:
+            records[path] = _Record.model_validate_json((path / RUN).read_bytes())
+        except (OSError, ValidationError):
+            unreadable.append(str(path / RUN))
+    if not records:
+        found = f" (unreadable: {', '.join(unreadable[:3])})" if unreadable else ""
+        raise UserError(f"no runs in {', '.join(map(str, roots))}{found}. Train one: regbench train")
+    kept = _unique(records)
+    return Runs(_frame(kept), tuple(map(str, sorted(records.keys() - kept.keys()))), tuple(unreadable))
+
+
+def _find(roots: Iterable[Path]) -> Iterator[Path]:
+    """The directories that hold a run.json, by name; none twice, whatever overlaps or links to its parent."""
+    seen: set[tuple[int, int]] = set()
+    for root in roots:
+        if not root.is_dir():
+            raise UserError(f"no directory '{root}'. Train a run first (regbench train), or name where your runs are")
+        yield from _walk(root, seen)
+
+
+def _walk(path: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        stat = path.stat()
+        if (stat.st_dev, stat.st_ino) in seen:
+            return
+        seen.add((stat.st_dev, stat.st_ino))
+        with os.scandir(path) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        yield path  # so that it is counted as unreadable
+        return
+    if any(entry.name == RUN for entry in entries):
+        yield path
+        return
+    for entry in entries:
+        # Path.is_dir, unlike entry.is_dir, takes a link to itself for no directory instead of raising
+        if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():
+            yield from _walk(path / entry.name, seen)
+
+
+def _unique(records: Mapping[Path, _Record]) -> dict[Path, _Record]:
+    """Each identity once: the completed run before any other, then the one that finished last."""
+    best: dict[str, Path] = {}
+    for path in sorted(records):
+        rival = best.setdefault(records[path].identity, path)
+        if _rank(records[path]) > _rank(records[rival]):
+            best[records[path].identity] = path
+    return {path: records[path] for path in sorted(best.values())}
+
+
+def _rank(record: _Record) -> tuple[bool, datetime]:
+    return record.status == "completed", record.times.finished or datetime.min.replace(tzinfo=UTC)
+
+
+def _frame(records: Mapping[Path, _Record]) -> pd.DataFrame:
+    configs = [dict(_flat(record.config)) for record in records.values()]
+    top = {key: None for record in records.values() for key in record.config}
+    places = {key: place for place, key in enumerate(top)}
+    keys = sorted({key: None for config in configs for key in config}, key=lambda key: places[key.partition(".")[0]])
+    columns: dict[str, Any] = {
+        key: pd.Series([config.get(key, math.nan) for config in configs], dtype=object) for key in keys
+    }
+    return pd.DataFrame(columns | _facts(records) | _figures(list(records.values())))
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """`{"norm": {"name": "batch", "eps": 1e-05}}` as `("norm", "batch"), ("norm.eps", 1e-05)`."""
+    for key, value in config.items():
+        if not isinstance(value, Mapping):
+            yield key, _hashable(value)
+            continue
+        for inner, leaf in value.items():
+            yield key if inner == "name" else f"{key}.{inner}", _hashable(leaf)
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+
+
+def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
+    runs = records.values()
+    facts = (
+        [run.status for run in runs],
+        [run.identity for run in runs],
+        list(map(str, records)),
+        pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
+        pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
+    )
+    return dict(zip(FACTS, facts, strict=True))
+
+
+def _figures(records: list[_Record]) -> dict[str, Any]:
+    results = [record.result for record in records]
+    columns = {}
+    for selection in SELECTIONS:
+        figures: list[dict[str, float | None]] = [getattr(result, selection) if result else {} for result in results]
+        for name in {name: None for row in figures for name in row}:
+            columns[f"{selection}.{name}"] = pd.Series([row.get(name) for row in figures], dtype=float)
+    return columns

@@ -1,0 +1,137 @@
+"""What a run.json holds, for tests; `python tests/golden/records.py` writes the committed directories anew."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+EPOCHS = 5
+
+NORMS: dict[str, dict[str, Any]] = {
+    "none": {"name": "none"},
+    "batch": {"name": "batch", "eps": 1e-05, "momentum": 0.1, "affine": True},
+    "layer": {"name": "layer", "eps": 1e-05, "affine": True},
+}
+INITS: dict[str, dict[str, Any]] = {
+    "kaiming": {"name": "kaiming", "distribution": "normal", "mode": "fan_in", "gain": None, "bias": 0.0},
+    "xavier": {"name": "xavier", "distribution": "normal", "gain": None, "bias": 0.0},
+}
+CONFIG: dict[str, Any] = {
+    "model": {"name": "mlp", "hidden": [256, 256]},
+    "norm": NORMS["none"],
+    "activation": {"name": "relu"},
+    "init": INITS["kaiming"],
+    "regularizer": {"name": "none"},
+    "optimizer": {"name": "adam", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-08, "weight_decay": 0.0},
+    "scheduler": {"name": "constant"},
+    "data": {"name": "mnist", "val_size": 5000, "train_size": None, "scaling": "standard"},
+    "dropout": 0.0,
+    "dropout_conv": None,
+    "clip_norm": None,
+    "clip_norm_type": 2.0,
+    "clip_value": None,
+    "epochs": EPOCHS,
+    "batch_size": 100,
+    "drop_last": False,
+    "seed": 0,
+    "study": "default",
+    "force": False,
+    "runtime": {"dir": "runs", "device": "auto", "threads": "auto", "progress": "auto", "cache": None},
+}
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """Like the program's: the same for two configs that must give the same numbers."""
+    kept = {key: value for key, value in config.items() if key not in ("study", "force", "runtime")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def figures(test_acc: float | None, epoch: int = EPOCHS) -> dict[str, float | None]:
+    """One epoch's figures, in a plausible relation to the test accuracy, which is a fraction."""
+    error = 0.0 if test_acc is None else 1 - test_acc
+    others = {"train_loss": error, "train_acc": 1 - error / 4, "val_loss": 4 * error, "val_acc": 1 - error}
+    return {"epoch": epoch, **others, "test_loss": 3 * error, "test_acc": test_acc}
+
+
+def record(
+    status: str = "completed",
+    test_acc: float | None = 0.975,
+    finished: str = "2026-01-01T10:05:00+00:00",
+    **changes: Any,
+) -> dict[str, Any]:
+    """A run.json; `changes` are of the config, and the last epoch's accuracy is 0.001 below the chosen one's."""
+    config = CONFIG | changes
+    completed = status == "completed"
+    last = None if test_acc is None else round(test_acc - 0.001, 6)
+    result = {"last": figures(last), "best_val": figures(test_acc, EPOCHS - 1), "seconds": 4.25}
+    return {
+        "format": 1,
+        "status": status,
+        "identity": identity(config),
+        "study": config["study"],
+        "config": config,
+        "result": result if completed else None,
+        "error": None if completed or status == "running" else f"{status} in epoch 2",
+        "overrides": [],
+        "versions": {"regbench": "0.1.0", "torch": "2.9.0", "numpy": "2.3.0", "python": "3.12.0"},
+        "machine": {"host": "host", "platform": "Linux", "device": "cpu", "device_name": "cpu", "threads": 2},
+        "git": None,
+        "times": {
+            "started": "2026-01-01T10:00:00+00:00",
+            "updated": finished,
+            "finished": finished if status in ("completed", "diverged") else None,
+        },
+    }
+
+
+def write(runs: Path, content: Mapping[str, Any], name: str | None = None) -> Path:
+    """Lay a record out as the program does: runs/<study>/<slug>-<id>/run.json."""
+    config = content["config"]
+    chosen = [config[axis]["name"] for axis in ("model", "norm", "activation", "init", "optimizer")]
+    slug = "-".join([option for option in chosen if option != "none"] + [f"s{config['seed']}"])
+    path = runs / config["study"] / (name or f"{slug}-{content['identity'][:12]}")
+    path.mkdir(parents=True)
+    (path / "run.json").write_text(json.dumps(content, indent=1) + "\n")
+    return path
+
+
+def run(norm: str, init: str, seed: int, status: str, test_acc: float | None = None, **changes: Any) -> dict[str, Any]:
+    """A record of the committed sweep."""
+    return record(
+        status, test_acc, **({"norm": NORMS[norm], "init": INITS[init], "seed": seed, "study": "norms"} | changes)
+    )
+
+
+def generate(runs: Path) -> None:
+    """A sweep of three norms and two initializers in which about everything went wrong that can."""
+    for norm, init, accuracies in (
+        ("none", "kaiming", (0.9781, 0.9765, 0.9790)),
+        ("none", "xavier", (0.9774, 0.9779)),  # seed 2 is missing
+        ("batch", "kaiming", (0.9812, 0.9804)),
+        ("batch", "xavier", (0.9801, 0.9817, 0.9809)),
+        ("layer", "kaiming", (0.9793,)),
+    ):
+        for seed, accuracy in enumerate(accuracies):
+            write(runs, run(norm, init, seed, "completed", accuracy))
+    write(runs, run("batch", "kaiming", 2, "diverged"))
+    write(runs, run("layer", "kaiming", 1, "failed"))
+    write(runs, run("layer", "kaiming", 2, "running"))
+    write(runs, run("layer", "xavier", 0, "interrupted"))
+    write(runs, run("none", "kaiming", 0, "completed", 0.9781, study="again", finished="2026-01-02T10:05:00+00:00"))
+    write(runs, run("none", "kaiming", 1, "interrupted", study="again"))
+    torn = write(runs, run("layer", "xavier", 1, "completed", 0.9788)) / "run.json"
+    torn.write_text(torn.read_text()[:700])
+    write(runs, run("layer", "xavier", 2, "completed", 0.9791) | {"format": 99})
+    foreign = runs / "elsewhere" / "run.json"
+    foreign.parent.mkdir()
+    foreign.write_text('{"name": "not ours", "state": "finished"}\n')
+    (runs / "notes.txt").write_text("A stray file.\n")
+    (runs / "norms" / "sweep.log").write_text("Another one.\n")
+
+
+if __name__ == "__main__":
+    shutil.rmtree(HERE / "runs", ignore_errors=True)
+    generate(HERE / "runs")

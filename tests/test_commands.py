@@ -1,0 +1,180 @@
+"""The command line: what it accepts, prints and refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from golden.records import HERE as GOLDEN
+from golden.records import INITS, NORMS, record, write
+from regbench import commands, render
+from regbench.summary import METRICS
+
+SUMMARY = [sys.executable, "-m", "regbench", "summary"]
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Invoke = Callable[..., Ended]
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
+    def call(*arguments: str | Path) -> Ended:
+        with pytest.raises(SystemExit) as end:
+            commands.main([str(argument) for argument in arguments])
+        return Ended(int(end.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def in_golden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(GOLDEN)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize(
+    ("output", "file"),
+    [("table", "txt"), ("csv", "csv"), ("md", "md"), ("latex", "tex"), ("json", "json")],
+)
+def test_every_format_is_printed(output: str, file: str, invoke: Invoke) -> None:
+    result = invoke("summary", "--format", output)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (GOLDEN / f"expected.{file}").read_text(encoding="utf-8")
+
+
+def test_the_formats_offered_are_those_there_are() -> None:
+    option = next(p for p in commands.summary.params if p.name == "output")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == ["table", *render.FORMATS]
+
+
+def test_csv_is_written_beside_what_is_printed(tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("summary", "--csv", tmp_path / "t.csv")
+    assert result.out == (GOLDEN / "expected.txt").read_text(encoding="utf-8")
+    assert (tmp_path / "t.csv").read_bytes() == (GOLDEN / "expected.csv").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    (tmp_path / "t.csv").write_text("old")
+    invoke("summary", "--csv", tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == (GOLDEN / "expected.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "by", [["--by", "norm,init"], ["--by", "norm", "init"], ["--by", "norm", "--by", "init"], ["--by", " norm , init,"]]
+)
+def test_keys_follow_repeat_or_are_joined_by_commas(by: str, invoke: Invoke) -> None:
+    assert json.loads(invoke("summary", "--format", "json", *by.split()).out)["keys"] == ["norm", "init"]
+
+
+def test_directories_metric_and_selection_are_handed_on(tmp_path: Path, invoke: Invoke) -> None:
+    write(tmp_path, record(norm=NORMS["batch"], init=INITS["xavier"], test_acc=0.9))
+    arguments = ("--format", "json", "--metric", "test_acc", "--select", "last", "--by", "seed")
+    content = json.loads(invoke("summary", tmp_path, "runs/again", *arguments).out)
+    assert (content["runs"], content["select"], content["keys"]) == (3, "last", ["seed"])
+    assert content["rows"][0] | {"mean": None, "best": None, "worst": None} == {
+        "seed": 0,
+        "metric": "test_acc",
+        "select": "last",
+        "n": 2,
+        **dict.fromkeys(("mean", "best", "worst")),
+        "ci95": pytest.approx(12.706204736432095 * 0.0781 / 2),
+        "ci95_low": pytest.approx(0.93805 - 12.706204736432095 * 0.0781 / 2),
+        "ci95_high": pytest.approx(0.93805 + 12.706204736432095 * 0.0781 / 2),
+        "diverged": 0,
+        "failed": 0,
+        "unfinished": 0,
+    }
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_accepted(metric: str, invoke: Invoke) -> None:
+    result = invoke("summary", "--metric", metric)
+    assert (result.code, result.err) == (0, "")
+    assert f"\n{metric}" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["summary", "nowhere"], "no directory 'nowhere'"),
+        (["summary", "runs/elsewhere"], "no runs in "),
+        (["summary", "--by", "norm", "inti"], "Did you mean 'init'?"),
+        (["summary", "--by", "nrom"], "Did you mean 'norm'?"),
+        (["summary", "--metric", "test_ac"], "Did you mean 'test_acc'?"),
+        (["summary", "--select", "best"], "'best' is not one of 'best_val', 'last'"),
+        (["summary", "--format", "xlsx"], "'xlsx' is not one of"),
+        (["summary", "--colour"], "--colour"),
+        (["summary", "--csv"], "'--csv' requires an argument"),
+        (["summary", "--csv", "nowhere/t.csv"], "--csv nowhere/t.csv: cannot be written: No such file or directory"),
+        (["summary", "--csv", "runs"], "--csv runs: is not a regular file"),
+        (["sumary"], "'sumary'"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(arguments: list[str], message: str, invoke: Invoke) -> None:
+    result = invoke(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    assert message in result.err
+
+
+def test_csv_never_replaces_a_link(tmp_path: Path, invoke: Invoke) -> None:
+    (tmp_path / "target").write_text("kept")
+    (tmp_path / "link").symlink_to("target")
+    assert invoke("summary", "--csv", tmp_path / "link").code == 2
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "kept"
+
+
+def test_help_names_every_command(invoke: Invoke) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        result = invoke(*arguments)
+        assert result.code == 0
+        assert "summary" in result.out
+        assert "train" in result.out
+
+
+def test_help_of_summary_names_every_option(invoke: Invoke) -> None:
+    help_text = invoke("summary", "--help").out
+    assert all(option in help_text for option in ("DIRS", "--by", "--metric", "--select", "--csv", "--format"))
+
+
+def test_version(invoke: Invoke) -> None:
+    assert invoke("--version").out == f"regbench {version('regbench')}\n"
+
+
+def test_a_summary_imports_only_what_it_needs() -> None:
+    script = (
+        "import sys\nfrom regbench.commands import main\n"
+        "try: main(['summary', '--format', 'md'])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    modules = set(subprocess.check_output([sys.executable, "-c", script], text=True).split())
+    assert {"regbench.summary", "pandas", "scipy.special"} <= modules
+    assert not modules & {"torch", "torchvision", "hydra", "omegaconf", "scipy.stats", "matplotlib", "regbench.rng"}
+
+
+def test_a_pipe_may_be_plain_ascii_and_may_close_early() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    plain = subprocess.run(SUMMARY, capture_output=True, env=environment, check=True)
+    assert plain.stdout.isascii()
+    assert b"98.09" in plain.stdout
+    with subprocess.Popen(SUMMARY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
