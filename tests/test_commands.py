@@ -71,9 +71,7 @@ def test_csv_is_written_beside_what_is_printed(tmp_path: Path, invoke: Invoke) -
     assert (tmp_path / "t.csv").read_bytes() == (GOLDEN / "expected.csv").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "by", [["--by", "norm,init"], ["--by", "norm", "init"], ["--by", "norm", "--by", "init"], ["--by", " norm , init,"]]
-)
+@pytest.mark.parametrize("by", ["--by norm,init", "--by norm init", "--by norm --by init", "--by norm, --by init,"])
 def test_keys_follow_repeat_or_are_joined_by_commas(by: str, invoke: Invoke) -> None:
     assert json.loads(invoke("summary", "--format", "json", *by.split()).out)["keys"] == ["norm", "init"]
 
