@@ -5,20 +5,18 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError, field_serializer
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, field_serializer
 
-from regbench.errors import UserError, no_such, wrong_value
-from regbench.techniques.registry import CHECKED, Option, Registry
+from regbench.errors import UserError, no_such, shown, wrong_value
+from regbench.techniques.registry import Checked, Option, Registry
 
 AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data")
 NO_EFFECT_ON_NUMBERS = ("study", "force", "runtime")
 ID_LENGTH = 12
 
 
-class Runtime(BaseModel):
+class Runtime(Checked):
     """Where and how a run is computed; none of it is part of the run's identity."""
-
-    model_config = CHECKED
 
     dir: Annotated[str, Field(min_length=1, description="where runs are kept")]
     device: Annotated[
@@ -34,10 +32,10 @@ class Runtime(BaseModel):
     cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
 
 
-class RunConfig(BaseModel):
+class RunConfig(Checked):
     """Everything that defines one run, as `conf/config.yaml` composes it."""
 
-    model_config = CHECKED
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     model: Option
     norm: Option
@@ -61,6 +59,7 @@ class RunConfig(BaseModel):
     study: Annotated[
         str,
         Field(
+            coerce_numbers_to_str=True,  # study=2024
             pattern=r"^\w[\w.-]*$",
             description="folder of the runs that belong together",
             title="letters, digits, '.', '_' and '-'",
@@ -80,7 +79,8 @@ class RunConfig(BaseModel):
 
     def dump(self) -> dict[str, Any]:
         """The config as plain values, in the order of `conf/config.yaml`; infinity is the text `Infinity`."""
-        return self.model_dump(mode="json")
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values
 
     def identity(self, data_digest: str) -> str:
         """Sha256 over all that can change a number: the config but for runtime, study and force, and the data."""
@@ -123,7 +123,7 @@ def check(composed: Mapping[str, Any]) -> RunConfig:
     for axis, registry in registries().items():
         node = values.get(axis)
         if not isinstance(node, Mapping):
-            raise UserError(f"{axis}={node}: must be an option. {no_such('option', str(node), axis, registry)}")
+            raise UserError(f"{axis}={shown(node)}: {no_such('option', shown(node), repr(axis), registry)}")
         values[axis] = registry.check(node)
     try:
         return RunConfig.model_validate(values)

@@ -37,11 +37,11 @@ def _explain(loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseM
     field = schema.model_fields.get(key)
     if field is None:
         return no_such("key", key, f"'{prefix.rstrip('.')}'" if prefix else "the config", schema.model_fields)
-    if kind == "missing":
+    if kind == "missing" and len(loc) == 1:
         return f"{prefix}{key} is missing: must be {describe(field)}"
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and len(loc) > 1:
         return _explain(loc[1:], kind, value, field.annotation, f"{prefix}{key}.")
-    index = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int))
+    index = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int) and kind != "missing")
     return f"{prefix}{key}{index}={shown(value)}: must be {describe(field)}"
 
 
@@ -51,7 +51,8 @@ def shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
         return f"[{','.join(map(shown, value))}]"
-    return str(value)
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def describe(field: FieldInfo) -> str:
@@ -70,7 +71,8 @@ def _describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin in (list, tuple):
         items = [arg for arg in args if arg is not Ellipsis]
         least = next((f" of at least {m.min_length}" for m in metadata if isinstance(m, Len | MinLen)), "")
-        return f"a list{least}, each {_describe(items[0])}"
+        size = f" of {len(args)}" if origin is tuple and len(items) == len(args) else least
+        return f"a list{size}, each {_describe(items[0])}"
     return NOUNS.get(annotation, "a mapping") + (_range(metadata) if annotation in (int, float) else "")
 
 

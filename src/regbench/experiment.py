@@ -146,7 +146,8 @@ def check_batches(config: RunConfig, images: Split) -> None:
     count, size = len(images.train), config.batch_size
     if config.drop_last and size > count:
         raise UserError(f"batch_size={size}: must be at most {count}, the training images, with drop_last=true")
-    if config.norm.name == "batch" and (size == 1 or (count % size == 1 and not config.drop_last)):
+    single = size == 1 or (count % size == 1 and not config.drop_last)
+    if single and any(isinstance(layer, torch.nn.BatchNorm1d) for layer in skeleton(config).modules()):
         raise UserError(
             f"batch_size={size}: must leave no batch of one of {count} images, which norm=batch cannot train on: "
             "set drop_last=true or another batch_size"

@@ -11,10 +11,11 @@ from torch import nn
 
 from regbench.config import RunConfig
 from regbench.errors import UserError, shown
+from regbench.linear import Linear
 from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import initialize
-from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape
+from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape, check_groups
 from regbench.techniques.registry import Registry
 
 SIDE = 28
@@ -59,10 +60,10 @@ def cnn(
 def dense_blocks(widths: list[int], config: RunConfig, after_maps: bool = False) -> dict[str, nn.Module]:
     """A block for each hidden width, and the output layer, which has no techniques."""
     blocks: dict[str, nn.Module] = {
-        f"dense{index}": block(nn.Linear(inputs, width), (width,), config, after_maps=after_maps)
+        f"dense{index}": block(Linear(inputs, width), (width,), config, after_maps=after_maps)
         for index, (inputs, width) in enumerate(pairwise(widths), start=1)
     }
-    return {**blocks, "output": nn.Linear(widths[-1], CLASSES)}
+    return {**blocks, "output": Linear(widths[-1], CLASSES)}
 
 
 def block(
@@ -99,6 +100,13 @@ def norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module |
         raise
 
 
+def hidden_shapes(config: RunConfig) -> list[Shape]:
+    """The shapes of one sample's features after each hidden layer, feature maps as (channels, 1, 1)."""
+    args = config.model.args
+    maps: list[Shape] = [(width, 1, 1) for width in args.get("channels", [])]
+    return maps + [(width,) for width in [*args.get("hidden", []), *args.get("dense", [])]]
+
+
 def named(**layers: nn.Module) -> nn.Sequential:
     """A sequence of named layers."""
     return nn.Sequential(OrderedDict(layers))
@@ -106,6 +114,8 @@ def named(**layers: nn.Module) -> nn.Sequential:
 
 def skeleton(config: RunConfig) -> nn.Sequential:
     """The model without memory for its parameters: costs next to nothing, raises what `build` would raise."""
+    if groups := config.norm.args.get("groups"):
+        check_groups(groups, hidden_shapes(config))  # of all layers at once, so that the error names what fits them all
     with torch.device("meta"):
         return MODELS[config.model.name](config, **config.model.args)
 

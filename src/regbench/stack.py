@@ -1,6 +1,7 @@
 """K runs in lockstep: tensors here have a leading run axis, which nothing in techniques/ ever sees."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +20,17 @@ from regbench.techniques.scheduler import SCHEDULERS
 # A training step of the cnn on 2 cores: 23 ms with channels last, 32 ms without (27 and 36 ms with batch norm).
 MEMORY_FORMATS = {"cpu": torch.channels_last}
 
+
+class Figures(NamedTuple):
+    """What one step tells of each run, on the device: scalars for a single run, [K] for a stack."""
+
+    loss: Tensor  # mean cross-entropy of the batch, before the step, without the penalty
+    hits: Tensor  # images of the batch classified rightly, before the step
+    penalty: Tensor
+    grad_norm: Tensor  # before clipping
+    clipped: Tensor  # whether the gradient was
+
+
 Batch = tuple[Tensor, Tensor]  # images [samples, 28, 28], labels [samples]
 
 
@@ -32,6 +44,7 @@ class Member:
         self.optimizer = OPTIMIZERS[config.optimizer.name](self.parameters, **config.optimizer.args)
         self._dropouts = [layer for layer in self.model.modules() if isinstance(layer, Dropout)]
         self._dropout_rng = Generator(device)
+        self._zero = torch.zeros((), device=device)
 
     def begin_epoch(self, epoch: int) -> float:
         """Set what changes from epoch to epoch, counted from 0; the learning rate."""
@@ -44,25 +57,24 @@ class Member:
         self.model.train()
         return rate
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One update from a batch; [5]: loss and hits summed over it, penalty, gradient norm, whether clipped."""
+    def step(self, images: Tensor, labels: Tensor) -> Figures:
+        """One update from a batch."""
         for layer in self._dropouts:
             layer.redraw(len(labels), self._dropout_rng)
         logits = self.model(images)
         loss = F.cross_entropy(logits, labels)
-        added = self._penalty(loss)
+        added = self._penalty()
         self.optimizer.zero_grad()
-        (loss + added).backward()
+        (loss if added is None else loss + added).backward()
         norm, clipped = clip(self.parameters, self.config.clip_norm_type, self.config.clip_norm, self.config.clip_value)
         self.optimizer.step()
         hits = (logits.detach().argmax(1) == labels).sum()
-        figures = (loss.detach() * len(labels), hits, added.detach(), norm, clipped)
-        return torch.stack([figure.to(loss.dtype) for figure in figures])
+        return Figures(loss.detach(), hits, self._zero if added is None else added.detach(), norm, clipped)
 
-    def _penalty(self, loss: Tensor) -> Tensor:
+    def _penalty(self) -> Tensor | None:
         option = self.config.regularizer
         if option.name == "none":
-            return loss.new_zeros(())
+            return None
         return penalty(self.model, option, strength=option.args["strength"], on=option.args["on"])
 
     @torch.inference_mode()
@@ -93,7 +105,8 @@ class Stack:
         """The learning rate of each run for this epoch, counted from 0."""
         return [member.begin_epoch(epoch) for member in self.members]
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One update of every run from images [K, B, 28, 28] and labels [K, B]: figures [K, 5] as `Member.step`."""
+    def step(self, images: Tensor, labels: Tensor) -> Figures:
+        """One update of every run from images [K, B, 28, 28] and labels [K, B]."""
         batches = zip(self.members, images, labels, strict=True)
-        return torch.stack([member.step(x, y) for member, x, y in batches])
+        figures = [member.step(x, y) for member, x, y in batches]
+        return figures[0] if len(figures) == 1 else Figures(*map(torch.stack, zip(*figures, strict=True)))

@@ -11,11 +11,17 @@ from torch import Tensor
 
 from regbench.config import RunConfig
 from regbench.data import Split, order
-from regbench.stack import Batch, Stack
+from regbench.stack import Batch, Figures, Stack
 
 # Images at once. On a CPU few, so that the cnn's activations stay in its cache: 2 to 3 times as fast as 1,000.
 EVALUATION_BATCHES = {"cpu": 250}
 EVALUATION_BATCH = 5_000
+SUMMED_STEPS = 1_000  # steps whose figures are kept until they are summed
+
+
+def batched(items: Sequence[Tensor], size: int) -> Iterator[Sequence[Tensor]]:
+    """The items in groups of a size, the last one maybe smaller."""
+    return (items[first : first + size] for first in range(0, len(items), size))
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Trainer:
         while self.finished < self.configs[0].epochs:
             start = time.perf_counter()
             rates = self.stack.begin_epoch(self.finished)
-            means = self._train(tick).tolist()
+            means = self._train(tick)
             scores = [self._validate(index) for index in range(len(means))]
             self.finished += 1
             seconds = time.perf_counter() - start
@@ -82,17 +88,29 @@ class Trainer:
             if all(record.diverged for record in records):
                 return
 
-    def _train(self, tick: Callable[[int], None]) -> Tensor:
-        """One pass over every run's training images, in its own order: means [K, 5] of what `Stack.step` returns."""
-        size, images = self.configs[0].batch_size, self.images_per_epoch
-        indices = torch.stack([self._order(index) for index in range(len(self.configs))])
-        sums = torch.zeros((), device=self.device)
-        for first in range(0, images, size):
-            x, labels = self.splits[0].batch(indices[:, first : min(first + size, images)])
-            sums = sums + self.stack.step(x, labels)
-            tick(labels.shape[1])
-        steps = math.ceil(images / size)
-        return sums.cpu().double() / torch.tensor([images, images, steps, steps, steps])
+    def _train(self, tick: Callable[[int], None]) -> list[list[float]]:
+        """One pass over every run's training images, in its own order: each run's means of `Figures`."""
+        rows = torch.stack([self._order(index) for index in range(len(self.configs))])
+        sums = torch.zeros(len(rows), len(Figures._fields), dtype=torch.float64)
+        for group in batched(rows[:, : self.images_per_epoch].split(self.configs[0].batch_size, dim=1), SUMMED_STEPS):
+            sums += self._steps(group, tick)
+        steps = math.ceil(self.images_per_epoch / self.configs[0].batch_size)
+        return (sums / torch.tensor([self.images_per_epoch] * 2 + [steps] * 3)).tolist()
+
+    def _steps(self, batches: Sequence[Tensor], tick: Callable[[int], None]) -> Tensor:
+        """A step for each batch of rows [K, B]: the sums of `Figures` [K, 5], the loss weighed by the batch's size.
+
+        Figures are summed after the last of many steps: a step waits for nothing and adds nothing up.
+        """
+        figures = []
+        for rows in batches:
+            figures.append(self.stack.step(*self.splits[0].batch(rows)))
+            tick(rows.shape[1])
+        columns = [
+            torch.stack(column).reshape(len(batches), -1).cpu().double() for column in zip(*figures, strict=True)
+        ]
+        columns[0] = columns[0] * torch.tensor([[rows.shape[1]] for rows in batches])
+        return torch.stack([column.sum(0) for column in columns], dim=1)
 
     def _order(self, index: int) -> Tensor:
         split = self.splits[index]

@@ -68,13 +68,15 @@ INITS["small_normal"] = normal  # the same draw under the name of its habit: a s
 
 @INITS.register
 def truncated_normal(weight: Tensor, rng: Generator, *, mean: float, std: PositiveFloat, a: float, b: float) -> None:
-    """Normal, redrawn until within [a, b] (`torch.nn.init.trunc_normal_`).
+    """Normal, cut off to [a, b] (`torch.nn.init.trunc_normal_`).
 
     Raises:
-        UserError: a is not below b.
+        UserError: a is not below b, or the mean so far outside of them that torch's draws come out wrong.
     """
     if a >= b:
         raise UserError(f"init.a={a}: must be below init.b={b}")
+    if not a - 2 * std <= mean <= b + 2 * std:
+        raise UserError(f"init.mean={mean}: must be in [{a - 2 * std:g}, {b + 2 * std:g}], two init.std around a to b")
     nn.init.trunc_normal_(weight, mean, std, a, b, generator=rng)
 
 

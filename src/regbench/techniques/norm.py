@@ -1,6 +1,7 @@
 """Normalization layers, made for the shape of one sample's features: (width,) or (channels, height, width)."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -59,14 +60,26 @@ def group(shape: Shape, *, groups: PositiveInt, eps: PositiveFloat, affine: bool
     """Over C · H · W / groups, per sample [Wu & He 2018] (`torch.nn.GroupNorm`).
 
     Raises:
-        UserError: the number of groups does not divide the width.
+        UserError: the number of groups does not divide the width, or leaves single dense units to a group.
     """
-    width = shape[0]
-    if width % groups:
-        allowed = [n for n in range(1, width + 1) if width % n == 0]
-        nearest = min(allowed, key=lambda n: abs(n - groups))
-        raise UserError(
-            f"norm.groups={groups}: must divide the layer's width {width}. "
-            f"Nearest: {nearest}. Allowed: {', '.join(map(str, allowed))}"
-        )
-    return nn.GroupNorm(groups, width, eps=eps, affine=affine)
+    check_groups(groups, [shape])
+    return nn.GroupNorm(groups, shape[0], eps=eps, affine=affine)
+
+
+def check_groups(groups: int, shapes: Sequence[Shape]) -> None:
+    """See to it that a number of groups fits all layers of these shapes; the error names what would.
+
+    Raises:
+        UserError: it does not divide a width, or leaves single dense units to a group, which would all become 0.
+    """
+    units = math.gcd(*(shape[0] for shape in shapes))  # 0 without layers
+    dense = [shape[0] for shape in shapes if len(shape) == 1]
+    allowed = [n for n in range(1, units + 1) if units % n == 0 and n not in dense]
+    if groups in allowed or not shapes:
+        return
+    width = next((shape[0] for shape in shapes if shape[0] % groups), groups)
+    nearest = min(allowed, key=lambda n: abs(n - groups), default=1)
+    raise UserError(
+        f"norm.groups={groups}: must divide the layer's width {width}, with 2 or more dense units to a group. "
+        f"Nearest: {nearest}. Allowed: {', '.join(map(str, allowed)) or 'none'}"
+    )

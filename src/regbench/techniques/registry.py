@@ -5,13 +5,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, create_model, field_validator
 
-from regbench.errors import UserError, no_such, wrong_value
+from regbench.errors import UserError, no_such, shown, wrong_value
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CHECKED = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+class Checked(BaseModel):
+    """Values of a config: no unknown keys, no NaN, and true is not the number 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        items = value if isinstance(value, list) else [value]
+        if field.annotation is not bool and any(isinstance(item, bool) for item in items):
+            raise ValueError("a truth value")
+        return value
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class Registry(dict[str, F], Generic[F]):
             shared = settable(self._shared) if self._shared and name != "none" else {}
             types = settable(self[name]) | shared
             fields: dict[str, Any] = {key: (hint, ...) for key, hint in types.items()}
-            self._schemas[name] = create_model(f"{self.axis}_{name}", __config__=CHECKED, **fields)
+            self._schemas[name] = create_model(f"{self.axis}_{name}", __base__=Checked, **fields)
         return self._schemas[name]
 
     def check(self, values: Mapping[str, Any]) -> Option:
@@ -72,8 +85,8 @@ class Registry(dict[str, F], Generic[F]):
         """
         args = dict(values)
         name = args.pop("name", None)
-        if name not in self:
-            raise UserError(no_such("option", str(name), f"'{self.axis}.name'", self))
+        if not isinstance(name, str) or name not in self:
+            raise UserError(no_such("option", shown(name), f"'{self.axis}.name'", self))
         schema = self.schema(name)
         try:
             return Option(name, dict(schema.model_validate(args)))

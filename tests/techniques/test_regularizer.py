@@ -1,0 +1,206 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from regbench.models import build
+from regbench.stack import Member
+from regbench.techniques.optimizer import OPTIMIZERS
+from regbench.techniques.regularizer import REGULARIZERS, penalty
+
+CPU = torch.device("cpu")
+LAMBDA = 0.05
+
+FORMULAS = {  # value and slope of one element's penalty
+    "l1": (lambda w: abs(w), lambda w: sign(w)),
+    "l2": (lambda w, half: w**2 * (0.5 if half else 1), lambda w, half: w * (1 if half else 2)),
+    "elastic_net": (
+        lambda w, alpha, half: alpha * abs(w) + (1 - alpha) * w**2 / (1 + half),
+        lambda w, alpha, half: alpha * sign(w) + (1 - alpha) * 2 * w / (1 + half),
+    ),
+}
+CASES = [
+    ("l1", {}),
+    ("l2", {"half": False}),
+    ("l2", {"half": True}),
+    *[("elastic_net", {"alpha": alpha, "half": half}) for alpha in (0.0, 0.3, 1.0) for half in (False, True)],
+]
+
+
+def sign(w):
+    return (w > 0) - (w < 0)
+
+
+def small_model():
+    """19 parameters: a filter of 4, a scale and a shift of 2 each, a matrix of 6, and biases."""
+    return nn.Sequential(
+        nn.Conv2d(1, 2, (1, 2)), nn.BatchNorm2d(2), nn.Flatten(), nn.LayerNorm(2), nn.Linear(2, 3), nn.Linear(3, 1)
+    ).double()
+
+
+SIZES = {"conv": 4, "conv bias": 2, "batch": 4, "layer": 4, "dense": 6, "dense bias": 3, "last": 3, "last bias": 1}
+WEIGHTS = [kind for kind, size in SIZES.items() for _ in range(size)]  # the kind of each element
+values = st.lists(st.floats(-100, 100), min_size=len(WEIGHTS), max_size=len(WEIGHTS))
+
+
+def counts(kind, on):
+    return on == "all" or kind in ("conv", "dense", "last")
+
+
+def test_every_penalty_has_its_formula_here():
+    assert set(FORMULAS) | {"none"} == set(REGULARIZERS)
+    assert {name for name, _ in CASES} == set(FORMULAS)
+
+
+@pytest.mark.parametrize("on", ["weights", "all"])
+@pytest.mark.parametrize(("name", "terms"), CASES)
+@settings(deadline=None, max_examples=20)
+@given(values=values, strength=st.floats(1e-6, 10))
+def test_value_and_gradient_are_the_closed_form(make_option, name, terms, on, values, strength):
+    model = small_model()
+    vector_to_parameters(torch.tensor(values, dtype=torch.float64), model.parameters())
+    option = make_option("regularizer", name, strength=strength, on=on, **terms)
+    found = penalty(model, option, strength=strength, on=on)
+    found.backward()
+    value, slope = FORMULAS[name]
+    chosen = [w if counts(kind, on) else None for kind, w in zip(WEIGHTS, values, strict=True)]
+    assert found.shape == ()
+    assert found.item() == pytest.approx(
+        strength * math.fsum(value(w, **terms) for w in chosen if w is not None), rel=1e-12
+    )
+    gradient = torch.cat(
+        [(p.grad if p.grad is not None else p.new_zeros(p.shape)).flatten() for p in model.parameters()]
+    )
+    expected = [0.0 if w is None else strength * slope(w, **terms) for w in chosen]
+    assert gradient.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("model", ["model=mlp", "model=cnn"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_biases_and_norms_only_count_on_all(make_config, make_option, model, name):
+    network = build(make_config(model, "norm=batch", "model.channels=[4,8]" if model == "model=cnn" else "seed=1"))
+    before = {on: value_of(network, make_option("regularizer", name, on=on)) for on in ("weights", "all")}
+    for key, parameter in network.named_parameters():
+        if parameter.ndim == 1:
+            parameter.data.fill_(3.0)
+            assert value_of(network, make_option("regularizer", name, on="weights")) == before["weights"], key
+    assert value_of(network, make_option("regularizer", name, on="all")) > 1.01 * before["all"]
+
+
+def value_of(model, option):
+    return penalty(model, option, strength=option.args["strength"], on=option.args["on"]).item()
+
+
+def test_strength_zero_costs_nothing(make_option):
+    assert value_of(small_model(), make_option("regularizer", "l2", strength=0.0)) == 0
+
+
+def test_none_is_zero():
+    assert REGULARIZERS["none"](torch.ones(3)).item() == 0
+
+
+# weight decay
+
+
+def trained(make_option, name, weight_decay, option, steps=60, **changes):
+    """The parameters after each step of a small network in float64, trained on the same batches every time."""
+    rng = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 4)).double()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, 0.0, 0.7, generator=rng)
+    optimizer = OPTIMIZERS[name](
+        list(model.parameters()), **make_option("optimizer", name, weight_decay=weight_decay, **changes).args
+    )
+    path = []
+    for _ in range(steps):
+        x = torch.randn(16, 6, generator=rng, dtype=torch.float64)
+        labels = torch.randint(0, 4, (16,), generator=rng)
+        loss = cross_entropy(model(x), labels)
+        if option is not None:
+            loss = loss + penalty(model, option, strength=option.args["strength"], on=option.args["on"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        path.append(parameters_to_vector(model.parameters()).detach().clone())
+    return torch.stack(path)
+
+
+@pytest.mark.parametrize("changes", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}], ids=str)
+def test_half_l2_is_weight_decay_to_sgd_step_for_step(make_option, changes):
+    half = make_option("regularizer", "l2", strength=LAMBDA, half=True, on="all")
+    penalized = trained(make_option, "sgd", 0.0, half, **changes)
+    decayed = trained(make_option, "sgd", LAMBDA, None, **changes)
+    plain = trained(make_option, "sgd", 0.0, None, **changes)
+    torch.testing.assert_close(penalized, decayed, rtol=1e-9, atol=1e-12)
+    assert (decayed[-1] - plain[-1]).abs().max() > 0.01
+
+
+def test_whole_l2_is_twice_the_weight_decay_to_sgd(make_option):
+    whole = make_option("regularizer", "l2", strength=LAMBDA, half=False, on="all")
+    decayed = trained(make_option, "sgd", 2 * LAMBDA, None)
+    torch.testing.assert_close(trained(make_option, "sgd", 0.0, whole), decayed, rtol=1e-9, atol=1e-12)
+
+
+def test_half_l2_is_coupled_weight_decay_to_adam_and_not_adamw_s(make_option):
+    half = make_option("regularizer", "l2", strength=LAMBDA, half=True, on="all")
+    penalized = trained(make_option, "adam", 0.0, half, lr=0.01)
+    coupled = trained(make_option, "adam", LAMBDA, None, lr=0.01)
+    decoupled = trained(make_option, "adamw", LAMBDA, None, lr=0.01)
+    torch.testing.assert_close(penalized, coupled, rtol=1e-6, atol=1e-9)
+    assert (penalized[-1] - decoupled[-1]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_decay_of_the_gradient_hardly_shrinks_what_adam_sees_large_gradients_of(make_option, name):
+    """SGD and AdamW shrink every weight by lr · λ a step; Adam divides the decay by the size of the gradient too."""
+    shrunk = []
+    for size in (0.1, 10.0):
+        ends = []
+        for decay in (0.0, LAMBDA):
+            w = torch.ones((), dtype=torch.float64, requires_grad=True)
+            option = make_option("optimizer", name, lr=1e-4, weight_decay=decay)
+            optimizer = OPTIMIZERS[name]([w], **option.args)
+            for turn in (1, -1, 1, -1):
+                w.grad = torch.full_like(w, size * turn)
+                optimizer.step()
+            ends.append(w.item())
+        shrunk.append(ends[0] - ends[1])
+    if name == "adam":
+        assert shrunk[0] > 50 * shrunk[1] > 0
+    else:
+        assert shrunk == pytest.approx([4 * 1e-4 * LAMBDA] * 2, rel=0.01)
+
+
+def test_a_run_trains_on_loss_plus_penalty(make_config):
+    """Over weights alone, by the runs' own steps, against torch's decay of a group of weights."""
+    overrides = ("model.hidden=[12]", "optimizer=sgd", "norm=batch", "init.bias=0.3")
+    config = make_config(*overrides, "regularizer=l2", f"regularizer.strength={LAMBDA}", "regularizer.half=true")
+    member = Member(config, CPU)
+    member.model.double()
+    reference = build(make_config(*overrides)).double()
+    groups = [
+        {"params": [p for p in reference.parameters() if p.ndim > 1], "weight_decay": LAMBDA},
+        {"params": [p for p in reference.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=member.begin_epoch(0))
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        images = torch.randn(8, 28, 28, generator=rng, dtype=torch.float64)
+        labels = torch.randint(0, 10, (8,), generator=rng)
+        weights = [p for p in reference.parameters() if p.ndim > 1]
+        expected = LAMBDA / 2 * sum(float((w.detach() ** 2).sum()) for w in weights)
+        loss = cross_entropy(reference(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        figures = member.step(images, labels)
+        assert figures.penalty.item() == pytest.approx(expected, rel=1e-9)
+        assert figures.loss.item() == pytest.approx(loss.item(), rel=1e-9)
+        torch.testing.assert_close(
+            parameters_to_vector(member.parameters), parameters_to_vector(reference.parameters()), rtol=1e-8, atol=1e-10
+        )

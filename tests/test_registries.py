@@ -1,0 +1,281 @@
+"""Every option of every axis, found in the registries: a new one is tested by being there."""
+
+import inspect
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from regbench.app import config_dir
+from regbench.config import AXES, registries
+from regbench.errors import UserError
+from regbench.models import MODELS
+from regbench.stack import Member
+
+REGISTRIES = registries()
+OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in registry]
+TRAINABLE = [(axis, name) for axis, name in OPTIONS if axis not in ("model", "data")]
+REFUSED = {  # what cannot work, and what the one line about it must name
+    ("norm", "instance", "mlp"): "spatial",
+    ("norm", "group", "cnn"): "width 100",
+}
+CPU = torch.device("cpu")
+
+
+def yaml_path(axis: str, name: str) -> Path:
+    return config_dir() / axis / f"{name}.yaml"
+
+
+def yaml_values(axis, name):
+    return OmegaConf.to_container(OmegaConf.load(yaml_path(axis, name)))
+
+
+def one_line(axis, values):
+    """The error that these values of an option raise."""
+    with pytest.raises(UserError) as caught:
+        REGISTRIES[axis].check(values)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def settings():
+    """Each option's arguments with their JSON schemas: (axis, name, argument, schema)."""
+    for axis, name in OPTIONS:
+        for key, schema in REGISTRIES[axis].schema(name).model_json_schema()["properties"].items():
+            yield axis, name, key, schema
+
+
+SETTINGS = list(settings())
+IDS = [f"{axis}-{name}-{key}" for axis, name, key, _ in SETTINGS]
+
+
+def alternatives(schema):
+    return schema.get("anyOf", [schema])
+
+
+def numbers(schema):
+    return [kind for kind in alternatives(schema) if kind.get("type") in ("number", "integer")]
+
+
+# registry, YAML and signature say the same
+
+
+def test_there_is_a_registry_for_every_axis():
+    assert tuple(REGISTRIES) == AXES
+    assert all(REGISTRIES.values())
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_options_are_the_yaml_files(axis):
+    assert {path.name for path in (config_dir() / axis).iterdir()} == {f"{name}.yaml" for name in REGISTRIES[axis]}
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_yaml_file_names_its_option_and_is_short(axis, name):
+    lines = yaml_path(axis, name).read_text("utf-8").splitlines()
+    assert lines[0].split(" #")[0] == f"name: {name}"
+    assert len(lines) <= 8
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_yaml_file_sets_every_argument_and_no_other(axis, name):
+    values, schema = yaml_values(axis, name), REGISTRIES[axis].schema(name)
+    assert set(values) - {"name"} == set(schema.model_fields)
+    own = inspect.signature(REGISTRIES[axis][name]).parameters.values()
+    assert {p.name for p in own if p.kind is p.KEYWORD_ONLY} <= set(values)
+    assert all(p.default is p.empty for p in own), "defaults are in the YAML file alone"
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_yaml_file_checks_and_keeps_its_values(axis, name):
+    option = REGISTRIES[axis].check(yaml_values(axis, name))
+    dumped = {key: list(value) if isinstance(value, tuple) else value for key, value in option.dump().items()}
+    assert dumped == yaml_values(axis, name)
+    assert REGISTRIES[axis].check(option.dump()) == option
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_option_explains_itself_in_one_line_first(axis, name):
+    first = (inspect.getdoc(REGISTRIES[axis][name]) or "").partition("\n")[0]
+    assert first.endswith((".", ":"))
+    assert len(first) > 1
+
+
+# every option trains
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(8, 28, 28, generator=rng), torch.arange(8)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("axis", "name"), TRAINABLE)
+def test_option_trains_every_model_or_says_why_not(make_config, make_option, batch, axis, name, model):
+    config = make_config(f"model={model}").model_copy(update={axis: make_option(axis, name)})
+    if reason := REFUSED.get((axis, name, model)):
+        with pytest.raises(UserError, match=rf"^{axis}.*{reason}[^\n]*$"):
+            Member(config, CPU)
+        return
+    member = Member(config, CPU)
+    before = [parameter.detach().clone() for parameter in member.parameters]
+    rate = member.begin_epoch(0)
+    loss, hits, penalty, norm, clipped = (float(figure) for figure in member.step(*batch))
+    assert rate > 0
+    assert math.isfinite(loss) and loss > 0
+    assert hits in range(9)
+    assert math.isfinite(penalty) and (penalty > 0) == (axis == "regularizer" and name != "none")
+    assert math.isfinite(norm) and norm > 0
+    assert clipped == 0
+    assert any(not torch.equal(old, new) for old, new in zip(before, member.parameters, strict=True))
+    assert all(math.isfinite(figure) for figure in member.evaluate([batch]))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["norm=group", "norm.groups=4", "model=cnn"], ["norm=group", "norm.groups=10", "model.hidden=[20,30]"]],
+    ids=str,
+)
+def test_group_norm_trains_where_groups_divide_every_width(make_config, batch, overrides):
+    member = Member(make_config(*overrides), CPU)
+    member.begin_epoch(0)
+    assert all(figure.isfinite() for figure in member.step(*batch))
+
+
+# mistakes are one line that names the key, the value and what is allowed
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_unknown_option_is_named_with_its_nearest(axis):
+    for name in REGISTRIES[axis]:
+        line = one_line(axis, {"name": f"{name}x"})
+        assert f"'{name}x'" in line
+        assert f"Did you mean '{name}'?" in line
+        assert all(option in line for option in REGISTRIES[axis])
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_option_without_a_name_is_refused(axis):
+    assert f"'{axis}.name'" in one_line(axis, {})
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_argument_that_does_not_exist_is_named(axis, name):
+    line = one_line(axis, yaml_values(axis, name) | {"no_such_argument": 1})
+    assert line.startswith(f"no key 'no_such_argument' in '{axis}'")
+    assert all(key in line for key in REGISTRIES[axis].schema(name).model_fields)
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_missing_argument_is_named(axis, name, key, schema):
+    values = yaml_values(axis, name)
+    del values[key]
+    assert one_line(axis, values).startswith(f"{axis}.{key} is missing: must be ")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_misspelt_argument_is_told_its_nearest(axis, name, key, schema):
+    line = one_line(axis, yaml_values(axis, name) | {f"{key}x": 1})
+    assert line.startswith(f"no key '{key}x' in '{axis}'. Did you mean '{key}'?")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_value_of_no_sense_is_refused(axis, name, key, schema):
+    for value in ("abc", {"a": 1}, [{}], math.nan, math.inf, -math.inf):
+        line = one_line(axis, yaml_values(axis, name) | {key: value})
+        assert line.startswith(f"{axis}.{key}")
+        assert ": must be " in line
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_truth_value_is_no_number(axis):
+    for name, key in [(name, key) for of, name, key, schema in SETTINGS if of == axis and numbers(schema)]:
+        line = one_line(axis, yaml_values(axis, name) | {key: True})
+        assert line.startswith(f"{axis}.{key}=true: must be ")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_null_is_refused_unless_it_is_allowed(axis, name, key, schema):
+    values = yaml_values(axis, name) | {key: None}
+    if {"type": "null"} in alternatives(schema):
+        assert REGISTRIES[axis].check(values).args[key] is None
+    else:
+        assert one_line(axis, values).startswith(f"{axis}.{key}=null: must be ")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), [case for case in SETTINGS if numbers(case[3])])
+def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
+    for kind in numbers(schema):
+        for word, allowed, refused in (
+            ("minimum", 0, -1e-6),
+            ("maximum", 0, 1e-6),
+            ("exclusiveMinimum", 1e-6, 0),
+            ("exclusiveMaximum", -1e-6, 0),
+        ):
+            if word in kind:
+                whole = kind["type"] == "integer"
+                allowed, refused = (math.copysign(math.ceil(abs(n)), n) if whole else n for n in (allowed, refused))
+                inside, outside = (int(kind[word] + n) if whole else kind[word] + n for n in (allowed, refused))
+                values = yaml_values(axis, name)
+                assert REGISTRIES[axis].check(values | {key: inside}).args[key] == inside
+                assert one_line(axis, values | {key: outside}).startswith(f"{axis}.{key}={outside}: must be ")
+
+
+@pytest.mark.parametrize(
+    ("axis", "name", "key", "inside", "outside"),
+    [
+        ("model", "mlp", "hidden", [1], [0]),
+        ("model", "mlp", "hidden", [], [10, -1]),
+        ("model", "cnn", "channels", [1], []),
+        ("model", "cnn", "channels", [3], [2.5]),
+        ("model", "cnn", "dense", [], ["wide"]),
+        ("norm", "batch", "eps", 1e-12, 0),
+        ("norm", "batch", "momentum", 1, 1.1),
+        ("norm", "batch", "momentum", 0, -0.1),
+        ("norm", "group", "groups", 1, 0),
+        ("norm", "layer", "affine", False, "perhaps"),
+        ("activation", "leaky_relu", "negative_slope", 0, -0.1),
+        ("init", "xavier", "gain", 0.1, 0),
+        ("init", "xavier", "distribution", "uniform", "unifrom"),
+        ("init", "kaiming", "mode", "fan_out", "fan_avg"),
+        ("init", "normal", "std", 0, -1),
+        ("init", "truncated_normal", "std", 0.1, 0),
+        ("init", "sparse", "sparsity", 1, 1.01),
+        ("regularizer", "l2", "strength", 0, -1e-9),
+        ("regularizer", "l1", "on", "all", "biases"),
+        ("regularizer", "elastic_net", "alpha", 1, 1.5),
+        ("regularizer", "elastic_net", "alpha", 0, -0.5),
+        ("optimizer", "sgd", "lr", 0, -0.1),
+        ("optimizer", "sgd", "momentum", 0.99, -0.1),
+        ("optimizer", "sgd", "nesterov", False, "sometimes"),
+        ("optimizer", "adam", "betas", [0, 0.5], [0.9, 1]),
+        ("optimizer", "adam", "betas", [0.5, 0], [-0.1, 0.9]),
+        ("optimizer", "adamw", "weight_decay", 0, -0.1),
+        ("optimizer", "rmsprop", "alpha", 0, 1),
+        ("optimizer", "adagrad", "eps", 1e-12, 0),
+        ("scheduler", "step", "step_size", 1, 0),
+        ("scheduler", "step", "gamma", 0.1, 0),
+        ("scheduler", "multistep", "milestones", [1], [0]),
+        ("scheduler", "cosine", "t_max", 1, 0),
+        ("scheduler", "cosine", "eta_min", 0, -0.1),
+        ("data", "mnist", "val_size", 0, -1),
+        ("data", "mnist", "train_size", 1, 0),
+    ],
+)
+def test_ranges_are_the_catalogue_s(axis, name, key, inside, outside):
+    values = yaml_values(axis, name)
+    REGISTRIES[axis].check(values | {key: inside})
+    line = one_line(axis, values | {key: outside})
+    assert line.startswith(f"{axis}.{key}")
+    assert ": must be " in line
+
+
+@pytest.mark.parametrize("betas", [[0.9], [], [0.9, 0.99, 0.999]], ids=str)
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_betas_are_two(name, betas):
+    shown = ",".join(map(str, betas))
+    line = one_line("optimizer", yaml_values("optimizer", name) | {"betas": betas})
+    assert line.startswith(f"optimizer.betas=[{shown}]: must be a list of 2, each a number in [0, 1)")
