@@ -5,23 +5,34 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from tempfile import TemporaryDirectory
+from traceback import walk_tb
+from typing import Any, NoReturn, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from regbench.config import AXES
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, no_such
 from regbench.helptext import train_help
 
 PACKAGE = Path(__file__).resolve().parent
-VALUED_FLAGS = {"--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"}
-PLAIN_FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
-INFO_FLAGS = {"--info", "-i"}  # with a word or without
-INFO_WORDS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
+ANYTHING: frozenset[str] = frozenset()
+CONFIGS = frozenset({"job", "hydra", "all"})
+TOPICS = frozenset({"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"})
+# Hydra's flags, each with the values it takes; None takes none
+FLAGS: dict[str, frozenset[str] | None] = {
+    **dict.fromkeys(("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m")),
+    **dict.fromkeys(
+        ("--package", "-p", "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"), ANYTHING
+    ),
+    **dict.fromkeys(("--cfg", "-c"), CONFIGS),
+    **dict.fromkeys(("--info", "-i"), TOPICS),
+}
 
 
 def train(arguments: Sequence[str]) -> NoReturn:
@@ -33,18 +44,18 @@ def train(arguments: Sequence[str]) -> NoReturn:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise: Hydra's own reports take several lines
     OmegaConf.register_new_resolver("regbench_help", partial(train_help, config_dir()), replace=True)
     decorate = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
-    try:
-        sys.argv = ["regbench train", *flags_first(arguments)]
-        decorate(lambda composed: job(composed, statuses))()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        leave(error)
-    except ValueError as error:
-        if not str(error).startswith("Config group override"):
-            raise
-        leave(error)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: the same command goes on after the last finished epoch\n")
-        sys.exit(INTERRUPTED)
+    with TemporaryDirectory() as scratch:  # where Hydra writes the multirun.yaml that nobody asked for
+        OmegaConf.register_new_resolver("regbench_scratch", lambda: scratch, replace=True)
+        try:
+            sys.argv = ["regbench train", *flags_first(arguments)]
+            decorate(lambda composed: job(composed, statuses))()
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted: the same command goes on after the last finished epoch\n")
+            sys.exit(INTERRUPTED)
+        except Exception as error:  # Hydra raises a dozen kinds for what a user can get wrong
+            if any(frame.f_code is job.__code__ for frame, _ in walk_tb(error.__traceback__)):
+                raise
+            leave(error)
     sys.exit(FAILED if "failed" in statuses else 0)
 
 
@@ -53,8 +64,8 @@ def job(composed: DictConfig, statuses: list[str]) -> None:
     from regbench import config, experiment
     from regbench.progress import Reporter
 
-    overrides = list(HydraConfig.get().overrides.task)
     try:
+        overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
         checked = config.check(values)
         reporter = Reporter(checked.runtime.progress)
@@ -69,7 +80,7 @@ def job(composed: DictConfig, statuses: list[str]) -> None:
 
 def leave(error: Exception, code: int = MISTAKE) -> NoReturn:
     """One line on stderr and an exit code."""
-    sys.stderr.write(f"error: {explain(error)}\n")
+    sys.stderr.write(f"error: {' '.join(explain(error).split())}\n")
     sys.exit(code)
 
 
@@ -83,8 +94,11 @@ def explain(error: Exception) -> str:
         keys = [str(key) for key in cause.parent_node if key != "hydra"]
         place = str(cause.full_key).rpartition(".")[0]
         return f"{cause.full_key}: {no_such('key', str(cause.key), repr(place) if place else 'the config', keys)}"
-    text = str(error).strip().splitlines()[0]
-    return f"{error.override}: {text}" if isinstance(error, OverrideParseException) else text
+    if isinstance(error, UserError):
+        return str(error)
+    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    culprit = error.override if isinstance(error, OverrideParseException) else getattr(error, "full_key", None)
+    return f"{culprit}: {text}" if culprit else text
 
 
 def config_dir() -> Path:
@@ -97,25 +111,44 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     """The same arguments, Hydra's flags before the overrides: Hydra 1.3 takes them in no other order.
 
     Raises:
-        UserError: a flag that Hydra does not have, or one that lacks its value.
+        UserError: a flag that Hydra does not have, or a wrong value for one; an axis without an option.
     """
     flags: list[str] = []
     overrides: list[str] = []
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
-        name = word.partition("=")[0]
+        name, equals, _ = word.partition("=")
         if not word.startswith("-"):
-            overrides.append(word)
-        elif name in PLAIN_FLAGS or (name in VALUED_FLAGS and name != word):
-            flags.append(word)
-        elif name in VALUED_FLAGS and rest:
-            flags += [word, rest.pop(0)]
-        elif name in INFO_FLAGS:
-            flags += [name, rest.pop(0) if rest and rest[0] in INFO_WORDS else word.partition("=")[2] or "all"]
+            overrides.append(with_option(word))
+        elif name not in FLAGS:
+            raise UserError(no_such("flag", name, "regbench train", FLAGS))
+        elif (allowed := FLAGS[name]) is not None:
+            flags += [name, flag_value(word, allowed, rest)]
+        elif equals:
+            raise UserError(f"{word}: {name} takes no value")
         else:
-            known = PLAIN_FLAGS | VALUED_FLAGS | INFO_FLAGS
-            raise UserError(
-                f"{word}: needs a value" if name in known else no_such("flag", word, "regbench train", known)
-            )
+            flags.append(name)
     return flags + overrides
+
+
+def flag_value(word: str, allowed: frozenset[str], rest: list[str]) -> str:
+    """A flag's value, from its own word or taken from the rest; --info alone means all."""
+    name, equals, value = word.partition("=")
+    if not equals and allowed is TOPICS and not (rest and rest[0] in TOPICS):
+        return "all"
+    if not equals and not rest:
+        raise UserError(f"{name}: needs a value")
+    value = value if equals else rest.pop(0)
+    if allowed and value not in allowed:
+        raise UserError(f"{name} {value}: {no_such('value', value, name, allowed)}")
+    return value
+
+
+def with_option(word: str) -> str:
+    """The same override, unless it names no option of an axis: what Hydra says of norm=null names neither."""
+    axis, _, option = word.partition("=")
+    if axis in AXES and option in ("", "null"):
+        options = (path.stem for path in (config_dir() / axis).glob("*.yaml"))
+        raise UserError(f"{word}: {no_such('option', option, f'the group {axis!r}', options)}")
+    return word

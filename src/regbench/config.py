@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt, ValidationError, field_serializer
+from pydantic import ConfigDict, Field, ValidationError, field_serializer
 
 from regbench.errors import UserError, no_such, shown, wrong_value
 from regbench.techniques.registry import Checked, Option, Registry
@@ -27,7 +27,7 @@ class Runtime(Checked):
             title="auto, cpu, cuda, cuda:N or mps",
         ),
     ]
-    threads: Annotated[Literal["auto"] | PositiveInt, Field(description="CPU threads")]
+    threads: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=1024)], Field(description="CPU threads")]
     progress: Annotated[Literal["auto", "bar", "plain", "off"], Field(description="how progress is shown")]
     cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
 

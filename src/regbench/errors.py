@@ -42,7 +42,8 @@ def _explain(loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseM
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and len(loc) > 1:
         return _explain(loc[1:], kind, value, field.annotation, f"{prefix}{key}.")
     index = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int) and kind != "missing")
-    return f"{prefix}{key}{index}={shown(value)}: must be {describe(field)}"
+    allowed = describe(field).rpartition("each ")[2] if index else describe(field)
+    return f"{prefix}{key}{index}={shown(value)}: must be {allowed}"
 
 
 def shown(value: Any) -> str:

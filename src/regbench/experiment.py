@@ -1,5 +1,6 @@
 """The page to read first: a config becomes data, a model, epochs of training, and a directory with the figures."""
 
+import math
 import os
 import traceback
 from collections.abc import Sequence
@@ -39,20 +40,22 @@ def run(config: RunConfig, overrides: Sequence[str], reporter: Reporter) -> Stat
         check_batches(config, images)
         with rundir:
             if config.force or not rundir.finished:
-                record(config, overrides, Trainer([config], [images], device), rundir, reporter)
+                record(config, overrides, images, device, rundir, reporter)
     reporter.result(rundir)
     return rundir.status
 
 
-def record(config: RunConfig, overrides: Sequence[str], trainer: Trainer, rundir: RunDir, reporter: Reporter) -> None:
+def record(
+    config: RunConfig, overrides: Sequence[str], images: Split, device: torch.device, rundir: RunDir, reporter: Reporter
+) -> None:
     """Train into an open directory. Whatever happens, run.json says so."""
-    state = rundir.start({"overrides": list(overrides), **facts(trainer.device)})
+    state = rundir.start({"overrides": list(overrides), **facts(device)})
     for warning in warnings(config):
         reporter.warn(warning)
         rundir.log(f"warning: {warning}")
     try:
-        fit(config, trainer, state, rundir, reporter)
-    except KeyboardInterrupt:
+        fit(config, Trainer([config], [images], device), state, rundir, reporter)
+    except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         rundir.end("interrupted", "stopped by the user")
         raise
     except Exception as error:
@@ -68,13 +71,16 @@ def fit(config: RunConfig, trainer: Trainer, state: dict[str, Any] | None, rundi
         trainer.load_state(0, state)
     reporter.begin(about(config, trainer), trainer.images_per_epoch, config.epochs, trainer.finished)
     for (epoch,) in trainer.epochs(reporter.tick):
-        rundir.save(epoch, trainer.state(0))
+        rundir.save(epoch, None if epoch.diverged else trainer.state(0))
         rundir.log(reporter.epoch(epoch))
         if epoch.diverged:
             rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
             return
     best, tests = trainer.best[0], trainer.test(0)
     assert best is not None
+    if not all(math.isfinite(loss) for loss, _ in tests.values()):
+        rundir.end("diverged", "the loss on the test images is not finite")
+        return
     rundir.complete(best.weights, best.epoch, tests)
 
 

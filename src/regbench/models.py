@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import nn
 
 from regbench.config import RunConfig
@@ -18,6 +18,8 @@ from regbench.techniques.init import initialize
 from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape, check_groups
 from regbench.techniques.registry import Registry
 
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+
 SIDE = 28
 CLASSES = 10
 NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.InstanceNorm2d, nn.GroupNorm)
@@ -26,14 +28,14 @@ MODELS: Registry[Callable[..., nn.Sequential]] = Registry("model")
 
 
 @MODELS.register
-def mlp(config: RunConfig, *, hidden: list[PositiveInt]) -> nn.Sequential:
+def mlp(config: RunConfig, *, hidden: list[Width]) -> nn.Sequential:
     """Dense layers 784 → hidden → 10."""
     return named(flatten=nn.Flatten(), **dense_blocks([SIDE * SIDE, *hidden], config))
 
 
 @MODELS.register
 def cnn(
-    config: RunConfig, *, channels: Annotated[list[PositiveInt], Field(min_length=1)], dense: list[PositiveInt]
+    config: RunConfig, *, channels: Annotated[list[Width], Field(min_length=1)], dense: list[Width]
 ) -> nn.Sequential:
     """3×3 convolutions with padding 1, halved by 2×2 max-pooling from the second on; then dense layers → 10.
 

@@ -65,10 +65,10 @@ class Reporter:
 
     def epoch(self, record: "Epoch") -> str:
         """After an epoch: its line, as shown."""
-        val_loss = "-" if record.val_loss is None else f"{record.val_loss:.4f}"
+        val_loss = "-" if record.val_loss is None else loss(record.val_loss)
         val_acc = "-" if record.val_acc is None else f"{record.val_acc:.2%}"[:-1]
         line = (
-            f"{f'{record.epoch}/{self._epochs}':>9} {record.lr:>9.3g} {record.train_loss:>11.4f} "
+            f"{f'{record.epoch}/{self._epochs}':>9} {record.lr:>9.3g} {loss(record.train_loss):>11} "
             f"{record.train_acc * 100:>6.2f} {val_loss:>9} {val_acc:>6} "
             f"{self._images / record.seconds:>9,.0f} {record.seconds:>6.2f} s"
         )
@@ -96,3 +96,8 @@ class Reporter:
     @staticmethod
     def _score(figures: Mapping[str, Any]) -> str:
         return f"{figures['test_acc']:.2%}".replace("%", " %") + f", loss {figures['test_loss']:.4f},"
+
+
+def loss(value: float) -> str:
+    """Four decimals; a power of ten where the column would not hold them."""
+    return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"

@@ -18,7 +18,8 @@ def facts(device: torch.device) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "versions": {
-            **{key: version(key) for key in ("regbench", "torch", "numpy")},
+            **{key: version(key) for key in ("regbench", "numpy")},
+            "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
         "machine": {

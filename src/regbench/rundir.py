@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 RUN, CONFIG, METRICS, LOG = "run.json", "config.yaml", "metrics.csv", "train.log"
+TEMPORARY = ".{}.tmp"
 CHECKPOINT, MODEL, LOCK = "checkpoint.pt", "model.safetensors", ".lock"
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
@@ -34,7 +34,7 @@ FINAL: tuple[Status, ...] = ("completed", "diverged")
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, a crash or a power cut sees all of the old content or all of the new."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(TEMPORARY.format(path.name))
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
@@ -93,7 +93,7 @@ class RunDir:
     def _read(self) -> dict[str, Any]:
         try:
             record = json.loads((self.path / RUN).read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return {}
         ours = isinstance(record, dict) and record.get("format") == FORMAT and record.get("identity") == self.identity
         return record if ours else {}
@@ -115,6 +115,8 @@ class RunDir:
         `facts` (overrides, versions, machine, git) are recorded in run.json.
         """
         state = None if self.config.force else self._checkpoint()
+        for leftover in self.path.glob(TEMPORARY.format("*")):  # of a process that was killed
+            leftover.unlink()
         if state is None:
             for name in (RUN, METRICS, LOG, CHECKPOINT, MODEL):
                 (self.path / name).unlink(missing_ok=True)
@@ -142,12 +144,13 @@ class RunDir:
 
         try:
             state = torch.load(self.path / CHECKPOINT, weights_only=True, map_location="cpu")
-        except (OSError, RuntimeError, EOFError, UnpicklingError):
+        except Exception:  # whatever a damaged file makes torch raise
             return None
-        return state if isinstance(state, dict) and state.get("identity") == self.identity else None
+        whole = isinstance(state, dict) and state.keys() >= {"identity", "rows", "epoch"}
+        return state if whole and state["identity"] == self.identity else None
 
-    def save(self, epoch: "Epoch", state: Mapping[str, Any]) -> None:
-        """Add an epoch's row to metrics.csv and replace the checkpoint by the state after it.
+    def save(self, epoch: "Epoch", state: Mapping[str, Any] | None) -> None:
+        """Add an epoch's row to metrics.csv and, unless it is None, replace the checkpoint by the state after it.
 
         The checkpoint holds the rows as well: a resumed run's metrics.csv is written anew from them. It goes to disk
         while the next epoch trains; a process killed meanwhile goes on from the one before.
@@ -157,6 +160,8 @@ class RunDir:
         self.rows.append(asdict(epoch))
         with (self.path / METRICS).open("ab") as file:
             file.write(_csv(self.rows[-1:], header=len(self.rows) == 1))
+        if state is None:
+            return
         buffer = io.BytesIO()
         torch.save({**state, "identity": self.identity, "rows": self.rows}, buffer)
         self._settle()

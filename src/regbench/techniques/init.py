@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, PositiveFloat
 from torch import Generator, Tensor, nn
 
 from regbench.errors import UserError
@@ -14,6 +14,9 @@ from regbench.techniques.layers import weighted_layers
 from regbench.techniques.registry import Option, Registry
 
 Distribution = Literal["normal", "uniform"]
+Value = Annotated[float, Field(ge=-1e6, le=1e6)]  # of a weight; float32 overflows far beyond
+PositiveStd = Annotated[float, Field(gt=0, le=1e6)]
+Std = Annotated[float, Field(ge=0, le=1e6)]
 Gain = PositiveFloat | None  # None follows the activation
 
 INITS: Registry[Callable[..., None]] = Registry("init")
@@ -39,14 +42,14 @@ def default(weight: Tensor, rng: Generator) -> None:
 
 
 @INITS.register
-def constant(weight: Tensor, rng: Generator, *, value: float) -> None:
+def constant(weight: Tensor, rng: Generator, *, value: Value) -> None:
     """One value everywhere: shows why symmetry must be broken."""
     del rng
     nn.init.constant_(weight, value)
 
 
 @INITS.register
-def uniform(weight: Tensor, rng: Generator, *, a: float, b: float) -> None:
+def uniform(weight: Tensor, rng: Generator, *, a: Value, b: Value) -> None:
     """Uniform on [a, b).
 
     Raises:
@@ -58,7 +61,7 @@ def uniform(weight: Tensor, rng: Generator, *, a: float, b: float) -> None:
 
 
 @INITS.register
-def normal(weight: Tensor, rng: Generator, *, mean: float, std: NonNegativeFloat) -> None:
+def normal(weight: Tensor, rng: Generator, *, mean: Value, std: Std) -> None:
     """Normal with the given mean and standard deviation."""
     nn.init.normal_(weight, mean, std, generator=rng)
 
@@ -67,7 +70,7 @@ INITS["small_normal"] = normal  # the same draw under the name of its habit: a s
 
 
 @INITS.register
-def truncated_normal(weight: Tensor, rng: Generator, *, mean: float, std: PositiveFloat, a: float, b: float) -> None:
+def truncated_normal(weight: Tensor, rng: Generator, *, mean: Value, std: PositiveStd, a: Value, b: Value) -> None:
     """Normal, cut off to [a, b] (`torch.nn.init.trunc_normal_`).
 
     Raises:
@@ -77,13 +80,12 @@ def truncated_normal(weight: Tensor, rng: Generator, *, mean: float, std: Positi
         raise UserError(f"init.a={a}: must be below init.b={b}")
     if not a - 2 * std <= mean <= b + 2 * std:
         raise UserError(f"init.mean={mean}: must be in [{a - 2 * std:g}, {b + 2 * std:g}], two init.std around a to b")
+    a, b = max(a, mean - 10 * std), min(b, mean + 10 * std)  # torch draws evenly over [a, b] and rejects
     nn.init.trunc_normal_(weight, mean, std, a, b, generator=rng)
 
 
 @INITS.register
-def sparse(
-    weight: Tensor, rng: Generator, *, sparsity: Annotated[float, Field(ge=0, le=1)], std: NonNegativeFloat
-) -> None:
+def sparse(weight: Tensor, rng: Generator, *, sparsity: Annotated[float, Field(ge=0, le=1)], std: Std) -> None:
     """Normal, with ⌈sparsity · rows⌉ zeros in each column, filters seen as [out, in · h · w] [Martens 2010]."""
     nn.init.normal_(weight, 0.0, std, generator=rng)
     columns = weight.flatten(1)
@@ -125,7 +127,7 @@ def activation_gain(activation: Option) -> float:
 
 
 @INITS.shared
-def initialize(model: nn.Module, option: Option, activation: Option, seed: int, *, bias: float | None) -> None:
+def initialize(model: nn.Module, option: Option, activation: Option, seed: int, *, bias: Value | None) -> None:
     """Draw every dense and convolutional layer anew; a null `bias` draws it as torch does, within ±1/√fan_in.
 
     Layer i draws from part i of the seed's stream, so that a layer of one shape starts alike in every architecture.
