@@ -68,10 +68,9 @@ def job(composed: DictConfig, statuses: list[str]) -> None:
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
         checked = config.check(values)
-        reporter = Reporter(checked.runtime.progress)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            reporter.say(f"\n#{HydraConfig.get().job.num + 1}  {' '.join(overrides)}", "bold")
-        statuses.append(experiment.run(checked, overrides, reporter))
+        sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        title = f"#{HydraConfig.get().job.num + 1}  {' '.join(overrides)}" if sweep else ""
+        statuses.append(experiment.run(checked, overrides, Reporter(checked.runtime.progress, title=title)))
     except (UserError, OmegaConfBaseException) as error:
         leave(error)  # here and now: Hydra would add lines of its own
     except OSError as error:  # no space, no permission
@@ -146,9 +145,10 @@ def flag_value(word: str, allowed: frozenset[str], rest: list[str]) -> str:
 
 
 def with_option(word: str) -> str:
-    """The same override, unless it names no option of an axis: what Hydra says of norm=null names neither."""
-    axis, _, option = word.partition("=")
-    if axis in AXES and option in ("", "null"):
+    """The same override, unless it names no option of an axis: Hydra would not say which for norm=null or norm=[1]."""
+    axis, _, value = word.partition("=")
+    names = value.strip("[]").split(",") if value.startswith("[") else [value]
+    if axis in AXES and any(name.strip() in ("", "null") or name.strip().isdecimal() for name in names):
         options = (path.stem for path in (config_dir() / axis).glob("*.yaml"))
-        raise UserError(f"{word}: {no_such('option', option, f'the group {axis!r}', options)}")
+        raise UserError(f"{word}: {no_such('option', value, f'the group {axis!r}', options)}")
     return word

@@ -20,18 +20,22 @@ TICK_SECONDS = 0.1  # between redraws
 class Reporter:
     """Prints to one console: `bar` (a live bar on a terminal), `plain` or `off`; `auto` looks at the console."""
 
-    def __init__(self, mode: str, console: Console | None = None) -> None:
+    def __init__(self, mode: str, console: Console | None = None, title: str = "") -> None:
         self.console = console or Console(highlight=False)
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self.mode = ("bar" if terminal else "plain") if mode == "auto" else mode
+        self._title = title
         self._images = self._epochs = 0
         self._seen = 0
         self._drawn = 0.0
         self._bar: Progress | None = None
 
     def say(self, text: str, style: str | None = None) -> None:
-        """One line, as long as it is."""
+        """One line, as long as it is; before the first one the title."""
         if self.mode != "off":
+            if self._title:
+                self.console.print(f"\n{self._title}", style="bold", markup=False, soft_wrap=True)
+                self._title = ""
             self.console.print(text, style=style, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
