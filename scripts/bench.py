@@ -48,7 +48,7 @@ def epoch(rounds: int, threads: int, loader: bool) -> None:
 
 def show(seconds: dict[str, float], reference: str, rounds: int) -> None:
     """A row for each contender, and how it compares with the reference."""
-    title = f"seconds per epoch, best of {rounds} rounds, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    title = f"an epoch, best of {rounds} rounds, {torch.get_num_threads()} threads, torch {torch.__version__}"
     table = Table("", "seconds", "ratio", "images/s", title=title)
     for name, value in seconds.items():
         table.add_row(name, f"{value:.3f}", f"{value / seconds[reference]:.2f}", f"{55_000 / value:,.0f}")

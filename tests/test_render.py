@@ -138,9 +138,7 @@ def test_markup_and_control_characters_are_only_text(tmp_path: Path) -> None:
     frame = load([tmp_path]).frame.assign(study=["[bold]a|b", "\x1b[2Jc\nd", ":warning:"])
     table = compare(Runs(frame), ["study"])
     text = printed(table, force_terminal=True, color_system=None)
-    assert all(
-        value in text for value in ("[bold]a|b", "\N{REPLACEMENT CHARACTER}[2Jc\N{REPLACEMENT CHARACTER}d", ":warning:")
-    )
+    assert all(value in text for value in ("[bold]a|b", r"'\x1b[2Jc\nd'", ":warning:"))
     assert "\x1b[2J" not in text
     assert r"| [bold]a\|b" in render.to_markdown(table)
     assert len(render.to_latex(table).splitlines()) == 9 + len(render.footer(table))

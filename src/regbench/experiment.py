@@ -88,12 +88,14 @@ def fit(config: RunConfig, trainer: Trainer, state: dict[str, Any] | None, rundi
 
 
 def about(config: RunConfig, trainer: Trainer) -> str:
-    """One line on what is trained on what."""
+    """Two lines on what is trained on what."""
     split = trainer.splits[0]
     weights = sum(parameter.numel() for parameter in trainer.stack.members[0].parameters)
+    where = f"cpu, {torch.get_num_threads()} threads" if trainer.device.type == "cpu" else str(trainer.device)
     return (
-        f"{config.slug()}: {weights:,} parameters on {trainer.device}; {config.data.name}: {len(split.train):,} images "
-        f"to train, {len(split.val):,} to validate, {len(split.test_labels):,} to test"
+        f"{config.slug()}: {weights:,} parameters on {where}\n"
+        f"{config.data.name}: {len(split.train):,} images to train, {len(split.val):,} to validate, "
+        f"{len(split.test_labels):,} to test"
     )
 
 

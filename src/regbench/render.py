@@ -132,7 +132,7 @@ def cells(table: Table) -> tuple[list[str], list[list[str]]]:
     mean = f"{metric.name} %" if metric.percent else metric.name
     rows = [
         [
-            *(_printable(shown(row.group[key])) if key in row.group else "-" for key in table.keys),
+            *(shown(row.group[key]) if key in row.group else "-" for key in table.keys),
             str(row.estimate.n),
             *(_figure(x, metric) for x in (row.estimate.mean, row.estimate.half_width, row.best, row.worst)),
             *(str(getattr(row, count)) for count in COUNTS),
