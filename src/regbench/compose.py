@@ -82,7 +82,7 @@ class Composer:
         options = {override.key_or_group: str(override.value()) for override in parsed if is_option(override)}
         frame = self._frame(structure, options)
         nodes = {axis: self._node(frame, axis, option) for axis, option in options.items()}
-        if frame.differs_by_job or None in nodes.values() or any(map(OF_THE_JOB.search, overrides)):
+        if frame.differs_by_job or None in nodes.values() or any(map(differs_by_job, parsed)):
             return self._whole(overrides, number)
         composed = copy.deepcopy(frame.composed)
         for axis, node in nodes.items():
@@ -148,9 +148,10 @@ def independent(axis: str, option: str, entries: Sequence[ResultDefault], others
     return all(entry == other or entry.package == other.package == axis for entry, other in pairs)
 
 
-def differs_by_job(composed: DictConfig) -> bool:
-    """Whether Hydra's own values, which differ from job to job, are used in a config."""
-    return OF_THE_JOB.search(OmegaConf.to_yaml(composed)) is not None
+def differs_by_job(part: DictConfig | Override) -> bool:
+    """Whether Hydra's own values, which differ from job to job, are used in a config or in an override."""
+    text = str(part.value()) if isinstance(part, Override) else OmegaConf.to_yaml(part)
+    return OF_THE_JOB.search(text) is not None
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:

@@ -1,7 +1,7 @@
 """The sweeper `regbench`: every combination, all checked before the first trains, a table at the end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -16,7 +16,7 @@ class GridConf:
     """Its values: `params` holds overrides as the command line does."""
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
-    params: dict[str, str] | None = None
+    params: dict[str, str] = field(default_factory=dict)
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridConf, provider="regbench")
@@ -25,8 +25,8 @@ ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridCo
 class GridSweeper(Sweeper):
     """Understands what Hydra's basic sweeper understands."""
 
-    def __init__(self, params: Mapping[str, str] | None = None) -> None:
-        self._params = params or {}
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self._params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called once, before `sweep`."""
