@@ -269,6 +269,20 @@ def test_options_of_one_s_own(train):
 
 
 @pytest.mark.slow
+def test_options_of_one_s_own_may_replace_built_in_ones():
+    for name, epochs in (("first", 3), ("second", 4)):
+        Path(name, "experiment").mkdir(parents=True)
+        Path(name, "experiment/mine.yaml").write_text(f"# @package _global_\nepochs: {epochs}\n")
+        Path(name, "norm").mkdir()
+    Path("second/norm/none.yaml").write_text("name: batch\neps: 1\nmomentum: 0.1\naffine: true\n")
+    folders = os.pathsep.join(["first", "second"])
+    ended = regbench("train", "--cfg", "job", "+experiment=mine", env={**os.environ, "REGBENCH_CONFIG_PATH": folders})
+    assert (ended.code, ended.err) == (0, "")
+    config = yaml.safe_load(ended.out)
+    assert (config["epochs"], config["norm"]["eps"]) == (3, 1)
+
+
+@pytest.mark.slow
 def test_help_imports_no_torch():
     code = (
         "import sys\nfrom regbench.app import train\n"

@@ -1,6 +1,9 @@
 """Sweeps by regbench's own sweeper and launcher."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -303,3 +306,27 @@ def test_hydra_s_own_sweeper_and_launcher_work(train, plugins: Sequence[str]):
     assert [record["overrides"] for record in records()] == [[f"seed={seed}", *TINY] for seed in (0, 1)]
     assert [path.name for path in Path().iterdir()] == ["runs"]
     assert all(path.is_dir() for path in Path("runs/default").iterdir())
+
+
+@pytest.mark.slow
+def test_a_sweep_may_be_piped_as_plain_ascii():
+    command = [sys.executable, "-m", "regbench", "train", "-m", "seed=0,1", *TINY]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+    assert "2 runs read: 2 completed" in done.stdout
+
+
+@pytest.mark.slow
+def test_pandas_is_imported_after_training():
+    code = (
+        "import sys\nfrom regbench.app import train\nfrom regbench.sweep import Run\noriginal = Run.train\n"
+        "def checked(*args): print('pandas' in sys.modules); return original(*args)\n"
+        "Run.train = checked\ntrain(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, "-m", "seed=0,1", *TINY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line in ("True", "False")] == ["False", "False"]
+    assert "2 runs read: 2 completed" in done.stdout

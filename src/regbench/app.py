@@ -79,7 +79,7 @@ def job(composed: DictConfig, statuses: list[str]) -> None:
 
 def is_mistake(error: Exception) -> bool:
     """Whether the user can mend it: Hydra and OmegaConf raise a dozen kinds for what is wrong in a command."""
-    packages = [str(frame.f_globals["__name__"]).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
     source = next(name for name in reversed(packages) if name in ("regbench", "hydra", "omegaconf"))
     return source != "regbench" or isinstance(error, UserError)
 

@@ -1,6 +1,5 @@
 """The commands beside train: parse, call, print."""
 
-import io
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +14,6 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and leave with its exit code."""
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a plain ASCII pipe has no ±
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.Abort:
