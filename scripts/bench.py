@@ -1,9 +1,13 @@
 """Timings, as ratios on one machine: `scripts/bench epoch`. Nothing here is asserted: machines are noisy."""
 
 import gzip
+import multiprocessing
+import resource
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import click
@@ -53,6 +57,48 @@ def show(seconds: dict[str, float], reference: str, rounds: int) -> None:
     for name, value in seconds.items():
         table.add_row(name, f"{value:.3f}", f"{value / seconds[reference]:.2f}", f"{55_000 / value:,.0f}")
     Console().print(table)
+
+
+@main.command()
+@click.argument("jobs", type=click.IntRange(100), nargs=-1)
+def plan(jobs: tuple[int, ...]) -> None:
+    """Compose, check and plan a sweep of so many JOBS (default: 100, 1,000 and 10,000), training nothing."""
+    table = Table("jobs", "seconds", "ms per job", "MB more", title="planning a sweep, each in a process of its own")
+    for count in jobs or (100, 1_000, 10_000):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+            seconds, memory = fresh.submit(planned, count).result()
+        table.add_row(f"{count:,}", f"{seconds:.2f}", f"{seconds / count * 1e3:.2f}", f"{memory / 1e6:,.0f}")
+    Console().print(table)
+
+
+def planned(jobs: int) -> tuple[float, int]:
+    """Seconds to plan a grid, and bytes by which they raise the process's peak of memory."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    from regbench import sweep
+    from regbench.compose import Composer
+
+    grid = [
+        "norm=none,batch,layer,group",
+        "init=xavier,kaiming,orthogonal,lecun,normal",
+        "optimizer.lr=0.1,0.03,0.01,0.003,0.001",
+    ]
+    with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(config_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        words = [*grid, f"seed=range(0,{jobs // 100})", f"runtime.dir={folder}"]
+        master = loader.load_configuration("config", words, RunMode.MULTIRUN)
+        before, start = peak_memory(), time.perf_counter()
+        found = sweep.plan(Composer(master, loader), sweep.expand(loader, {}, words))
+        seconds, memory = time.perf_counter() - start, peak_memory() - before
+    assert len(found.pending) == jobs
+    return seconds, memory
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held in main memory at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 class Stopwatch(Reporter):

@@ -1,5 +1,8 @@
+import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from regbench import app
 from regbench.app import config_dir
 from regbench.config import RunConfig, check, registries
 from regbench.techniques.registry import Option
@@ -39,3 +43,44 @@ def make_config() -> Callable[..., RunConfig]:
 def make_option() -> Callable[..., Option]:
     """`make_option("optimizer", "sgd", momentum=0.9)`; quicker than a whole config."""
     return option_of
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Train = Callable[..., Ended]
+
+
+@pytest.fixture
+def own_process(monkeypatch, tmp_path) -> Iterator[None]:
+    """What the command changes in its process, put back; an empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    import torch
+
+    threads, handlers, level = torch.get_num_threads(), logging.root.handlers[:], logging.root.level
+    yield
+    torch.set_num_threads(threads)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def train(own_process, capfd) -> Train:
+    """`train("norm=batch")`: `regbench train norm=batch`, in this process."""
+
+    def call(*arguments: str) -> Ended:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app.train(arguments)
+        output = capfd.readouterr()
+        return Ended(ended.value.code or 0, output.out, output.err)
+
+    return call

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from traceback import walk_tb
-from typing import Any, NoReturn, cast
+from typing import NoReturn, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -53,29 +53,36 @@ def train(arguments: Sequence[str]) -> NoReturn:
         except KeyboardInterrupt:
             sys.stderr.write("interrupted: the same command goes on after the last finished epoch\n")
             sys.exit(INTERRUPTED)
-        except Exception as error:  # Hydra raises a dozen kinds for what a user can get wrong
-            if any(frame.f_code is job.__code__ for frame, _ in walk_tb(error.__traceback__)):
-                raise
-            leave(error)
+        except Exception as error:
+            if is_mistake(error):
+                leave(error)
+            if isinstance(error, OSError):  # no space, no permission
+                leave(error, FAILED)
+            raise
     sys.exit(FAILED if "failed" in statuses else 0)
 
 
 def job(composed: DictConfig, statuses: list[str]) -> None:
-    """Train what Hydra composed, once for each job of a sweep."""
-    from regbench import config, experiment
-    from regbench.progress import Reporter
+    """Train what Hydra composed for one run, or for one job of a sweep by another launcher than regbench's own."""
+    from regbench.compose import checked
+    from regbench.sweep import Run
 
     try:
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
-        values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-        checked = config.check(values)
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         title = f"#{HydraConfig.get().job.num + 1}  {' '.join(overrides)}" if sweep else ""
-        statuses.append(experiment.run(checked, overrides, Reporter(checked.runtime.progress, title=title)))
+        statuses.append(Run(checked(composed), overrides).train(title))
     except (UserError, OmegaConfBaseException) as error:
         leave(error)  # here and now: Hydra would add lines of its own
     except OSError as error:  # no space, no permission
         leave(error, FAILED)
+
+
+def is_mistake(error: Exception) -> bool:
+    """Whether the user can mend it: Hydra and OmegaConf raise a dozen kinds for what is wrong in a command."""
+    packages = [str(frame.f_globals["__name__"]).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    source = next(name for name in reversed(packages) if name in ("regbench", "hydra", "omegaconf"))
+    return source != "regbench" or isinstance(error, UserError)
 
 
 def leave(error: Exception, code: int = MISTAKE) -> NoReturn:

@@ -135,6 +135,18 @@ def load_split(option: Option, seed: int, device: torch.device, cache: Path) -> 
     return prepare(load_on(device, option.name, cache), seed, **option.args)
 
 
+def training_size(option: Option, cache: Path) -> int:
+    """How many images the option's arguments leave to train on.
+
+    Raises:
+        UserError: as `load_split`.
+    """
+    available = len(load(option.name, cache).train_labels)
+    val_size, train_size = option.args["val_size"], option.args["train_size"]
+    check_sizes(val_size, train_size, available)
+    return int(available - val_size if train_size is None else train_size)
+
+
 def prepare(
     images: Images,
     seed: int,

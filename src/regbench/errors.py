@@ -56,6 +56,11 @@ def shown(value: Any) -> str:
     return text if text.isprintable() else repr(text)
 
 
+def plural(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def describe(field: FieldInfo) -> str:
     """What a field allows, in words: `a number in [0, 1)`, or its title where type and range do not say it."""
     return field.title or _describe(field.annotation, field.metadata)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from regbench.config import RunConfig
-from regbench.data import Split, cache_dir, digest, load_split
+from regbench.data import Split, cache_dir, digest, load_split, training_size
 from regbench.errors import UserError, shown
 from regbench.models import skeleton
 from regbench.progress import Reporter
@@ -30,19 +30,22 @@ def run(config: RunConfig, overrides: Sequence[str], reporter: Reporter) -> Stat
         KeyboardInterrupt: the run is left interrupted; the same command goes on from there.
     """
     check_techniques(config)
-    cache = cache_dir(config.runtime.cache)
-    rundir = RunDir(config, config.identity(digest(config.data.name)))
+    rundir = directory(config)
     if rundir.finished and not config.force:
         reporter.say("already trained (force=true trains it again)")
     else:
-        device = choose_device(config)
-        images = load_split(config.data, config.seed, device, cache)
-        check_batches(config, images)
+        device = check_machine(config)
+        images = load_split(config.data, config.seed, device, cache_dir(config.runtime.cache))
         with rundir:
             if config.force or not rundir.finished:
                 record(config, overrides, images, device, rundir, reporter)
     reporter.result(rundir)
     return rundir.status
+
+
+def directory(config: RunConfig) -> RunDir:
+    """The run's directory, with what is known of the run already; makes nothing."""
+    return RunDir(config, config.identity(digest(config.data.name)))
 
 
 def record(
@@ -136,6 +139,16 @@ def check_techniques(config: RunConfig) -> None:
     OPTIMIZERS[config.optimizer.name]([torch.zeros(1)], **config.optimizer.args)
 
 
+def check_machine(config: RunConfig) -> torch.device:
+    """The device to train on. Reads the data, or downloads them.
+
+    Raises:
+        UserError: there is no such device; no such data, or too few of them.
+    """
+    check_batches(config, training_size(config.data, cache_dir(config.runtime.cache)))
+    return choose_device(config)
+
+
 def warnings(config: RunConfig) -> list[str]:
     """What is allowed but may not be meant."""
     decay = config.optimizer.args.get("weight_decay", 0.0)
@@ -145,13 +158,13 @@ def warnings(config: RunConfig) -> list[str]:
     return []
 
 
-def check_batches(config: RunConfig, images: Split) -> None:
-    """See to it that every batch can be trained on.
+def check_batches(config: RunConfig, count: int) -> None:
+    """See to it that every batch of so many training images can be trained on.
 
     Raises:
         UserError: drop_last leaves no batch; batch norm would get a batch of one image.
     """
-    count, size = len(images.train), config.batch_size
+    size = config.batch_size
     if config.drop_last and size > count:
         raise UserError(f"batch_size={size}: must be at most {count}, the training images, with drop_last=true")
     single = size == 1 or (count % size == 1 and not config.drop_last)

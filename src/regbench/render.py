@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 from tabulate import tabulate
 
-from regbench.errors import shown
+from regbench.errors import plural, shown
 from regbench.stats import LEVEL
 from regbench.summary import Metric, Row, Table
 
@@ -155,8 +155,8 @@ def footer(table: Table) -> list[str]:
     if table.averaged:
         lines.append(f"The runs of a row also differ in {', '.join(table.averaged)}: --by shows them apart.")
     ends = ", ".join(f"{number} {name}" for name, number in _ends(table).items())
-    copies = f"; {_plural(len(table.duplicates), 'duplicate')} left out" if table.duplicates else ""
-    lines.append(f"{_plural(table.runs, 'run')} read: {ends}{copies}.")
+    copies = f"; {plural(len(table.duplicates), 'duplicate')} left out" if table.duplicates else ""
+    lines.append(f"{plural(table.runs, 'run')} read: {ends}{copies}.")
     if table.without_figure:
         lines.append(f"{table.without_figure} of the completed have no finite {metric.name} and are not in n.")
     if table.unreadable:
@@ -208,10 +208,6 @@ def _moment(table: Table) -> str:
 
 def _population(table: Table) -> str:
     return "the runs of a row" if table.averaged else "seeds"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(paths: tuple[str, ...]) -> str:

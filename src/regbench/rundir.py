@@ -57,6 +57,22 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def check_place(config: RunConfig) -> None:
+    """Try whether the study's folder can be written, without making it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    study = Path(config.runtime.dir) / config.study
+    there = next(folder for folder in (study, *study.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise _no_place(config, there)
+
+
+def _no_place(config: RunConfig, culprit: object) -> UserError:
+    return UserError(f"runtime.dir={config.runtime.dir}: must be a folder that can be written: {culprit}")
+
+
 class RunDir:
     """The directory of one run; locked, and writable, only inside a `with` block."""
 
@@ -81,8 +97,7 @@ class RunDir:
         except Timeout:
             raise UserError(f"{self.path}: another process is training this run") from None
         except OSError as error:
-            place = f"runtime.dir={self.config.runtime.dir}"
-            raise UserError(f"{place}: must be a folder that can be written: {self.path}: {error.strerror}") from None
+            raise _no_place(self.config, f"{self.path}: {error.strerror}") from None
         self.record = self._read()  # another process may have finished it meanwhile
         return self
 

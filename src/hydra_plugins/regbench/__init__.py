@@ -1,0 +1,1 @@
+"""Plugins of regbench, in a package because Hydra looks into nothing else."""

@@ -1,0 +1,162 @@
+"""The jobs of a sweep, composed as Hydra composes them, in a fraction of its time."""
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.default_element import ResultDefault
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from regbench.config import AXES, RunConfig, check
+
+OF_THE_JOB = re.compile(r"\$\{\s*hydra:")  # an interpolation that may differ from job to job
+
+
+def checked(composed: DictConfig) -> RunConfig:
+    """The run that a composed config, without its hydra node, means.
+
+    Raises:
+        UserError: a key or option that does not exist, a wrong type, a value out of range.
+        OmegaConfBaseException: an interpolation that leads nowhere; a value that is missing.
+    """
+    values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    return check(values)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What Hydra composed for some options of some axes, before values are set; other options are fitted in."""
+
+    structure: tuple[str, ...]
+    options: Mapping[str, str]
+    composed: DictConfig
+    entries: Sequence[ResultDefault]
+    nodes: dict[tuple[str, str], DictConfig | None] = field(default_factory=dict)
+
+    @cached_property
+    def differs_by_job(self) -> bool:
+        """Whether Hydra's own values are used in it."""
+        return differs_by_job(self.composed)
+
+
+class Composer:
+    """Composes job after job.
+
+    Hydra reads YAML and works through the defaults list for each job anew, which is what takes its time. Here it does
+    so once for each option of each axis; a job is put together from these parts, and its values are set by the
+    function with which Hydra sets them. Where the parts depend on one another, Hydra composes the whole job.
+    """
+
+    def __init__(self, master: DictConfig, loader: ConfigLoader) -> None:
+        """`master` is the config of the sweep, as Hydra composed it for the sweeper."""
+        self._master, self._loader = master, loader
+        self._parser = OverridesParser.create(config_loader=loader)
+        self._parse = cache(lambda word: self._parser.parse_overrides([word])[0])
+        self._always: list[str] = list(OmegaConf.to_object(master.hydra.overrides.hydra))  # type: ignore[arg-type]
+        self._name = master.hydra.job.config_name
+        self._groups = set(loader.get_group_options("", ObjectType.GROUP, self._name, self._always))
+        self._frames: dict[tuple[tuple[str, ...], tuple[str, ...]], Frame] = {}
+
+    def check(self, overrides: Sequence[str], number: int = 0) -> RunConfig:
+        """The run that a job's overrides mean; raises what `compose` and `checked` raise."""
+        return checked(self.compose(overrides, number))
+
+    def compose(self, overrides: Sequence[str], number: int = 0) -> DictConfig:
+        """The config of one job, without its hydra node; `number` is what `${hydra:job.num}` means in it.
+
+        Raises:
+            HydraException: what Hydra raises for overrides that it cannot follow.
+        """
+        parsed = [self._parse(word) for word in overrides]
+        structure = tuple(str(override.input_line) for override in parsed if self._is_structure(override))
+        options = {override.key_or_group: str(override.value()) for override in parsed if is_option(override)}
+        frame = self._frame(structure, options)
+        nodes = {axis: self._node(frame, axis, option) for axis, option in options.items()}
+        if frame.differs_by_job or None in nodes.values() or any(map(differs_by_job, parsed)):
+            return self._whole(overrides, number)
+        composed = copy.deepcopy(frame.composed)
+        for axis, node in nodes.items():
+            if options[axis] != frame.options[axis]:
+                composed[axis] = node
+        values = [override for override in parsed if not is_option(override) and not self._is_structure(override)]
+        ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+        return composed
+
+    def _is_structure(self, override: Override) -> bool:
+        """Whether it changes the defaults list, or Hydra itself: `+experiment=x`, `~norm`, `data@more=kmnist`."""
+        if is_option(override):
+            return False
+        key = override.key_or_group
+        group = "/" in key or key in self._groups
+        return bool(override.package) or key.startswith("hydra") or (group and not isinstance(override.value(), dict))
+
+    def _frame(self, structure: tuple[str, ...], options: Mapping[str, str]) -> Frame:
+        """The frame for jobs of the same structure that choose on the same axes, made for the first of them."""
+        key = structure, tuple(options)
+        if key not in self._frames:
+            self._frames[key] = Frame(structure, options, *self._by_hydra(structure, options))
+        return self._frames[key]
+
+    def _node(self, frame: Frame, axis: str, option: str) -> DictConfig | None:
+        """What an option puts into its axis's place; None if it does more than that."""
+        if (axis, option) not in frame.nodes:
+            composed, entries = frame.composed, frame.entries
+            if option != frame.options[axis]:
+                composed, entries = self._by_hydra(frame.structure, {**frame.options, axis: option})
+            apart = independent(axis, option, entries, frame.entries) and not differs_by_job(composed)
+            frame.nodes[axis, option] = composed[axis] if apart else None
+        return frame.nodes[axis, option]
+
+    def _by_hydra(
+        self, structure: tuple[str, ...], options: Mapping[str, str]
+    ) -> tuple[DictConfig, Sequence[ResultDefault]]:
+        words = [*structure, *(f"{axis}={option}" for axis, option in options.items())]
+        composed = without_hydra(self._loader.load_sweep_config(self._master, words))
+        return composed, self._loader.compute_defaults_list(self._name, self._always + words, RunMode.RUN).defaults
+
+    def _whole(self, overrides: Sequence[str], number: int) -> DictConfig:
+        """The job as Hydra's basic launcher composes it."""
+        composed = self._loader.load_sweep_config(self._master, list(overrides))
+        with open_dict(composed):
+            composed.hydra.job.id = composed.hydra.job.num = number
+        HydraConfig.instance().set_config(composed)  # where `${hydra:…}` looks when the values are resolved
+        return without_hydra(composed)
+
+
+def is_option(override: Override) -> bool:
+    """Whether it chooses one of the axes' options."""
+    simple = override.type == OverrideType.CHANGE and override.package is None
+    return simple and override.key_or_group in AXES and isinstance(override.value(), str)
+
+
+def independent(axis: str, option: str, entries: Sequence[ResultDefault], others: Sequence[ResultDefault]) -> bool:
+    """Whether of two defaults lists the first has its own entry for the axis and is otherwise the second."""
+    mine = [entry for entry in entries if entry.package == axis]
+    if [entry.config_path for entry in mine] != [f"{axis}/{option}"] or len(entries) != len(others):
+        return False
+    pairs = zip(entries, others, strict=True)
+    return all(entry == other or entry.package == other.package == axis for entry, other in pairs)
+
+
+def differs_by_job(part: DictConfig | Override) -> bool:
+    """Whether Hydra's own values, which differ from job to job, are used in a config or in an override."""
+    text = str(part.value()) if isinstance(part, Override) else OmegaConf.to_yaml(part)
+    return OF_THE_JOB.search(text) is not None
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    """A copy without Hydra's own node, as a task sees it."""
+    task = copy.deepcopy(composed)
+    with open_dict(task):
+        del task["hydra"]
+    return task

@@ -1,0 +1,152 @@
+"""A sweep: expand, compose and check all, leave out what is done, train the rest, compare."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+from regbench import experiment
+from regbench.compose import Composer
+from regbench.config import RunConfig
+from regbench.errors import FAILED, UserError, plural
+from regbench.progress import Reporter
+from regbench.rundir import FINAL, LOG, RUN, Status, check_place
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One checked run, and the overrides that say what it is."""
+
+    config: RunConfig
+    overrides: Sequence[str]
+
+    def train(self, title: str = "") -> Status:
+        """Train it here and now, unless it is done; raises what `experiment.run` raises."""
+        return experiment.run(self.config, self.overrides, Reporter(self.config.runtime.progress, title=title))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The distinct runs of a sweep in its order, those of them that are to be trained, and how many came twice."""
+
+    runs: Sequence[Run]
+    pending: Sequence[Run]
+    duplicates: int
+
+    def __str__(self) -> str:
+        """`12 runs: 7 done already, 5 to train`."""
+        total, done = len(self.runs), len(self.runs) - len(self.pending)
+        twice = f" ({plural(self.duplicates, 'duplicate')} left out)" if self.duplicates else ""
+        parts = [f"{done} done already"] * bool(done) + [f"{len(self.pending)} to train"] * bool(self.pending)
+        return f"{plural(total, 'run')}{twice}: {', '.join(parts)}"
+
+
+@runtime_checkable
+class TakesRuns(Protocol):
+    """A launcher that trains what is checked already; any other gets overrides, and composes each job again."""
+
+    def train(self, runs: Sequence[Run]) -> None:
+        """Train the runs. One that fails stops no other."""
+
+
+def expand(loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> list[list[str]]:
+    """The overrides of each job: every combination of the values, the last argument's varying fastest.
+
+    Raises:
+        UserError: there is no combination.
+        HydraException: an override that cannot be read.
+    """
+    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
+    (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    if not jobs:
+        raise UserError(f"{' '.join(words)}: no runs, as a choice, range or glob in it has no value")
+    return jobs
+
+
+def run(
+    master: DictConfig, loader: ConfigLoader, launcher: Launcher, jobs: Sequence[Sequence[str]], first: int = 0
+) -> None:
+    """The whole sweep; `first` is the number of its first job. Leaves with exit code 1 if a run failed.
+
+    Raises:
+        UserError: something in one of the jobs does not fit; nothing is trained or written then.
+    """
+    planned = plan(Composer(master, loader), jobs, first)
+    reporter = Reporter(planned.runs[0].config.runtime.progress)
+    reporter.say(str(planned), "bold")
+    if isinstance(launcher, TakesRuns):
+        launcher.train(planned.pending)
+    else:
+        launcher.launch([list(run.overrides) for run in planned.pending], initial_job_idx=first)
+    compare(planned.runs, reporter)
+    if failed := failures(planned.pending):
+        reporter.say(f"\n{plural(len(failed), 'run')} not completed:", "bold red")
+        for line in failed:
+            reporter.say(f"  {line}")
+        sys.exit(FAILED)
+
+
+def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> Plan:
+    """Check every job, and find out what is left to train.
+
+    Raises:
+        UserError: something in one of the jobs does not fit.
+        HydraException, OmegaConfBaseException: a job that cannot be composed.
+    """
+    places: dict[str, Run] = {}
+    pending: dict[str, Run] = {}
+    for number, overrides in enumerate(jobs, first):
+        config = composer.check(overrides, number)
+        experiment.check_techniques(config)
+        rundir = experiment.directory(config)
+        place = str(rundir.path)
+        if place in places:
+            continue
+        places[place] = Run(config, overrides)
+        if config.force or not rundir.finished:
+            pending[place] = places[place]
+    for run in pending.values():
+        experiment.check_machine(run.config)
+        check_place(run.config)
+    return Plan(list(places.values()), list(pending.values()), len(jobs) - len(places))
+
+
+def train(runs: Sequence[Run]) -> None:
+    """Train one run after another in this process. One that fails, or that another process has, stops no other."""
+    for number, run in enumerate(runs, 1):
+        title = f"#{number} of {len(runs)}  {' '.join(run.overrides)}"
+        try:
+            run.train(title)
+        except UserError as error:
+            Reporter(run.config.runtime.progress).warn(str(error))
+
+
+def compare(runs: Sequence[Run], reporter: Reporter) -> None:
+    """The summary table of exactly these runs."""
+    paths = [path for run in runs if ((path := experiment.directory(run.config).path) / RUN).is_file()]
+    if not paths or reporter.mode == "off":
+        return
+    from regbench import render, summary  # pandas takes its time, and is not needed to train
+    from regbench.runs import load
+
+    reporter.say("")
+    render.table(summary.compare(load(paths)), reporter.console)
+
+
+def failures(runs: Sequence[Run]) -> list[str]:
+    """A line for each run that came to no end: its overrides, what is known of it, the log to read."""
+    lines = []
+    for run in runs:
+        rundir = experiment.directory(run.config)
+        record: dict[str, Any] = rundir.record
+        if record.get("status") not in FINAL:
+            reason = record.get("error") or record.get("status", "not begun")
+            lines.append(f"{' '.join(run.overrides)}: {reason} ({rundir.path / LOG})")
+    return lines

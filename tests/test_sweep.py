@@ -1,0 +1,305 @@
+"""Sweeps by regbench's own sweeper and launcher."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from regbench import experiment
+from regbench.stack import Stack
+
+pytestmark = pytest.mark.usefixtures("own_process")
+
+TINY = ["model.hidden=[16]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
+
+
+def records(study: str = "runs/default") -> list[dict[str, Any]]:
+    """What the run.json of each run holds, in the order in which the runs began."""
+    paths = sorted(Path(study).iterdir(), key=lambda path: (path / "config.yaml").stat().st_mtime_ns)
+    return [json.loads((path / "run.json").read_text()) for path in paths]
+
+
+def seeds() -> list[int]:
+    return [record["config"]["seed"] for record in records()]
+
+
+def written() -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in Path().rglob("*")}
+
+
+def titles(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("#")]
+
+
+@pytest.fixture
+def fails(monkeypatch):
+    """`fails(1, 3)`: from now on the runs with these seeds fail."""
+    original = Stack.step
+
+    def of_seeds(*chosen: int) -> None:
+        def step(self: Stack, *batch: Any) -> Any:
+            if self.members[0].config.seed in chosen:
+                raise ZeroDivisionError("boom")
+            return original(self, *batch)
+
+        monkeypatch.setattr(Stack, "step", step)
+
+    return of_seeds
+
+
+# What is planned
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        (["seed=range(0,4)", "dropout=0.1,0.2,1.5"], ["dropout=1.5", "a number in [0, 1)"]),
+        (["seed=0,1,2,3,4,5,-6,7,8,9,10,11"], ["seed=-6", "an integer of at least 0"]),
+        (["norm=none,batch,bacth"], ["norm=bacth", "Did you mean 'batch'?"]),
+        (["norm=none,group", "norm.groups=7"], ["norm.groups"]),
+        (["norm=none,instance"], ["norm=instance"]),
+        (["optimizer=adam,sgd", "optimizer.betas=[0.1,0.2]"], ["optimizer.betas", "momentum"]),
+        (["data.train_size=100,70000"], ["data.train_size=70000", "59900"]),
+        (["norm=none,batch", "batch_size=199"], ["batch_size=199", "norm=batch"]),
+        (["seed=0,1", "runtime.device=cuda:99"], ["runtime.device=cuda:99", "cpu"]),
+        (["study=one,../two"], ["study=../two", "letters"]),
+        (["dropout=0.1,${nope}"], ["nope"]),
+        (["seed=interval(0,1)"], ["INTERVAL"]),
+        (["norm=glob(x*)"], ["norm=glob(x*)", "no runs"]),
+        (["hydra.job.name=a,b"], ["hydra.job.name=a,b"]),
+        (["hydra.sweeper.max_batch_size=1"], ["max_batch_size", "params"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_one_mistake_anywhere_and_nothing_is_trained(train, sweep, words):
+    ended = train("-m", *TINY, *sweep)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("error: ")
+    assert ended.err.count("\n") == 1
+    assert not [word for word in words if word not in ended.err], ended.err
+    assert written() == {}
+
+
+def test_it_says_what_it_is_going_to_do(train):
+    first = train("-m", *TINY, "seed=0,1")
+    assert (first.code, first.err) == (0, "")
+    assert first.out.startswith("2 runs: 2 to train\n")
+    more = train("-m", *TINY, "seed=0,1,2,0,2", "batch_size=100")
+    assert (more.code, more.err) == (0, "")
+    assert more.out.startswith("3 runs (2 duplicates left out): 2 done already, 1 to train\n")
+    assert titles(more.out) == [f"#1 of 1  {' '.join(TINY)} seed=2 batch_size=100"]
+    before = written()
+    again = train("-m", *TINY, "seed=0,1,2")
+    assert again.code == 0
+    assert again.out.startswith("3 runs: 3 done already\n")
+    assert titles(again.out) == []
+    assert written() == before
+
+
+def test_runs_are_trained_in_the_order_of_the_sweep(train):
+    ended = train("-m", "norm=layer,none", "seed=2,0,1", *TINY)
+    assert ended.code == 0
+    found = [(record["config"]["norm"]["name"], record["config"]["seed"]) for record in records()]
+    assert found == [(norm, seed) for norm in ("layer", "none") for seed in (2, 0, 1)]
+    assert [line.split("  ")[1].split(" model")[0] for line in titles(ended.out)] == [
+        f"norm={norm} seed={seed}" for norm, seed in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "expected"),
+    [
+        ("seed=range(0,3)", [0, 1, 2]),
+        ("seed=range(3,0,step=-2)", [3, 1]),
+        ("seed=choice(4,2)", [4, 2]),
+        ("seed=sort(3,1,2)", [1, 2, 3]),
+        ("seed=sort(3,1,2,reverse=true)", [3, 2, 1]),
+        ("+hydra.sweeper.params.seed='1,2'", [1, 2]),
+    ],
+)
+def test_sweeps_are_written_as_for_hydra(train, sweep, expected):
+    assert train("-m", sweep, *TINY).code == 0
+    assert seeds() == expected
+
+
+def test_shuffled_values_are_all_trained(train):
+    assert train("-m", "seed=shuffle(range(0,4))", *TINY).code == 0
+    assert sorted(seeds()) == [0, 1, 2, 3]
+
+
+def test_options_may_be_globbed(train):
+    assert train("-m", "norm=glob(*,exclude=[instance,group])", *TINY).code == 0
+    assert {record["config"]["norm"]["name"] for record in records()} == {"batch", "layer", "none"}
+
+
+def test_a_command_line_value_replaces_the_sweeper_s(train):
+    assert train("-m", "seed=5", "+hydra.sweeper.params.seed='1,2'", *TINY).code == 0
+    assert seeds() == [5]
+
+
+def test_forced_runs_are_trained_again(train):
+    train("-m", "seed=0,1", *TINY)
+    ended = train("-m", "seed=0,1", "force=true", *TINY)
+    assert ended.out.startswith("2 runs: 2 to train\n")
+
+
+def test_jobs_know_their_number(train):
+    ended = train("-m", "seed=${hydra:job.num}", "norm=none,layer,batch", *TINY)
+    assert (ended.code, ended.err) == (0, "")
+    assert seeds() == [0, 1, 2]
+
+
+# What is kept
+
+
+def test_a_run_of_a_sweep_is_recorded_as_the_run_alone(train):
+    assert train("-m", "norm=batch,none", "seed=1,2", *TINY).code == 0
+    assert [record["overrides"][:2] for record in records()] == [
+        [f"norm={norm}", f"seed={seed}"] for norm in ("batch", "none") for seed in (1, 2)
+    ]
+    alone = train("norm=none", "seed=2", *TINY)
+    assert alone.code == 0
+    assert alone.out.startswith("already trained")
+    assert train("norm=none", "seed=2", *TINY, "runtime.dir=alone").code == 0
+    (run,) = records("alone/default")
+    (swept,) = [record for record in records() if record["identity"] == run["identity"]]
+    assert swept.keys() == run.keys()
+    assert swept["overrides"] == run["overrides"][:-1]
+    assert {**swept["config"], "runtime": None} == {**run["config"], "runtime": None}
+    assert without_seconds(swept["result"]) == without_seconds(run["result"])
+
+
+def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != "seconds"}
+
+
+def test_nothing_of_hydra_is_written(train):
+    assert train("-m", "seed=0,1", "study=mine", *TINY).code == 0
+    assert [path.name for path in Path().iterdir()] == ["runs"]
+    assert [path.name for path in Path("runs").iterdir()] == ["mine"]
+    expected = {"config.yaml", "metrics.csv", "run.json", "model.safetensors", "train.log"}
+    for run in Path("runs/mine").iterdir():
+        assert {path.name for path in run.iterdir() if not path.name.startswith(".")} == expected
+
+
+# How it ends
+
+
+def test_it_ends_with_the_table_of_its_own_runs(train):
+    train("norm=layer", "seed=7", *TINY)
+    train("norm=none", "seed=7", *TINY)
+    ended = train("-m", "norm=batch,none", "seed=0,1", *TINY)
+    table = ended.out[ended.out.index("test_acc %") :]
+    assert "batch  2" in table
+    assert "none   2" in table
+    assert "layer" not in table
+    assert "4 runs read: 4 completed" in table
+
+
+def test_a_run_that_fails_stops_no_other(train, fails):
+    fails(1)
+    ended = train("-m", "seed=0,1,2", *TINY)
+    assert (ended.code, ended.err) == (1, "")
+    assert [record["status"] for record in records()] == ["completed", "failed", "completed"]
+    assert "3 runs read: 2 completed" in ended.out
+    *_, heading, line = ended.out.splitlines()
+    assert heading == "1 run not completed:"
+    (log,) = Path("runs/default").glob("*-s1-*/train.log")
+    assert line == f"  seed=1 {' '.join(TINY)}: ZeroDivisionError: boom ({log})"
+    assert "boom" in log.read_text()
+
+
+def test_failed_runs_are_trained_again(train, fails):
+    fails(0, 1)
+    assert train("-m", "seed=0,1,2", *TINY).code == 1
+    fails()
+    ended = train("-m", "seed=0,1,2", *TINY)
+    assert ended.code == 0
+    assert ended.out.startswith("3 runs: 1 done already, 2 to train\n")
+    assert "not completed" not in ended.out
+    assert [record["status"] for record in records()] == ["completed"] * 3
+
+
+def test_runs_that_diverge_are_no_failure(train):
+    ended = train("-m", "optimizer=sgd", "optimizer.lr=1e9,0.1", *TINY, "epochs=2")
+    assert (ended.code, ended.err) == (0, "")
+    assert sorted(record["status"] for record in records()) == ["completed", "diverged"]
+    assert "not completed" not in ended.out
+
+
+def test_a_run_in_use_stops_no_other(train):
+    train("-m", "seed=0,1", *TINY)
+    (locked,) = Path("runs/default").glob("*-s0-*")
+    with FileLock(locked / ".lock"):
+        ended = train("-m", "seed=0,1,2", "force=true", *TINY)
+    assert ended.code == 0, "it is done, by whoever has it"
+    assert ended.err.startswith(f"warning: {locked}: another process is training this run")
+    assert seeds() == [0, 1, 2]
+
+
+def test_a_run_that_another_process_has_is_listed(train, fails):
+    fails(0)
+    train("-m", "seed=0", *TINY)
+    fails()
+    (locked,) = Path("runs/default").glob("*-s0-*")
+    with FileLock(locked / ".lock"):
+        ended = train("-m", "seed=0,1", *TINY)
+    assert ended.code == 1
+    assert "another process" in ended.err
+    assert ended.out.splitlines()[-2] == "1 run not completed:"
+    assert str(locked) in ended.out.splitlines()[-1]
+    assert [record["status"] for record in records()] == ["failed", "completed"]
+
+
+def test_ctrl_c_ends_the_sweep_and_the_same_command_goes_on(train, monkeypatch):
+    original = Stack.step
+
+    def stop(self: Stack, *batch: Any) -> Any:
+        if self.members[0].config.seed == 1:
+            raise KeyboardInterrupt
+        return original(self, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stack, "step", stop)
+        ended = train("-m", "seed=0,1,2", *TINY)
+    assert ended.code == 130
+    assert ended.err.startswith("interrupted: ")
+    assert ended.err.count("\n") == 1
+    assert [record["status"] for record in records()] == ["completed", "interrupted"]
+    again = train("-m", "seed=0,1,2", *TINY)
+    assert again.code == 0
+    assert again.out.startswith("3 runs: 1 done already, 2 to train\n")
+
+
+def test_a_crash_outside_of_training_is_no_mistake(train, monkeypatch):
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(experiment, "check_techniques", crash)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        train("-m", "seed=0,1", *TINY)
+
+
+def test_off_prints_nothing(train):
+    ended = train("-m", "seed=0,1", *TINY, "runtime.progress=off")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+# With Hydra's own
+
+
+@pytest.mark.parametrize(
+    "plugins",
+    [["hydra/sweeper=basic", "hydra/launcher=basic"], ["hydra/launcher=basic"], ["hydra/sweeper=basic"]],
+    ids=" ".join,
+)
+def test_hydra_s_own_sweeper_and_launcher_work(train, plugins: Sequence[str]):
+    ended = train("-m", *plugins, "seed=0,1", *TINY)
+    assert (ended.code, ended.err) == (0, "")
+    assert seeds() == [0, 1]
+    assert [record["overrides"] for record in records()] == [[f"seed={seed}", *TINY] for seed in (0, 1)]
+    assert [path.name for path in Path().iterdir()] == ["runs"]
+    assert all(path.is_dir() for path in Path("runs/default").iterdir())
