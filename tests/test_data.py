@@ -157,13 +157,16 @@ RAW = gzip.decompress(pack(torch.arange(6, dtype=torch.uint8).view(2, 3)))
     [
         (b"", "f.gz: not a whole gzip file"),
         (b"<html>not here</html>", "f.gz: not a whole gzip file"),
-        (gzip.compress(RAW)[:-1], "f.gz: not a whole gzip file"),
-        (gzip.compress(b""), "f.gz: starts with nothing, an idx file like it with 00000802"),
-        (gzip.compress(b"\x00\x00\x0d" + RAW[3:]), "f.gz: starts with 00000d02, an idx file like it with 00000802"),
+        (gzip.compress(RAW, mtime=0)[:-1], "f.gz: not a whole gzip file"),
+        (gzip.compress(b"", mtime=0), "f.gz: starts with nothing, an idx file like it with 00000802"),
+        (
+            gzip.compress(b"\x00\x00\x0d" + RAW[3:], mtime=0),
+            "f.gz: starts with 00000d02, an idx file like it with 00000802",
+        ),
         (pack(torch.zeros(6, dtype=torch.uint8)), "f.gz: starts with 00000801"),
-        (gzip.compress(RAW[:6]), "f.gz: 6 bytes unpacked, must be"),
-        (gzip.compress(RAW[:-1]), r"f.gz: 17 bytes unpacked, must be 18 for shape \[2, 3\]"),
-        (gzip.compress(RAW + b"x"), r"f.gz: 19 bytes unpacked, must be 18 for shape \[2, 3\]"),
+        (gzip.compress(RAW[:6], mtime=0), "f.gz: 6 bytes unpacked, must be"),
+        (gzip.compress(RAW[:-1], mtime=0), r"f.gz: 17 bytes unpacked, must be 18 for shape \[2, 3\]"),
+        (gzip.compress(RAW + b"x", mtime=0), r"f.gz: 19 bytes unpacked, must be 18 for shape \[2, 3\]"),
     ],
 )
 def test_decode_refuses_what_is_no_such_file(packed, message):

@@ -86,6 +86,7 @@ def test_none_comes_first(text):
         "group",
         "instance",
         "layer",
+        "rms",
     ]
 
 

@@ -27,6 +27,7 @@ TOPICS = frozenset({"all", "config", "defaults", "defaults-tree", "plugins", "se
 # Hydra's flags, each with the values it takes; None takes none
 FLAGS: dict[str, frozenset[str] | None] = {
     **dict.fromkeys(("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m")),
+    **dict.fromkeys(("--shell-completion", "-sc")),
     **dict.fromkeys(
         ("--package", "-p", "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"), ANYTHING
     ),

@@ -22,7 +22,7 @@ Width = Annotated[int, Field(ge=1, le=1_000_000)]
 
 SIDE = 28
 CLASSES = 10
-NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.InstanceNorm2d, nn.GroupNorm)
+NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.RMSNorm, nn.InstanceNorm2d, nn.GroupNorm)
 
 MODELS: Registry[Callable[..., nn.Sequential]] = Registry("model")
 

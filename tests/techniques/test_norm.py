@@ -115,6 +115,15 @@ def test_layer_is_over_all_features_of_a_sample(shape):
     )
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rms_keeps_the_mean(shape):
+    layer, x = made("rms", shape, affine=True), features(shape)
+    dims = tuple(range(1, x.ndim))
+    square = (x**2).sum(dims, keepdim=True) / torch.Size(shape).numel()
+    assert layer.weight.shape == shape
+    torch.testing.assert_close(evaluated_as_trained(layer, x), x / (square + EPS).sqrt() * layer.weight)
+
+
 @pytest.mark.parametrize("affine", [False, True])
 def test_instance_is_over_height_and_width(affine):
     layer, x = made("instance", MAPS, affine=affine), features(MAPS)
@@ -165,9 +174,9 @@ def test_learned_scale_starts_at_one_and_shift_at_zero(make_option, name, shape)
     changes = {"groups": 2} if name == "group" else {}
     layer = NORMS[name](shape, **make_option("norm", name, affine=True, **changes).args)
     start = dict(layer.named_parameters())
-    assert set(start) == {"weight", "bias"}
+    assert set(start) == ({"weight"} if name == "rms" else {"weight", "bias"})
     assert (start["weight"] == 1).all()
-    assert (start["bias"] == 0).all()
+    assert name == "rms" or (start["bias"] == 0).all()
 
 
 def test_yaml_s_defaults_are_torch_s(make_option):

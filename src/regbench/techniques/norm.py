@@ -42,6 +42,12 @@ def layer(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
 
 
 @NORMS.register
+def rms(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
+    """Divided by the root mean square of all features of one sample [Zhang & Sennrich 2019] (`torch.nn.RMSNorm`)."""
+    return nn.RMSNorm(shape, eps=eps, elementwise_affine=affine)
+
+
+@NORMS.register
 def instance(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
     """Over H and W, per sample and channel [Ulyanov 2016] (`torch.nn.InstanceNorm2d`).
 
@@ -49,8 +55,9 @@ def instance(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
         FeatureMapsNeededError: dense features have no H and W to average over.
     """
     if len(shape) == 1:
+        others = ", ".join(sorted(NORMS.keys() - {"instance"}))
         raise FeatureMapsNeededError(
-            "norm=instance: needs spatial dimensions, which dense layers lack. Allowed here: batch, group, layer, none"
+            f"norm=instance: needs spatial dimensions, which dense layers lack. Allowed here: {others}"
         )
     return nn.InstanceNorm2d(shape[0], eps=eps, affine=affine)
 
