@@ -156,6 +156,14 @@ def interrupt(process: subprocess.Popen[str], how: str) -> None:
     assert process.wait(LIMIT) == (-signal.SIGINT if how == "Ctrl-C" else -signal.SIGKILL)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def ctrl_c_works() -> Iterator[None]:
+    """Whoever runs the tests in the background ignores Ctrl-C, and what the tests start would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from regbench import experiment
+from regbench import checks
 from regbench.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("own_process")
@@ -281,7 +281,7 @@ def test_a_crash_outside_of_training_is_no_mistake(train, monkeypatch):
     def crash(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(experiment, "check_techniques", crash)
+    monkeypatch.setattr(checks, "check_techniques", crash)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         train("-m", "seed=0,1", *TINY)
 

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from regbench import experiment
+from regbench import checks, experiment
 from regbench.compose import Composer
 from regbench.config import RunConfig
 from regbench.errors import FAILED, UserError, plural
@@ -104,7 +104,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
     pending: dict[str, Run] = {}
     for number, overrides in enumerate(jobs, first):
         config = composer.check(overrides, number)
-        experiment.check_techniques(config)
+        checks.check_techniques(config)
         rundir = experiment.directory(config)
         place = str(rundir.path)
         if place in places:
@@ -113,7 +113,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
         if config.force or not rundir.finished:
             pending[place] = places[place]
     for run in pending.values():
-        experiment.check_machine(run.config)
+        checks.check_machine(run.config)
         check_place(run.config)
     return Plan(list(places.values()), list(pending.values()), len(jobs) - len(places))
 
