@@ -35,11 +35,15 @@ FINAL: tuple[Status, ...] = ("completed", "diverged")
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, a crash or a power cut sees all of the old content or all of the new."""
     temporary = path.with_name(TEMPORARY.format(path.name))
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # a full disk has room again for what says so
+        raise
     _sync_directory(path.parent)
 
 
