@@ -6,7 +6,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -101,6 +101,93 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+@main.command()
+@click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp", show_default=True)
+@click.option("--runs", default=32, show_default=True)
+@click.option("--images", default=55_000, show_default=True, help="Training images of each run.")
+@click.option("--rounds", default=2, show_default=True, help="The best of so many is shown.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="For regbench's runs, as for train.")
+def stack(model: str, runs: int, images: int, rounds: int, overrides: tuple[str, ...]) -> None:
+    """A sweep over seeds, one epoch each: as one model, one after another, and as a bare loop.
+
+    Everything counts: data split, training, validation, test, files. The bare loop trains, validates and tests.
+    """
+    own = [f"model={model}", f"data.train_size={images}", *overrides]
+    contenders = {
+        "regbench, stacked": lambda: sweep_seconds(runs, own),
+        "regbench, one after another": lambda: sweep_seconds(runs, [*own, "runtime.stack=1"]),
+        "bare loop, one after another": lambda: runs * bare_seconds(model, images),
+    }
+    best = dict.fromkeys(contenders, float("inf"))
+    peak = 0.0
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            best[name] = min(best[name], contender())
+        peak = max(peak, product_peak())
+    show_stacks(best, runs, runs * operations(model, images), peak)
+
+
+def show_stacks(seconds: dict[str, float], runs: int, work: float, peak: float) -> None:
+    """A row for each way to train the runs: how many a minute, how it compares, what share of the machine it uses."""
+    title = f"{runs} runs, {torch.get_num_threads()} threads, torch {torch.__version__}, peak {peak / 1e9:,.0f} GFLOP/s"
+    table = Table("", "seconds", "runs/min", "x bare loop", "of peak", title=title)
+    bare = seconds["bare loop, one after another"]
+    for name, value in seconds.items():
+        share = f"{work / value / peak:.0%}"
+        table.add_row(name, f"{value:.1f}", f"{60 * runs / value:.1f}", f"{bare / value:.2f}", share)
+    Console().print(table)
+
+
+def sweep_seconds(runs: int, overrides: list[str]) -> float:
+    """Seconds that a sweep over seeds takes once it is planned."""
+    from regbench import plan as stacking
+
+    with tempfile.TemporaryDirectory() as folder:
+        words = [[*overrides, "epochs=1", f"runtime.dir={folder}", f"seed={seed}"] for seed in range(runs)]
+        configs = [checked(own) for own in words]
+        start = time.perf_counter()
+        for group in stacking.groups(configs, torch.device("cpu")):
+            mine = [experiment.Run(configs[place], words[place]) for place in group.places]
+            experiment.train(mine, Reporter("off"))
+        return time.perf_counter() - start
+
+
+def checked(overrides: list[str]) -> config.RunConfig:
+    """The run that the overrides mean."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return config.check(OmegaConf.to_container(compose("config", overrides), resolve=True))  # type: ignore[arg-type]
+
+
+def product_peak(side: int = 2_048, rounds: int = 5) -> float:
+    """Operations per second of a large matrix product, by the fastest way that torch has."""
+    a, b = torch.randn(side, side), torch.randn(side, side)
+    ways = [lambda: a @ b]
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        ways.append(lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""))
+    best = float("inf")
+    for way in ways * rounds:
+        start = time.perf_counter()
+        way()
+        best = min(best, time.perf_counter() - start)
+    return 2 * side**3 / best
+
+
+def operations(model: str, images: int) -> float:
+    """Floating-point operations of one run's products and convolutions: an epoch, validation and test."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    net, x = network(model), torch.zeros(BATCH, 28, 28)
+    with FlopCounterMode(display=False) as forward:
+        logits = net(x)
+    with FlopCounterMode(display=False) as backward:
+        logits.sum().backward()
+    whole = forward.get_total_flops() + backward.get_total_flops()
+    return (whole * images + forward.get_total_flops() * 15_000) / BATCH
+
+
 class Stopwatch(Reporter):
     """Notes when each epoch is done with: trained, evaluated, on disk."""
 
@@ -108,40 +195,55 @@ class Stopwatch(Reporter):
         super().__init__("off")
         self.laps: list[float] = []
 
-    def epoch(self, record: Epoch) -> str:
-        """The end of an epoch's computation; what the run directory costs falls to the next lap."""
+    def epoch(self, records: Sequence[Epoch]) -> None:
+        """The end of an epoch."""
         self.laps.append(time.perf_counter())
-        return super().epoch(record)
+        super().epoch(records)
 
 
 def regbench_epochs(epochs: int = 4) -> list[float]:
     """Whole epochs as `regbench train` does them, checkpoints and metrics written."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
     with tempfile.TemporaryDirectory() as folder:
         overrides = [f"epochs={epochs}", f"runtime.dir={folder}"]
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            checked = config.check(OmegaConf.to_container(compose("config", overrides)))  # type: ignore[arg-type]
         watch = Stopwatch()
-        experiment.run(checked, overrides, watch)
+        experiment.run(experiment.Run(checked(overrides), overrides), watch)
     return [after - before for before, after in zip(watch.laps, watch.laps[1:], strict=False)]
 
 
-def network() -> nn.Sequential:
-    """The default mlp, as anyone would write it."""
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
-    )
+def network(model: str = "mlp") -> nn.Sequential:
+    """The default model, as anyone would write it."""
+    if model == "mlp":
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+        )
+    maps = [nn.Unflatten(1, (1, 28)), nn.Conv2d(1, 16, 3, padding=1), nn.ReLU()]
+    for inputs, width in ((16, 32), (32, 64)):
+        maps += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*maps, nn.Flatten(), nn.Linear(3136, 100), nn.ReLU(), nn.Linear(100, 10))
 
 
 def bare_epochs(epochs: int = 3) -> list[float]:
+    """The default mlp's epochs, each trained and validated."""
+    return [seconds for seconds, _ in bare_loop("mlp", 55_000, epochs)]
+
+
+def bare_seconds(model: str, images: int) -> float:
+    """One epoch of training and validation, and the test."""
+    ((seconds, model_),) = bare_loop(model, images, 1)
+    test = data.load("mnist", Path())
+    start = time.perf_counter()
+    x = test.test_images.float().div_(255).sub_(MEAN).div_(STD)
+    evaluate(model_, zip(x.split(1_000), test.test_labels.split(1_000), strict=True))
+    return seconds + time.perf_counter() - start
+
+
+def bare_loop(name: str, count: int, epochs: int) -> list[tuple[float, nn.Module]]:
     """The same training and evaluation with nothing around it: images scaled beforehand, fused adam, no reports."""
     images = data.load("mnist", Path())
     x = images.train_images.float().div_(255).sub_(MEAN).div_(STD)
     y = images.train_labels
-    train_x, train_y, val_x, val_y = x[:55_000], y[:55_000], x[55_000:], y[55_000:]
-    model = network()
+    train_x, train_y, val_x, val_y = x[:count], y[:count], x[55_000:], y[55_000:]
+    model = network(name)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
     laps = []
     for _ in range(epochs):
@@ -158,7 +260,7 @@ def bare_epochs(epochs: int = 3) -> list[float]:
             loss_sum += loss.detach() * len(rows)
             hits += (logits.argmax(1) == labels).sum()
         evaluate(model, zip(val_x.split(1_000), val_y.split(1_000), strict=True))
-        laps.append(time.perf_counter() - start)
+        laps.append((time.perf_counter() - start, model))
     return laps
 
 

@@ -64,14 +64,16 @@ def train(arguments: Sequence[str]) -> NoReturn:
 
 def job(composed: DictConfig, statuses: list[str]) -> None:
     """Train what Hydra composed for one run, or for one job of a sweep by another launcher than regbench's own."""
+    from regbench import experiment
     from regbench.compose import checked
-    from regbench.sweep import Run
+    from regbench.progress import Reporter
 
     try:
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         title = f"#{HydraConfig.get().job.num + 1}  {' '.join(overrides)}" if sweep else ""
-        statuses.append(Run(checked(composed), overrides).train(title))
+        run = experiment.Run(checked(composed), overrides)
+        statuses.append(experiment.run(run, Reporter(run.config.runtime.progress, title=title)))
     except (UserError, OmegaConfBaseException) as error:
         leave(error)  # here and now: Hydra would add lines of its own
     except OSError as error:  # no space, no permission
@@ -128,14 +130,18 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
         name, equals, _ = word.partition("=")
         if not word.startswith("-"):
             overrides.append(with_option(word))
+        elif word == "--plan":
+            overrides.append("hydra.sweeper.plan=true")
         elif name not in FLAGS:
-            raise UserError(no_such("flag", name, "regbench train", FLAGS))
+            raise UserError(no_such("flag", name, "regbench train", [*FLAGS, "--plan"]))
         elif (allowed := FLAGS[name]) is not None:
             flags += [name, flag_value(word, allowed, rest)]
         elif equals:
             raise UserError(f"{word}: {name} takes no value")
         else:
             flags.append(name)
+    if "--plan" in arguments and not {"-m", "--multirun"} & set(flags):
+        raise UserError("--plan: shows what a sweep would train: needs -m")
     return flags + overrides
 
 

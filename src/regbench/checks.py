@@ -31,7 +31,21 @@ def check_machine(config: RunConfig) -> torch.device:
         UserError: there is no such device; no such data, or too few of them.
     """
     check_batches(config, training_size(config.data, cache_dir(config.runtime.cache)))
-    return choose_device(config)
+    device = choose_device(config)
+    check_precision(config, device)
+    return device
+
+
+def check_precision(config: RunConfig, device: torch.device) -> None:
+    """See to it that the device has the precision; sets that of float32 products on CUDA.
+
+    Raises:
+        UserError: tf32 without CUDA.
+    """
+    if config.precision == "tf32" and device.type != "cuda":
+        raise UserError(f"precision=tf32: needs a CUDA device, not {device}. Allowed here: fp32, fp64, bf16")
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
 
 
 def check_batches(config: RunConfig, count: int) -> None:

@@ -28,6 +28,9 @@ class Runtime(Checked):
         ),
     ]
     threads: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=1024)], Field(description="CPU threads")]
+    stack: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1)], Field(description="most runs of a sweep that train as one model")
+    ]
     progress: Annotated[Literal["auto", "bar", "plain", "off"], Field(description="how progress is shown")]
     cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
 
@@ -55,6 +58,9 @@ class RunConfig(Checked):
     epochs: Annotated[int, Field(ge=1, description="passes over the training images")]
     batch_size: Annotated[int, Field(ge=1, description="images to a step")]
     drop_last: Annotated[bool, Field(description="skip an incomplete last batch")]
+    precision: Annotated[
+        Literal["fp32", "fp64", "tf32", "bf16"], Field(description="of products; bf16 and tf32 trade digits for speed")
+    ]
     seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout")]
     study: Annotated[
         str,

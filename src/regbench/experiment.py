@@ -1,42 +1,72 @@
-"""The page to read first: a config becomes data, a model, epochs of training, and a directory with the figures."""
+"""The page to read first: configs become data, a stack of models, epochs of training, and directories with figures."""
 
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from regbench.checks import check_machine, check_techniques, warnings
 from regbench.config import RunConfig
-from regbench.data import Split, cache_dir, digest, load_split
+from regbench.data import cache_dir, digest, load_split
+from regbench.errors import UserError
 from regbench.progress import Reporter
 from regbench.provenance import facts
 from regbench.rundir import RunDir, Status
-from regbench.trainer import Trainer
+from regbench.trainer import Best, Epoch, Tests, Trainer
+
+State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
 
 
-def run(config: RunConfig, overrides: Sequence[str], reporter: Reporter) -> Status:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One checked run, and the overrides that say what it is."""
+
+    config: RunConfig
+    overrides: Sequence[str]
+
+
+def run(one: Run, reporter: Reporter) -> Status:
     """Train one run, unless it is trained already, and leave its directory.
 
     Returns completed, diverged or failed.
 
     Raises:
-        UserError: something in the config does not fit; nothing has been written then.
+        UserError: something in the config does not fit, or another process trains this run; nothing has been written.
         KeyboardInterrupt: the run is left interrupted; the same command goes on from there.
     """
-    check_techniques(config)
-    rundir = directory(config)
-    if rundir.finished and not config.force:
+    check_techniques(one.config)
+    rundir = directory(one.config)
+    if rundir.finished and not one.config.force:
         reporter.say("already trained (force=true trains it again)")
     else:
-        device = check_machine(config)
-        images = load_split(config.data, config.seed, device, cache_dir(config.runtime.cache))
+        device = check_machine(one.config)
         with rundir:
-            if config.force or not rundir.finished:
-                record(config, overrides, images, device, rundir, reporter)
+            record([one], [rundir], device, reporter)
     reporter.result(rundir)
     return rundir.status
+
+
+def train(runs: Sequence[Run], reporter: Reporter) -> None:
+    """Train runs of the same shape together; each leaves its directory as if alone. None stops another.
+
+    Raises:
+        KeyboardInterrupt: what is not finished is left interrupted; the same runs go on from there, in any company.
+    """
+    device = check_machine(runs[0].config)
+    with ExitStack() as held:
+        mine, rundirs = [], []
+        for one in runs:
+            try:
+                rundirs.append(held.enter_context(directory(one.config)))
+                mine.append(one)
+            except UserError as error:  # another process has it
+                reporter.warn(str(error))
+        record(mine, rundirs, device, reporter)
+    reporter.results(rundirs)
 
 
 def directory(config: RunConfig) -> RunDir:
@@ -44,52 +74,109 @@ def directory(config: RunConfig) -> RunDir:
     return RunDir(config, config.identity(digest(config.data.name)))
 
 
-def record(
-    config: RunConfig, overrides: Sequence[str], images: Split, device: torch.device, rundir: RunDir, reporter: Reporter
-) -> None:
-    """Train into an open directory. Whatever happens, run.json says so."""
-    state = rundir.start({"overrides": list(overrides), **facts(device)})
-    for warning in warnings(config):
-        reporter.warn(warning)
-        rundir.log(f"warning: {warning}")
+def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device, reporter: Reporter) -> None:
+    """Train into open directories what is not finished there. Whatever happens, each run.json says so."""
+    pairs = [
+        (one, rundir) for one, rundir in zip(runs, rundirs, strict=True) if one.config.force or not rundir.finished
+    ]
+    states: dict[RunDir, State] = {}
     try:
-        fit(config, Trainer([config], [images], device), state, rundir, reporter)
+        for one, rundir in pairs:
+            states[rundir] = rundir.start({"overrides": list(one.overrides), **facts(device), "stack": len(pairs)})
+            for warning in warnings(one.config):
+                reporter.warn(warning)
+                rundir.log(f"warning: {warning}")
+        attempt(states, device, reporter)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
-        rundir.end("interrupted", "stopped by the user")
+        for rundir in states:
+            if rundir.status == "running":
+                rundir.end("interrupted", "stopped by the user")
         raise
-    except Exception as error:
-        rundir.log(traceback.format_exc())
-        rundir.end("failed", f"{type(error).__name__}: {error}".splitlines()[0])
     finally:
         reporter.end()
 
 
-def fit(config: RunConfig, trainer: Trainer, state: dict[str, Any] | None, rundir: RunDir, reporter: Reporter) -> None:
+def attempt(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> None:
+    """Train runs together; if that fails, in halves, each run from its last saved epoch: memory may be short of it."""
+    for epoch in sorted({finished(state) for state in states.values()}):
+        group = {rundir: state for rundir, state in states.items() if finished(state) == epoch}
+        try:
+            fit(group, device, reporter)
+        except Exception as error:
+            reporter.end()
+            left = [rundir for rundir in group if rundir.status == "running"]
+            if len(group) == 1:
+                fail(left[0], error)
+            elif left:
+                reporter.warn(f"{len(group)} runs together failed ({describe(error)}): in halves from here")
+                for half in (left[: len(left) // 2], left[len(left) // 2 :]):
+                    attempt({rundir: rundir.state() for rundir in half}, device, reporter)
+
+
+def finished(state: State) -> int:
+    """The epochs behind a state."""
+    return state["epoch"] if state else 0
+
+
+def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> None:
     """All epochs that are left, each on disk before the next begins; then the test."""
-    if state:
-        trainer.load_state(0, state)
-    reporter.begin(about(config, trainer), trainer.images_per_epoch, config.epochs, trainer.finished)
-    for (epoch,) in trainer.epochs(reporter.tick):
-        rundir.save(epoch, None if epoch.diverged else trainer.state(0))
-        rundir.log(reporter.epoch(epoch))
-        if epoch.diverged:
-            rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
-            return
-    best, tests = trainer.best[0], trainer.test(0)
-    assert best is not None
+    rundirs = list(states)
+    configs = [rundir.config for rundir in rundirs]
+    splits = [load_split(config.data, config.seed, device, cache_dir(config.runtime.cache)) for config in configs]
+    trainer = Trainer(configs, splits, device)
+    for place, state in enumerate(states.values()):
+        if state:
+            trainer.load_state(place, state)
+    reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
+    for epochs in trainer.epochs(reporter.tick):
+        for place, epoch in epochs.items():
+            try:
+                keep(rundirs[place], epoch, None if epoch.diverged else trainer.state(place), reporter.line(epoch))
+            except OSError as error:
+                fail(rundirs[place], error)
+                trainer.drop([place])
+        reporter.epoch(list(epochs.values()))
+    for place, tests in trainer.test().items():
+        finish(rundirs[place], trainer.best[place], tests)
+
+
+def keep(rundir: RunDir, epoch: Epoch, state: State, line: str) -> None:
+    """One run's epoch, on disk."""
+    rundir.save(epoch, state)
+    rundir.log(line)
+    if epoch.diverged:
+        rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
+
+
+def finish(rundir: RunDir, best: Best | None, tests: Tests) -> None:
+    """One run's end."""
+    assert best is not None, "a test comes after an epoch"
     if not all(math.isfinite(loss) for loss, _ in tests.values()):
         rundir.end("diverged", "the loss on the test images is not finite")
-        return
-    rundir.complete(best.weights, best.epoch, tests)
+    else:
+        rundir.complete(best.weights, best.epoch, tests)
 
 
-def about(config: RunConfig, trainer: Trainer) -> str:
+def fail(rundir: RunDir, error: Exception) -> None:
+    """The record of a run that failed."""
+    rundir.log("".join(traceback.format_exception(error)))
+    rundir.end("failed", describe(error))
+
+
+def describe(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def about(trainer: Trainer) -> str:
     """Two lines on what is trained on what."""
-    split = trainer.splits[0]
-    weights = sum(parameter.numel() for parameter in trainer.stack.members[0].parameters)
+    config, split = trainer.configs[0], trainer.splits[0]
+    runs = len(trainer.configs)
+    name = config.slug() if runs == 1 else f"{runs} runs as one model"
+    weights = sum(parameter.numel() for parameter in trainer.stack.models[0].parameters())
     where = f"cpu, {torch.get_num_threads()} threads" if trainer.device.type == "cpu" else str(trainer.device)
     return (
-        f"{config.slug()}: {weights:,} parameters on {where}\n"
+        f"{name}: {weights:,} parameters{' each' * (runs > 1)} on {where}\n"
         f"{config.data.name}: {len(split.train):,} images to train, {len(split.val):,} to validate, "
         f"{len(split.test_labels):,} to test"
     )

@@ -24,8 +24,9 @@ Values: NAME=VALUE (now, meaning, what is allowed)
 
 An option's values: regbench train --cfg job --package optimizer optimizer=sgd
 and to set one:     regbench train optimizer=sgd optimizer.momentum=0.9
-Flags: -m (sweep), --cfg job (show the config), --info, --config-dir DIR (your
-own options), --hydra-help (all). The same command again goes on where it was."""
+Flags: -m (sweep), --plan (show what it would train), --cfg job (show the
+config), --info, --config-dir DIR (your own options), --hydra-help (all).
+The same command again goes on where it was."""
 
 
 def train_help(folder: Path, *, _root_: DictConfig) -> str:

@@ -1,5 +1,6 @@
-"""The dense layer, by the fastest matrix product that torch has for it on this processor."""
+"""The dense layer, of one run or of a stack, by the fastest matrix product that torch has for it on this processor."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 # Torch gives float32 products on x86 to MKL, which leaves AVX-512 unused on AMD's processors; oneDNN, in torch as well,
-# does not. Measured on 2 cores of an EPYC (Zen 5), batch 100: 784 to 256 took 99 us instead of 204, 256 to 256 52
-# instead of 73, 256 to 10 15 instead of 9. So: on AMD with AVX-512, from this many weights on.
+# does not. That is worth having from Zen 5 on (family 26), whose units are 512 bits wide. On 2 cores, batch 100:
+#   Zen 5: 784 to 256 took 99 us instead of 204, 256 to 256 52 instead of 73, 256 to 10 15 instead of 9;
+#   Zen 4: 208 us instead of 204, and the calls from Python made an epoch of the mlp 1.1 times as long.
+# So: on such a processor, from this many weights on.
 WORTHWHILE = 2**14
+WIDE = 26
 
 
 class Linear(nn.Linear):
@@ -19,23 +23,40 @@ class Linear(nn.Linear):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [samples, in] to [samples, out]."""
-        suits = features.device.type == "cpu" and features.dtype == torch.float32 and features.dim() == 2
-        if suits and self.weight.numel() >= WORTHWHILE and onednn_is_faster():
+        if features.dim() == 2 and suits_onednn(features, self.weight):
             result: Tensor = OneDnnLinear.apply(features, self.weight, self.bias)
             return result
         return super().forward(features)
+
+
+def stacked(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """K runs' dense layers: features [K, samples, in], weight [K, out, in], bias [K, out] to [K, samples, out]."""
+    if suits_onednn(features, weight[0]):
+        rows = zip(features, weight, bias, strict=True)
+        return torch.stack([OneDnnLinear.apply(x, w, b) for x, w, b in rows])
+    if torch.is_autocast_enabled(features.device.type):
+        return torch.baddbmm(bias.unsqueeze(1), features, weight.mT)
+    result: Tensor = StackedLinear.apply(features, weight, bias)
+    return result
+
+
+def suits_onednn(features: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN is to compute the products of one run's layer."""
+    fits = features.device.type == "cpu" and features.dtype == torch.float32 and weight.numel() >= WORTHWHILE
+    return fits and onednn_is_faster() and not torch.is_autocast_enabled("cpu")
 
 
 @cache
 def onednn_is_faster() -> bool:
     """By the kind of processor, not by a timing: the same machine has to come to the same bits every time."""
     try:
-        amd = "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+        facts = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
-    return (
-        amd and torch.backends.cpu.get_cpu_capability() == "AVX512" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+    family = re.search(r"^cpu family\s*: (\d+)", facts, re.MULTILINE)
+    wide = "AuthenticAMD" in facts and family is not None and int(family[1]) >= WIDE
+    known = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return wide and torch.backends.cpu.get_cpu_capability() == "AVX512" and known
 
 
 class OneDnnLinear(torch.autograd.Function):
@@ -60,3 +81,24 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """Left · rightᵀ + bias."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
     return result
+
+
+class StackedLinear(torch.autograd.Function):
+    """features · weightᵀ + bias of each run, batched.
+
+    Torch's own backward of `baddbmm` gives the weights' gradient transposed, and then copies it: a tenth of a step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Features [K, samples, in], weight [K, out, in], bias [K, out]: [K, samples, out]."""
+        ctx.save_for_backward(features, weight)
+        return torch.baddbmm(bias.unsqueeze(1), features, weight.mT)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients for features (unless they are the images), weight and bias."""
+        features, weight = ctx.saved_tensors
+        below = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
+        return below, torch.bmm(gradient.mT, features), gradient.sum(1)

@@ -133,10 +133,11 @@ class RunDir:
 
         `facts` (overrides, versions, machine, git) are recorded in run.json.
         """
-        state = None if self.config.force else self._checkpoint()
+        state = None if self.config.force else self.state()
         for leftover in self.path.glob(TEMPORARY.format("*")):  # of a process that was killed
             leftover.unlink()
         if state is None:
+            self.rows = []
             for name in (RUN, METRICS, LOG, CHECKPOINT, MODEL):
                 (self.path / name).unlink(missing_ok=True)
         started = self.record["times"]["started"] if state and self.record else now()
@@ -151,10 +152,17 @@ class RunDir:
             **facts,
             "times": {"started": started, "updated": None, "finished": None},
         }
-        self.rows = state.pop("rows") if state else []
         write_atomically(self.path / METRICS, _csv(self.rows, header=True))
         write_atomically(self.path / CONFIG, yaml.safe_dump(self.config.dump(), sort_keys=False).encode())
         self._update("running")
+        return state
+
+    def state(self) -> dict[str, Any] | None:
+        """The state after the last saved epoch, whose rows the directory goes on from; None without one."""
+        with suppress(OSError):  # then the one before holds
+            self._settle()
+        state = self._checkpoint()
+        self.rows = state.pop("rows") if state else []
         return state
 
     def _checkpoint(self) -> dict[str, Any] | None:

@@ -1,28 +1,32 @@
-"""K runs in lockstep: tensors here have a leading run axis, which nothing in techniques/ ever sees."""
+"""K runs in lockstep as one model: tensors here have a leading run axis, which nothing in techniques/ ever sees."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from regbench.config import RunConfig
+from regbench.lift import Network, lift
 from regbench.models import build
 from regbench.rng import Stream, generator
-from regbench.techniques.clip import clip
-from regbench.techniques.dropout import Dropout
+from regbench.techniques.clip import clip, total_norm
+from regbench.techniques.dropout import Dropout, draw
 from regbench.techniques.layers import weighted_layers
-from regbench.techniques.optimizer import OPTIMIZERS
+from regbench.techniques.registry import Option
 from regbench.techniques.regularizer import penalty
 from regbench.techniques.scheduler import SCHEDULERS
+from regbench.update import update
 
 # A training step of the cnn on 2 cores: 23 ms with channels last, 32 ms without (27 and 36 ms with batch norm).
 MEMORY_FORMATS = {"cpu": torch.channels_last}
 
 
 class Figures(NamedTuple):
-    """What one step tells of each run, on the device: scalars for a single run, [K] for a stack."""
+    """What one step tells of each run: tensors [K] on the device."""
 
     loss: Tensor  # mean cross-entropy of the batch, before the step, without the penalty
     hits: Tensor  # images of the batch classified rightly, before the step
@@ -31,82 +35,146 @@ class Figures(NamedTuple):
     clipped: Tensor  # whether the gradient was
 
 
-Batch = tuple[Tensor, Tensor]  # images [samples, 28, 28], labels [samples]
-
-
-class Member:
-    """One run of a stack: its model and what acts on it."""
-
-    def __init__(self, config: RunConfig, device: torch.device) -> None:
-        self.config = config
-        self.model = build(config).to(device).to(memory_format=MEMORY_FORMATS.get(device.type, torch.preserve_format))
-        self.parameters = list(self.model.parameters())
-        self.optimizer = OPTIMIZERS[config.optimizer.name](self.parameters, **config.optimizer.args)
-        self._dropouts = [layer for layer in self.model.modules() if isinstance(layer, Dropout)]
-        self._dropout_rng = Generator(device)
-        self._zero = torch.zeros((), device=device)
-
-    def begin_epoch(self, epoch: int) -> float:
-        """Set what changes from epoch to epoch, counted from 0; the learning rate."""
-        config = self.config
-        schedule = SCHEDULERS[config.scheduler.name]
-        rate = schedule(config.optimizer.args["lr"], epoch, config.epochs, **config.scheduler.args)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self._dropout_rng = generator(config.seed, Stream.DROPOUT, epoch, self.parameters[0].device)
-        self.model.train()
-        return rate
-
-    def step(self, images: Tensor, labels: Tensor) -> Figures:
-        """One update from a batch."""
-        for layer in self._dropouts:
-            layer.redraw(len(labels), self._dropout_rng)
-        logits = self.model(images)
-        loss = F.cross_entropy(logits, labels)
-        added = self._penalty()
-        self.optimizer.zero_grad()
-        (loss if added is None else loss + added).backward()
-        norm, clipped = clip(self.parameters, self.config.clip_norm_type, self.config.clip_norm, self.config.clip_value)
-        self.optimizer.step()
-        hits = (logits.detach().argmax(1) == labels).sum()
-        return Figures(loss.detach(), hits, self._zero if added is None else added.detach(), norm, clipped)
-
-    def _penalty(self) -> Tensor | None:
-        option = self.config.regularizer
-        if option.name == "none":
-            return None
-        return penalty(self.model, option, strength=option.args["strength"], on=option.args["on"])
-
-    @torch.inference_mode()
-    def evaluate(self, batches: Iterable[Batch]) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy in eval mode over all images of the batches."""
-        self.model.eval()
-        sums, images = [], 0
-        for x, labels in batches:
-            logits = self.model(x)
-            loss = F.cross_entropy(logits, labels, reduction="sum")
-            sums.append(torch.stack([loss, (logits.argmax(1) == labels).sum().to(loss.dtype)]))
-            images += len(labels)
-        loss_sum, hits = torch.stack(sums).sum(0).tolist()
-        return loss_sum / images, hits / images
-
-    def weight_norm(self) -> float:
-        """The 2-norm of all weights of dense and convolutional layers, as one vector."""
-        return float(torch.stack([layer.weight.detach().norm() for layer in weighted_layers(self.model)]).norm())
+Batch = tuple[Tensor, Tensor]  # images [K, samples, 28, 28], labels [K, samples]
 
 
 class Stack:
-    """Runs whose computations have the same shape."""
+    """Runs whose computations have the same shape; their numbers may differ (`plan.shape`)."""
 
     def __init__(self, configs: Sequence[RunConfig], device: torch.device) -> None:
-        self.members = [Member(config, device) for config in configs]
+        self.configs, self.device = configs, device
+        self.config = configs[0]  # for what is the same in all
+        self.dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
+        self.models = [self._placed(build(config)) for config in configs]
+        self.network = Network(self.models)
+        self.update = update(configs, self.network)
+        self._dropouts = self._dropout_layers()
+        self._rngs: list[Generator] = []
+        self._clip = self._clipping()
+        self._penalty = self._penalties()
+
+    def _placed(self, model: nn.Sequential) -> nn.Sequential:
+        layout = MEMORY_FORMATS.get(self.device.type, torch.preserve_format)
+        return model.to(self.device, self.dtype).to(memory_format=layout)
+
+    def _per_run(self, values: Iterable[float | None]) -> Tensor:
+        """A number of each run, [K]; infinity for null, which limits nothing."""
+        numbers = [torch.inf if value is None else value for value in values]
+        return torch.tensor(numbers, dtype=self.dtype, device=self.device)
 
     def begin_epoch(self, epoch: int) -> list[float]:
-        """The learning rate of each run for this epoch, counted from 0."""
-        return [member.begin_epoch(epoch) for member in self.members]
+        """Set what changes from epoch to epoch, counted from 0; the learning rate of each run."""
+        rates = [learning_rate(config, epoch) for config in self.configs]
+        self.update.set_rates(rates)
+        self._rngs = [generator(config.seed, Stream.DROPOUT, epoch, self.device) for config in self.configs]
+        self.network.train(True)
+        return rates
 
     def step(self, images: Tensor, labels: Tensor) -> Figures:
-        """One update of every run from images [K, B, 28, 28] and labels [K, B]."""
-        batches = zip(self.members, images, labels, strict=True)
-        figures = [member.step(x, y) for member, x, y in batches]
-        return figures[0] if len(figures) == 1 else Figures(*map(torch.stack, zip(*figures, strict=True)))
+        """One update of every run from images [K, samples, 28, 28] and labels [K, samples]."""
+        self._draw_masks(labels.shape[1])
+        with self._precision():
+            logits = self.network(images)
+        loss = cross_entropy(logits, labels).mean(1)
+        added = self._penalty()
+        total = (loss if added is None else loss + added).sum()
+        gradients, norm, clipped = self._clip(self.network.gradients(total))
+        self.update.step(gradients)
+        hits = (logits.detach().argmax(2) == labels).sum(1)
+        return Figures(loss.detach(), hits, torch.zeros_like(norm) if added is None else added.detach(), norm, clipped)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        half = self.config.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext()
+
+    def _dropout_layers(self) -> list[tuple[Dropout, list[float]]]:
+        """Each dropout layer of the network and its rate in every run: 0 where a run's own model has none."""
+        named = [dict(model.named_modules()) for model in self.models]
+        layers = [(name, layer) for name, layer in self.network.template.named_modules() if isinstance(layer, Dropout)]
+        return [(layer, [getattr(modules.get(name), "rate", 0.0) for modules in named]) for name, layer in layers]
+
+    def _draw_masks(self, samples: int) -> None:
+        """Each run's masks from its own generator, in the order of the layers."""
+        for layer, rates in self._dropouts:
+            masks = torch.empty(len(rates), samples, *layer.shape, dtype=self.dtype, device=self.device)
+            for mask, rate, rng in zip(masks, rates, self._rngs, strict=True):
+                draw(mask, rate, rng)
+            layer.mask = masks.flatten(0, 1)
+
+    def _penalties(self) -> Callable[[], Tensor | None]:
+        """A function that gives the penalty of every run, [K], or None where the option has none."""
+        option = self.config.regularizer
+        if option.name == "none":
+            return lambda: None
+        names = [key for key in ("strength", "alpha") if key in option.args]
+        numbers = [self._per_run(config.regularizer.args[name] for config in self.configs) for name in names]
+
+        def of_one(model: nn.Module, *own: Tensor) -> Tensor:
+            args = option.args | dict(zip(names, own, strict=True))
+            return penalty(model, Option(option.name, args), strength=args["strength"], on=args["on"])
+
+        lifted = self.network.of_model(of_one)
+        return lambda: lifted(*numbers)
+
+    def _clipping(self) -> Callable[[list[Tensor]], tuple[list[Tensor], Tensor, Tensor]]:
+        """A function that clips the gradients of every run, with the limits that any of them has."""
+        norm_type = self.config.clip_norm_type
+        limits = {
+            "max_norm": [config.clip_norm for config in self.configs],
+            "max_value": [config.clip_value for config in self.configs],
+        }
+        numbers = {name: self._per_run(values) for name, values in limits.items() if values != [None] * len(values)}
+
+        def of_one(gradients: list[Tensor], own: dict[str, Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
+            return clip(gradients, norm_type, own.get("max_norm"), own.get("max_value"))
+
+        lifted = lift(of_one, len(self.configs))
+        return lambda gradients: lifted(gradients, numbers)
+
+    @torch.no_grad()
+    def evaluate(self, batches: Iterable[Batch]) -> list[tuple[float, float]]:
+        """Mean cross-entropy and accuracy of each run in eval mode over all images of the batches."""
+        self.network.train(False)
+        sums, images = [], 0
+        for x, labels in batches:
+            with self._precision():
+                logits = self.network(x)
+            hits = (logits.argmax(2) == labels).sum(1)
+            sums.append(torch.stack([cross_entropy(logits, labels).sum(1).double(), hits.double()]))
+            images += labels.shape[1]
+        losses, hits = (torch.stack(sums).sum(0) / images).tolist()
+        return list(zip(losses, hits, strict=True))
+
+    def weight_norms(self) -> list[float]:
+        """The 2-norm of all weights of dense and convolutional layers of each run, as one vector."""
+        tensors = [[layer.weight.detach() for layer in weighted_layers(model)] for model in self.models]
+        merged = [torch.stack(tensors) for tensors in zip(*tensors, strict=True)]
+        norms: list[float] = lift(partial(total_norm, norm_type=2.0), len(self.configs))(merged).tolist()
+        return norms
+
+    def weights(self, run: int) -> dict[str, Tensor]:
+        """A copy of one run's parameters and running statistics as they are now."""
+        tensors = self.models[run].state_dict()
+        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+
+    def state(self, run: int) -> dict[str, Any]:
+        """All that one run needs to go on, alone or in another stack: tensors and plain values only."""
+        return {"weights": self.weights(run), "optimizer": self.update.state(run)}
+
+    def load_state(self, run: int, state: Mapping[str, Any]) -> None:
+        """Have one run go on from a saved state."""
+        self.models[run].load_state_dict(state["weights"])
+        self.update.load_state(run, state["optimizer"])
+
+
+def learning_rate(config: RunConfig, epoch: int) -> float:
+    """The rate at which a run trains an epoch, counted from 0."""
+    schedule = SCHEDULERS[config.scheduler.name]
+    return schedule(config.optimizer.args["lr"], epoch, config.epochs, **config.scheduler.args)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss of every image: logits [K, samples, classes] and labels [K, samples] to [K, samples]."""
+    flat = logits.flatten(0, 1)
+    precise = flat if flat.dtype == torch.float64 else flat.float()
+    return F.cross_entropy(precise, labels.flatten(), reduction="none").view(labels.shape)

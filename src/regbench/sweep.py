@@ -12,38 +12,36 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from regbench import checks, experiment
+from regbench import plan as stacking
 from regbench.compose import Composer
-from regbench.config import RunConfig
 from regbench.errors import FAILED, UserError, plural
+from regbench.experiment import Run
 from regbench.progress import Reporter
-from regbench.rundir import FINAL, LOG, RUN, Status, check_place
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One checked run, and the overrides that say what it is."""
-
-    config: RunConfig
-    overrides: Sequence[str]
-
-    def train(self, title: str = "") -> Status:
-        """Train it here and now, unless it is done; raises what `experiment.run` raises."""
-        return experiment.run(self.config, self.overrides, Reporter(self.config.runtime.progress, title=title))
+from regbench.rundir import FINAL, LOG, RUN, check_place
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct runs of a sweep in its order, those of them that are to be trained, and how many came twice."""
+    """The distinct runs of a sweep in its order, those that are to be trained by stacks, and how many came twice."""
 
     runs: Sequence[Run]
-    pending: Sequence[Run]
+    stacks: Sequence[Sequence[Run]]
+    groups: Sequence[stacking.Group]  # what the runs of each stack have in common
+    reasons: Sequence[str]  # why there is more than one stack
     duplicates: int
 
+    @property
+    def pending(self) -> list[Run]:
+        """The runs that are to be trained, in the order in which they will be."""
+        return [run for stack in self.stacks for run in stack]
+
     def __str__(self) -> str:
-        """`12 runs: 7 done already, 5 to train`."""
-        total, done = len(self.runs), len(self.runs) - len(self.pending)
+        """`12 runs: 7 done already, 5 to train in 2 stacks`."""
+        total, left = len(self.runs), len(self.pending)
+        done = total - left
+        how = f" in {plural(len(self.stacks), 'stack')}" if len(self.stacks) < left else ""
         twice = f" ({plural(self.duplicates, 'duplicate')} left out)" if self.duplicates else ""
-        parts = [f"{done} done already"] * bool(done) + [f"{len(self.pending)} to train"] * bool(self.pending)
+        parts = [f"{done} done already"] * bool(done) + [f"{left} to train{how}"] * bool(left)
         return f"{plural(total, 'run')}{twice}: {', '.join(parts)}"
 
 
@@ -51,8 +49,8 @@ class Plan:
 class TakesRuns(Protocol):
     """A launcher that trains what is checked already; any other gets overrides, and composes each job again."""
 
-    def train(self, runs: Sequence[Run]) -> None:
-        """Train the runs. One that fails stops no other."""
+    def train(self, stacks: Sequence[Sequence[Run]]) -> None:
+        """Train the runs, those of a stack as one model. One that fails stops no other."""
 
 
 def expand(loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> list[list[str]]:
@@ -71,9 +69,16 @@ def expand(loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[
 
 
 def run(
-    master: DictConfig, loader: ConfigLoader, launcher: Launcher, jobs: Sequence[Sequence[str]], first: int = 0
+    master: DictConfig,
+    loader: ConfigLoader,
+    launcher: Launcher,
+    jobs: Sequence[Sequence[str]],
+    first: int = 0,
+    only_plan: bool = False,
 ) -> None:
-    """The whole sweep; `first` is the number of its first job. Leaves with exit code 1 if a run failed.
+    """The whole sweep, or only what it would train; `first` is the number of its first job.
+
+    Leaves with exit code 1 if a run failed.
 
     Raises:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
@@ -81,8 +86,11 @@ def run(
     planned = plan(Composer(master, loader), jobs, first)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
     reporter.say(str(planned), "bold")
+    if only_plan:
+        show(planned, reporter)
+        return
     if isinstance(launcher, TakesRuns):
-        launcher.train(planned.pending)
+        launcher.train(planned.stacks)
     else:
         launcher.launch([list(run.overrides) for run in planned.pending], initial_job_idx=first)
     compare(planned.runs, reporter)
@@ -113,19 +121,39 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
         if config.force or not rundir.finished:
             pending[place] = places[place]
     for run in pending.values():
-        checks.check_machine(run.config)
+        device = checks.check_machine(run.config)
         check_place(run.config)
-    return Plan(list(places.values()), list(pending.values()), len(jobs) - len(places))
+    waiting = list(pending.values())
+    configs = [run.config for run in waiting]
+    groups = stacking.groups(configs, device) if waiting else []
+    reasons = stacking.reasons(groups, configs, device) if waiting else []
+    stacks = [[waiting[place] for place in group.places] for group in groups]
+    return Plan(list(places.values()), stacks, groups, reasons, len(jobs) - len(places))
 
 
-def train(runs: Sequence[Run]) -> None:
-    """Train one run after another in this process. One that fails, or that another process has, stops no other."""
-    for number, run in enumerate(runs, 1):
-        title = f"#{number} of {len(runs)}  {' '.join(run.overrides)}"
-        try:
-            run.train(title)
-        except UserError as error:
-            Reporter(run.config.runtime.progress).warn(str(error))
+def train(stacks: Sequence[Sequence[Run]]) -> None:
+    """Train one stack after another in this process. No run stops another."""
+    for number, stack in enumerate(stacks, 1):
+        title = f"#{number} of {len(stacks)}  {stacking.title([run.overrides for run in stack])}"
+        experiment.train(stack, Reporter(stack[0].config.runtime.progress, title=title))
+
+
+def show(planned: Plan, reporter: Reporter) -> None:
+    """What trains together: a line for the stacks of each shape. And why it is not all one stack."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("stacks", "runs", "what", box=None, header_style="bold")
+    shapes: dict[str, list[Sequence[Run]]] = {}
+    for stack, group in zip(planned.stacks, planned.groups, strict=True):
+        shapes.setdefault(str(group.shape), []).append(stack)
+    for stacks in shapes.values():
+        runs = [run.overrides for stack in stacks for run in stack]
+        table.add_row(str(len(stacks)), str(len(runs)), Text(stacking.words(runs)))
+    if planned.stacks:
+        reporter.console.print(table)
+    for reason in planned.reasons:
+        reporter.say(reason)
 
 
 def compare(runs: Sequence[Run], reporter: Reporter) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from regbench.stack import Batch, Figures, Stack
 EVALUATION_BATCHES = {"cpu": 250}
 EVALUATION_BATCH = 5_000
 SUMMED_STEPS = 1_000  # steps whose figures are kept until they are summed
+
+Tests = dict[str, tuple[float, float]]  # "last" and "best_val": mean cross-entropy and accuracy
 
 
 def batched(items: Sequence[Tensor], size: int) -> Iterator[Sequence[Tensor]]:
@@ -56,14 +58,18 @@ class Best:
 
 
 class Trainer:
-    """Trains the runs of one stack; can be saved after any epoch, and goes on from there to the same bits."""
+    """Trains runs in lockstep; each can be saved after any epoch, and goes on from there, in whatever company.
+
+    Runs go by their place in `configs`. One that diverges or is dropped leaves the stack; the others notice nothing.
+    """
 
     def __init__(self, configs: Sequence[RunConfig], splits: Sequence[Split], device: torch.device) -> None:
         self.configs, self.splits, self.device = configs, splits, device
+        self.active = list(range(len(configs)))  # the run at each place of the stack
         self.stack = Stack(configs, device)
         self.finished = 0  # epochs
-        self._chunk = EVALUATION_BATCHES.get(device.type, EVALUATION_BATCH)
         self.best: list[Best | None] = [None] * len(configs)
+        self._chunk = EVALUATION_BATCHES.get(device.type, EVALUATION_BATCH)
 
     @property
     def images_per_epoch(self) -> int:
@@ -71,26 +77,42 @@ class Trainer:
         config, images = self.configs[0], len(self.splits[0].train)
         return images - images % config.batch_size if config.drop_last else images
 
-    def epochs(self, tick: Callable[[int], None]) -> Iterator[list[Epoch]]:
-        """Train the epochs that are left: one record per run and epoch, until all runs have diverged.
+    def epochs(self, tick: Callable[[int], None]) -> Iterator[dict[int, Epoch]]:
+        """Train the epochs that are left: the records of the runs still in the stack, until none is.
 
         `tick` is called after each step with the number of images that a run has seen in it.
         """
-        while self.finished < self.configs[0].epochs:
+        while self.finished < self.configs[0].epochs and self.active:
             start = time.perf_counter()
             rates = self.stack.begin_epoch(self.finished)
             means = self._train(tick)
-            scores = [self._validate(index) for index in range(len(means))]
+            scores = self._validate()
+            norms = self.stack.weight_norms()
             self.finished += 1
-            seconds = time.perf_counter() - start
-            records = [self._record(k, rates[k], means[k], scores[k], seconds) for k in range(len(means))]
-            yield records
-            if all(record.diverged for record in records):
-                return
+            seconds = (time.perf_counter() - start) / len(self.active)
+            figures = zip(rates, means, scores, norms, strict=True)
+            records = [self._record(*own, seconds) for own in figures]
+            found = dict(zip(self.active, records, strict=True))
+            for run, record in found.items():
+                self._choose(run, record)
+            yield found
+            self.drop([run for run in self.active if found[run].diverged])
+
+    def drop(self, runs: Iterable[int]) -> None:
+        """Go on without some runs."""
+        gone = set(runs)
+        if not gone:
+            return
+        kept = [(run, self.stack.state(place)) for place, run in enumerate(self.active) if run not in gone]
+        self.active = [run for run, _ in kept]
+        if kept:
+            self.stack = Stack([self.configs[run] for run in self.active], self.device)
+        for place, (_, state) in enumerate(kept):
+            self.stack.load_state(place, state)
 
     def _train(self, tick: Callable[[int], None]) -> list[list[float]]:
         """One pass over every run's training images, in its own order: each run's means of `Figures`."""
-        rows = torch.stack([self._order(index) for index in range(len(self.configs))])
+        rows = torch.stack([self._order(run) for run in self.active])
         sums = torch.zeros(len(rows), len(Figures._fields), dtype=torch.float64)
         for group in batched(rows[:, : self.images_per_epoch].split(self.configs[0].batch_size, dim=1), SUMMED_STEPS):
             sums += self._steps(group, tick)
@@ -104,71 +126,82 @@ class Trainer:
         """
         figures = []
         for rows in batches:
-            figures.append(self.stack.step(*self.splits[0].batch(rows)))
+            figures.append(self.stack.step(*self._batch(rows)))
             tick(rows.shape[1])
-        columns = [
-            torch.stack(column).reshape(len(batches), -1).cpu().double() for column in zip(*figures, strict=True)
-        ]
+        columns = [torch.stack(column).cpu().double() for column in zip(*figures, strict=True)]
         columns[0] = columns[0] * torch.tensor([[rows.shape[1]] for rows in batches])
         return torch.stack([column.sum(0) for column in columns], dim=1)
 
-    def _order(self, index: int) -> Tensor:
-        split = self.splits[index]
-        return split.train[order(len(split.train), self.configs[index].seed, self.finished).to(self.device)]
+    def _order(self, run: int) -> Tensor:
+        split = self.splits[run]
+        return split.train[order(len(split.train), self.configs[run].seed, self.finished).to(self.device)]
 
-    def _validate(self, index: int) -> tuple[float, float] | None:
-        split = self.splits[index]
-        if not len(split.val):
-            return None
-        batches = (split.batch(indices) for indices in split.val.split(self._chunk))
-        return self.stack.members[index].evaluate(batches)
+    def _batch(self, rows: Tensor) -> Batch:
+        """Images and labels of rows [K, B] of the training images, as each run sees them."""
+        splits = [self.splits[run] for run in self.active]
+        if all(split.sees_as(splits[0]) for split in splits):
+            images, labels = splits[0].batch(rows)
+        else:
+            pairs = [split.batch(own) for split, own in zip(splits, rows, strict=True)]
+            images, labels = map(torch.stack, zip(*pairs, strict=True))
+        return images.to(self.stack.dtype), labels
+
+    def _validate(self) -> list[tuple[float, float]] | list[None]:
+        if not len(self.splits[0].val):
+            return [None] * len(self.active)
+        rows = torch.stack([self.splits[run].val for run in self.active])
+        return self.stack.evaluate(self._batch(part) for part in rows.split(self._chunk, dim=1))
 
     def _record(
-        self, index: int, lr: float, means: list[float], score: tuple[float, float] | None, seconds: float
+        self, lr: float, means: list[float], score: tuple[float, float] | None, norm: float, seconds: float
     ) -> Epoch:
-        val_loss, val_acc = score or (None, None)
-        norm = self.stack.members[index].weight_norm()
         loss, acc, penalty, grad_norm, clipped = means
-        record = Epoch(self.finished, lr, loss, acc, val_loss, val_acc, penalty, grad_norm, clipped, norm, seconds)
-        best = self.best[index]
+        val_loss, val_acc = score or (None, None)
+        return Epoch(self.finished, lr, loss, acc, val_loss, val_acc, penalty, grad_norm, clipped, norm, seconds)
+
+    def _choose(self, run: int, record: Epoch) -> None:
+        best, val_loss = self.best[run], record.val_loss
         if val_loss is None or best is None or val_loss < best.val_loss:
-            self.best[index] = Best(self.finished, val_loss or 0.0, self.weights(index))
-        return record
+            self.best[run] = Best(self.finished, val_loss or 0.0, self.weights(run))
 
-    def weights(self, index: int) -> dict[str, Tensor]:
+    def weights(self, run: int) -> dict[str, Tensor]:
         """A copy of one run's parameters and running statistics as they are now."""
-        tensors = self.stack.members[index].model.state_dict()
-        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+        return self.stack.weights(self.active.index(run))
 
-    def test(self, index: int) -> dict[str, tuple[float, float]]:
-        """Cross-entropy and accuracy on the test images of the last epoch and of the one that validation chose.
+    def test(self) -> dict[int, Tests]:
+        """Cross-entropy and accuracy on the test images of each run's last epoch and of the one that validation chose.
 
-        Leaves the chosen epoch's weights in the model.
+        Leaves the chosen epochs' weights in the stack.
         """
-        best, split, member = self.best[index], self.splits[index], self.stack.members[index]
-        assert best is not None, "test comes after an epoch"
-        last = member.evaluate(self._test_batches(split))
-        if best.epoch == self.finished:
-            return {"last": last, "best_val": last}
-        member.model.load_state_dict(best.weights)
-        return {"last": last, "best_val": member.evaluate(self._test_batches(split))}
+        if not self.active:
+            return {}
+        last = self.stack.evaluate(self._test_batches())
+        chosen = [best for run in self.active if (best := self.best[run])]
+        for model, best in zip(self.stack.models, chosen, strict=True):
+            if best.epoch != self.finished:
+                model.load_state_dict(best.weights)
+        again = (
+            last if all(best.epoch == self.finished for best in chosen) else self.stack.evaluate(self._test_batches())
+        )
+        pairs = zip(self.active, last, again, strict=True)
+        return {run: {"last": at_last, "best_val": at_best} for run, at_last, at_best in pairs}
 
-    def _test_batches(self, split: Split) -> Iterator[Batch]:
-        pairs = zip(split.test_images.split(self._chunk), split.test_labels.split(self._chunk), strict=True)
-        return ((split.scaled(images), labels) for images, labels in pairs)
+    def _test_batches(self) -> Iterator[Batch]:
+        first = self.splits[self.active[0]]
+        parts = zip(first.test_images.split(self._chunk), first.test_labels.split(self._chunk), strict=True)
+        for images, labels in parts:
+            seen = torch.stack([self.splits[run].scaled(images) for run in self.active])
+            yield seen.to(self.stack.dtype), labels.expand(len(seen), -1)
 
-    def state(self, index: int) -> dict[str, Any]:
+    def state(self, run: int) -> dict[str, Any]:
         """All that one run needs to go on after its last finished epoch; tensors and plain values only."""
-        member, best = self.stack.members[index], self.best[index]
+        best = self.best[run]
         assert best is not None, "a state comes after an epoch"
         chosen = {"epoch": best.epoch, "val_loss": best.val_loss, "weights": best.weights}
-        weights, optimizer = member.model.state_dict(), member.optimizer.state_dict()
-        return {"epoch": self.finished, "weights": weights, "optimizer": optimizer, "best": chosen}
+        return {"epoch": self.finished, **self.stack.state(self.active.index(run)), "best": chosen}
 
-    def load_state(self, index: int, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        member = self.stack.members[index]
-        member.model.load_state_dict(state["weights"])
-        member.optimizer.load_state_dict(state["optimizer"])
-        self.best[index] = Best(**state["best"])
+    def load_state(self, run: int, state: dict[str, Any]) -> None:
+        """Have one run go on from a saved state; all of a stack have finished as many epochs."""
+        self.stack.load_state(self.active.index(run), state)
+        self.best[run] = Best(**state["best"])
         self.finished = state["epoch"]

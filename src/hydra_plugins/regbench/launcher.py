@@ -11,7 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from regbench.sweep import Run
+    from regbench.experiment import Run
 
 
 @dataclass
@@ -32,11 +32,11 @@ class LocalLauncher(Launcher):
         del task_function  # trains what one job composed; here all are composed before the first trains
         self._config, self._loader = config, hydra_context.config_loader
 
-    def train(self, runs: "Sequence[Run]") -> None:
-        """Train one run after another."""
+    def train(self, stacks: "Sequence[Sequence[Run]]") -> None:
+        """Train one stack after another."""
         from regbench import sweep
 
-        sweep.train(runs)
+        sweep.train(stacks)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and train the jobs of another sweeper."""

@@ -4,36 +4,46 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_
+
+Limit = float | Tensor | None  # a scalar tensor where each run of a stack has its own
+
+EPS = 1e-6  # as in torch: a gradient of 0 stays 0
 
 
 def clip(
-    parameters: Sequence[Tensor], norm_type: float, max_norm: float | None, max_value: float | None
-) -> tuple[Tensor, Tensor]:
-    """Limit each gradient element to ±max_value, then the p-norm of the whole gradient to max_norm, in place.
+    gradients: Sequence[Tensor], norm_type: float, max_norm: Limit, max_value: Limit
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Limit each gradient element to ±max_value, then the p-norm of the whole gradient to max_norm.
 
-    Returns the norm before clipping and whether anything was clipped, both as scalars on the device: no
-    synchronization. With both limits off nothing is changed.
+    Returns the gradients, the norm before clipping and whether anything was clipped, the latter two as scalars on the
+    device: no synchronization. As `torch.nn.utils.clip_grad_value_` and `clip_grad_norm_`, but not in place.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = total_norm(gradients, norm_type)
-    clipped = torch.zeros((), dtype=torch.bool, device=norm.device)
-    left = norm
+    clipped = list(gradients)
+    norm = left = total_norm(clipped, norm_type)
+    changed = torch.zeros_like(norm, dtype=torch.bool)
     if max_value is not None:
-        clipped = total_norm(gradients, torch.inf) > max_value
-        clip_grad_value_(parameters, max_value)
-        left = total_norm(gradients, norm_type)
+        changed = total_norm(clipped, torch.inf) > max_value
+        limit = torch.as_tensor(max_value, dtype=norm.dtype, device=norm.device)
+        clipped = [gradient.clamp(-limit, limit) for gradient in clipped]
+        left = total_norm(clipped, norm_type)
     if max_norm is not None:
-        clipped = clipped | (left > max_norm)
-        clip_grads_with_norm_(parameters, max_norm, left)
-    return norm, clipped
+        changed = changed | (left > max_norm)
+        factor = (max_norm / (left + EPS)).clamp(max=1.0)
+        clipped = [gradient * factor for gradient in clipped]
+    return clipped, norm, changed
 
 
 def total_norm(tensors: Sequence[Tensor], norm_type: float) -> Tensor:
     """The p-norm of all elements together, a scalar.
 
-    `torch.nn.utils.get_total_norm` gives the same; its grouping by device takes longer than the norms of a small model.
+    Row by row first: a norm over everything is summed in another order on another number of threads.
     """
-    norms = torch.stack([torch.linalg.vector_norm(tensor, norm_type) for tensor in tensors])
-    norm: Tensor = torch.linalg.vector_norm(norms, norm_type)
+    rows = [torch.linalg.vector_norm(tensor.flatten(1), norm_type, dim=1) for tensor in map(_matrix, tensors)]
+    norm: Tensor = torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(row, norm_type) for row in rows]), norm_type
+    )
     return norm
+
+
+def _matrix(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dim() > 1 else tensor[None]

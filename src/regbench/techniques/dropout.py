@@ -1,14 +1,13 @@
 """Dropout with masks from an explicit generator."""
 
-import torch
 from torch import Generator, Tensor, nn
 
 
 class Dropout(nn.Module):
     """Inverted dropout [Srivastava 2014]: in training, features times a mask whose expected value is 1.
 
-    The mask is drawn by `redraw` before each step, not in `forward`: a forward pass is a function of its inputs, which
-    is what lets a run train in a stack and resume to the same bits. Evaluation never drops.
+    The mask is drawn before each step, not in `forward`: a forward pass is a function of its inputs, which is what
+    lets a run train in a stack and resume to the same bits. Evaluation never drops.
     """
 
     mask: Tensor | None
@@ -18,14 +17,18 @@ class Dropout(nn.Module):
         super().__init__()
         self.shape, self.rate, self.mask = shape, rate, None
 
-    def redraw(self, samples: int, rng: Generator) -> None:
-        """A new mask for a batch: 0 with probability `rate`, else 1 / (1 − rate)."""
-        keep = 1 - self.rate
-        self.mask = torch.empty(samples, *self.shape, device=rng.device).bernoulli_(keep, generator=rng).div_(keep)
-
     def forward(self, features: Tensor) -> Tensor:
         """Features [samples, *], masked while training."""
         if not self.training:
             return features
-        assert self.mask is not None, "redraw comes before a training step"
+        assert self.mask is not None, "a mask is drawn before a training step"
         return features * self.mask
+
+
+def draw(mask: Tensor, rate: float, rng: Generator) -> None:
+    """Fill a mask: 0 with probability `rate`, else 1 / (1 − rate); without a draw where the rate is 0."""
+    keep = 1 - rate
+    if rate:
+        mask.bernoulli_(keep, generator=rng).div_(keep)
+    else:
+        mask.fill_(1.0)

@@ -1,0 +1,124 @@
+"""K models of one structure as one: what is written for one run, lifted over a leading run axis."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map
+
+from regbench.linear import Linear, stacked
+
+Layer = Callable[[Tensor], Tensor]
+
+
+def lift(function: Callable[..., Any], runs: int) -> Callable[..., Any]:
+    """A function of one run's tensors as one of K runs' tensors, each with a leading run axis, results too.
+
+    A single run is not worth a `torch.func.vmap`: its axis is taken off and put back.
+    """
+    if runs > 1:
+        return vmap(function)
+
+    def alone(*arguments: Any) -> Any:
+        result = function(*tree_map(lambda tensor: tensor[0], arguments))
+        return tree_map(lambda tensor: tensor[None], result)
+
+    return alone
+
+
+class Applied(nn.Module):
+    """A function of a model as a module, whose parameters `torch.func.functional_call` can replace."""
+
+    def __init__(self, model: nn.Module, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.model, self.function = model, function
+
+    def forward(self, *arguments: Any) -> Tensor:
+        """The function of the model and the arguments."""
+        return self.function(self.model, *arguments)
+
+
+class Network:
+    """The models of K runs, evaluated and differentiated together.
+
+    The parameters and buffers of each model stay its own, as views of tensors [K, ...]: a model's `state_dict` reads
+    and writes its part of the network. For a single run the network is its model.
+    """
+
+    def __init__(self, models: Sequence[nn.Sequential]) -> None:
+        self.models = models
+        self.template = max(models, key=lambda model: len(list(model.modules())))  # of some, dropout is 0: no layer
+        self.runs = len(models)
+        self._names = [name for name, _ in self.template.named_parameters()]
+        self._tensors: dict[str, Tensor] = {}
+        self.leaves: list[Tensor] = list(self.template.parameters())  # what is differentiated
+        if self.runs > 1:
+            self._merge()
+            self.leaves = [self._tensors[name].requires_grad_() for name in self._names]
+        self._layers = self._lifted() if self.runs > 1 else []
+        self.parameters = [[dict(model.named_parameters())[name] for name in self._names] for model in models]
+
+    def _merge(self) -> None:
+        states = [{**dict(model.named_parameters()), **dict(model.named_buffers())} for model in self.models]
+        for name in states[0]:
+            merged = torch.stack([state[name].detach() for state in states])
+            self._tensors[name] = merged
+            for state, part in zip(states, merged.unbind(), strict=True):
+                state[name].data = part
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Features [K, samples, ...] to logits [K, samples, classes]."""
+        if self.runs == 1:
+            logits: Tensor = self.template(features[0])
+            return logits[None]
+        for layer in self._layers:
+            features = layer(features)
+        return features
+
+    def train(self, mode: bool) -> None:
+        """Put the layers into training or evaluation mode."""
+        self.template.train(mode)
+
+    def named_weights(self) -> dict[str, Tensor]:
+        """Each parameter of all runs [K, ...] under its name in a model, as leaves of the graph."""
+        tensors = self.leaves if self.runs > 1 else [leaf[None] for leaf in self.leaves]
+        return dict(zip(self._names, tensors, strict=True))
+
+    def gradients(self, loss: Tensor) -> list[Tensor]:
+        """The gradient of each parameter [K, ...] for the sum of the runs' losses, a scalar."""
+        gradients = torch.autograd.grad(loss, self.leaves)
+        return list(gradients) if self.runs > 1 else [gradient[None] for gradient in gradients]
+
+    def of_model(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """`function(model, *tensors)`, of one run, as a function of tensors [K, ...]; it may be differentiated."""
+        module = Applied(self.template, function)
+
+        def call(parameters: dict[str, Tensor], *arguments: Tensor) -> Tensor:
+            named = {f"model.{name}": tensor for name, tensor in parameters.items()}
+            result: Tensor = functional_call(module, named, arguments)
+            return result
+
+        lifted = lift(call, self.runs)
+        return lambda *arguments: lifted(self.named_weights(), *arguments)
+
+    def _lifted(self) -> list[Layer]:
+        leaves = [(name, layer) for name, layer in self.template.named_modules() if not list(layer.children())]
+        return [self._lifted_layer(name, layer) for name, layer in leaves]
+
+    def _lifted_layer(self, name: str, layer: nn.Module) -> Layer:
+        """Dense layers have a product of their own, one without state sees sample by sample; the rest go by vmap."""
+        own = {key: self._tensors[f"{name}.{key}"] for key in layer.state_dict()}
+        if isinstance(layer, Linear):
+            return lambda features: stacked(features, own["weight"], own["bias"])
+        if not own:
+            return lambda features: folded(layer, features)
+        call = vmap(lambda state, features: functional_call(layer, state, (features,)))
+        return lambda features: call(own, features)
+
+
+def folded(layer: nn.Module, features: Tensor) -> Tensor:
+    """A layer that treats each sample by itself, applied to the samples of all runs [K, samples, ...] at once."""
+    result: Tensor = layer(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+    return result

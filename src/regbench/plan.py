@@ -1,0 +1,141 @@
+"""Which runs can train together as one model, how many at once, and why others cannot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+
+from regbench.config import RunConfig
+from regbench.errors import plural, shown
+from regbench.models import SIDE, skeleton
+
+# What may differ from run to run within a stack: a key, or an axis with all of its arguments.
+FREE = {"seed", "study", "force", "init", "scheduler", "dropout", "dropout_conv", "clip_norm", "clip_value"}
+FREE |= {"regularizer.strength", "regularizer.alpha"}
+# On a CPU each run has an optimizer of its own, elsewhere one moves them all (regbench.update).
+FREE_OPTIMIZER = {"cpu": "optimizer"}
+
+# Steps of the default cnn, batch 100, on 2 cores: 98 ms a run in a stack of 4 (torch has grouped convolutions for it),
+# 39 ms alone with channels last. So: no stack of convolutions on a CPU.
+ALONE = {("cpu", "cnn"): "convolutions of several runs take longer together than one after another on a CPU"}
+
+# Epochs of the default mlp on 2 cores, seconds per run and stack of 1, 4, 16, 32, 64: see scripts/bench stack.
+MOST_ON_CPU = 32
+SHOWN_VALUES = 6
+MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
+WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
+FEATURE_COPIES = 3  # features, their gradient, a mask
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that train as one model, by their places among those that were planned."""
+
+    places: Sequence[int]
+    shape: Mapping[str, Any]  # what they have in common
+
+
+def groups(configs: Sequence[RunConfig], device: torch.device) -> list[Group]:
+    """The stacks that so many runs train in, in the order of their first runs."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    shapes: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for place, config in enumerate(configs):
+        shape = stack_shape(config, device)
+        key = tuple((name, shown(value)) for name, value in shape.items())
+        found.setdefault(key, []).append(place)
+        shapes.setdefault(key, shape)
+    sizes = {key: size(configs[places[0]], device) for key, places in found.items()}
+    return [Group(part, shapes[key]) for key, places in found.items() for part in evenly(places, sizes[key])]
+
+
+def stack_shape(config: RunConfig, device: torch.device) -> dict[str, Any]:
+    """What has to be equal in all runs of a stack: every key of the config but those that may differ."""
+    free = FREE | {FREE_OPTIMIZER.get(device.type, "optimizer.lr")}
+    kept: dict[str, Any] = {}
+    for key, value in config.dump().items():
+        entries = value.items() if isinstance(value, dict) else [("name", value)]
+        for name, entry in entries:
+            full = key if name == "name" else f"{key}.{name}"
+            if not free & {key, full}:
+                kept[full] = entry
+    return kept
+
+
+def size(config: RunConfig, device: torch.device) -> int:
+    """How many runs like this one may train together."""
+    if config.runtime.stack != "auto":
+        return config.runtime.stack
+    if (device.type, config.model.name) in ALONE:
+        return 1
+    fitting = int(MEMORY_SHARE * free_memory(device) // run_memory(config))
+    return max(1, min(fitting, MOST_ON_CPU) if device.type == "cpu" else fitting)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be had where the device keeps its tensors."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+
+
+def run_memory(config: RunConfig) -> int:
+    """Bytes that one run takes in training, roughly."""
+    model = skeleton(config)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    features = 0
+
+    def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
+        nonlocal features
+        features += output[0].numel() * (not list(layer.children()))
+
+    for layer in model.modules():
+        layer.register_forward_hook(count)
+    model.eval()(torch.empty(1, SIDE, SIDE, device="meta"))
+    width = 8 if config.precision == "fp64" else 4
+    return width * (WEIGHT_COPIES * weights + config.batch_size * (SIDE * SIDE + FEATURE_COPIES * features))
+
+
+def evenly(places: Sequence[int], most: int) -> list[Sequence[int]]:
+    """The places in as few parts as hold at most so many, as equal as can be."""
+    parts = -(-len(places) // most)
+    ends = [len(places) * part // parts for part in range(parts + 1)]
+    return [places[first:last] for first, last in pairwise(ends)]
+
+
+def reasons(found: Sequence[Group], configs: Sequence[RunConfig], device: torch.device) -> list[str]:
+    """Why there is more than one stack: a line for each key that has to be equal in one and is not, and for sizes."""
+    lines = []
+    for key in dict.fromkeys(key for group in found for key in group.shape):
+        values = dict.fromkeys(shown(group.shape[key]) for group in found if key in group.shape)
+        if len(values) > 1:
+            lines.append(f"{key} differs: {', '.join(values)}")
+    if len(found) > len({tuple(map(str, group.shape.items())) for group in found}):
+        lines += dict.fromkeys(_limit(configs[group.places[0]], device) for group in found)
+    return lines
+
+
+def _limit(config: RunConfig, device: torch.device) -> str:
+    if config.runtime.stack != "auto":
+        return f"runtime.stack={config.runtime.stack} is the most for a stack"
+    if reason := ALONE.get((device.type, config.model.name)):
+        return f"model={config.model.name}: {reason}"
+    return f"model={config.model.name}: at most {plural(size(config, device), 'run')} to a stack on this machine"
+
+
+def title(overrides: Sequence[Sequence[str]]) -> str:
+    """What a stack is, in a line: `3 runs: norm=batch seed=0,1,2`; of a single run its overrides."""
+    return words(overrides) if len(overrides) == 1 else f"{plural(len(overrides), 'run')}: {words(overrides)}"
+
+
+def words(overrides: Sequence[Sequence[str]]) -> str:
+    """The overrides of several runs as one line: `norm=batch seed=0,1,2`."""
+    values: dict[str, list[str]] = {}
+    for key, _, value in (word.partition("=") for own in overrides for word in own):
+        values.setdefault(key, []).append(value)
+    return " ".join(f"{key}={_listed(list(dict.fromkeys(found)))}" for key, found in values.items())
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ",".join(values if len(values) <= SHOWN_VALUES else [*values[:2], "…", values[-1]])
