@@ -112,6 +112,8 @@ class Network:
         own = {key: self._tensors[f"{name}.{key}"] for key in layer.state_dict()}
         if isinstance(layer, Linear):
             return lambda features: stacked(features, own["weight"], own["bias"])
+        if isinstance(layer, nn.Flatten):
+            return lambda features: features.flatten(2)  # a view, also of test images, which all runs share
         if not own:
             return lambda features: folded(layer, features)
         call = vmap(lambda state, features: functional_call(layer, state, (features,)))

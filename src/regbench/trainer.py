@@ -138,13 +138,16 @@ class Trainer:
 
     def _batch(self, rows: Tensor) -> Batch:
         """Images and labels of rows [K, B] of the training images, as each run sees them."""
-        splits = [self.splits[run] for run in self.active]
-        if all(split.sees_as(splits[0]) for split in splits):
-            images, labels = splits[0].batch(rows)
+        if self._see_alike():
+            images, labels = self.splits[self.active[0]].batch(rows)
         else:
-            pairs = [split.batch(own) for split, own in zip(splits, rows, strict=True)]
+            pairs = [self.splits[run].batch(own) for run, own in zip(self.active, rows, strict=True)]
             images, labels = map(torch.stack, zip(*pairs, strict=True))
         return images.to(self.stack.dtype), labels
+
+    def _see_alike(self) -> bool:
+        first = self.splits[self.active[0]]
+        return all(self.splits[run].sees_as(first) for run in self.active)
 
     def _validate(self) -> list[tuple[float, float]] | list[None]:
         if not len(self.splits[0].val):
@@ -187,11 +190,14 @@ class Trainer:
         return {run: {"last": at_last, "best_val": at_best} for run, at_last, at_best in pairs}
 
     def _test_batches(self) -> Iterator[Batch]:
-        first = self.splits[self.active[0]]
+        first, runs = self.splits[self.active[0]], len(self.active)
         parts = zip(first.test_images.split(self._chunk), first.test_labels.split(self._chunk), strict=True)
         for images, labels in parts:
-            seen = torch.stack([self.splits[run].scaled(images) for run in self.active])
-            yield seen.to(self.stack.dtype), labels.expand(len(seen), -1)
+            if self._see_alike():
+                seen = first.scaled(images).expand(runs, -1, -1, -1)
+            else:
+                seen = torch.stack([self.splits[run].scaled(images) for run in self.active])
+            yield seen.to(self.stack.dtype), labels.expand(runs, -1)
 
     def state(self, run: int) -> dict[str, Any]:
         """All that one run needs to go on after its last finished epoch; tensors and plain values only."""

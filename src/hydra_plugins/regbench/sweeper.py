@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class GridConf:
-    """Its values: `params` holds overrides as the command line does; `plan` shows what would be trained, and no more."""
+    """Its values: `params` holds overrides as the command line does; with `plan` nothing is trained, only shown."""
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
     params: dict[str, str] = field(default_factory=dict)
