@@ -20,6 +20,7 @@ TRAINABLE = [(axis, name) for axis, name in OPTIONS if axis not in ("model", "da
 REFUSED = {  # what cannot work, and what the one line about it must name
     ("norm", "instance", "mlp"): "spatial",
     ("norm", "group", "cnn"): "width 100",
+    ("init", "rbm", "cnn"): "convolutions",
 }
 CPU = torch.device("cpu")
 

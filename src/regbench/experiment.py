@@ -3,6 +3,7 @@
 import math
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from regbench.data import Split, cache_dir, digest, load_split
 from regbench.progress import Reporter
 from regbench.provenance import facts
 from regbench.rundir import RunDir, Status
+from regbench.techniques.pretrain import Progress, pretrain
 from regbench.trainer import Trainer
 
 
@@ -68,6 +70,8 @@ def fit(config: RunConfig, trainer: Trainer, state: dict[str, Any] | None, rundi
     """All epochs that are left, each on disk before the next begins; then the test."""
     if state:
         trainer.load_state(0, state)
+    else:
+        pretrain(trainer.stack.members[0].model, config, trainer.splits[0], partial(pretrained, rundir, reporter))
     reporter.begin(about(config, trainer), trainer.images_per_epoch, config.epochs, trainer.finished)
     for (epoch,) in trainer.epochs(reporter.tick):
         rundir.save(epoch, None if epoch.diverged else trainer.state(0))
@@ -81,6 +85,13 @@ def fit(config: RunConfig, trainer: Trainer, state: dict[str, Any] | None, rundi
         rundir.end("diverged", "the loss on the test images is not finite")
         return
     rundir.complete(best.weights, best.epoch, tests)
+
+
+def pretrained(rundir: RunDir, reporter: Reporter, row: Progress) -> None:
+    """Show and keep a row of what pre-training did."""
+    rundir.pretrained(row._asdict())
+    rundir.log(str(row))
+    reporter.say(str(row))
 
 
 def about(config: RunConfig, trainer: Trainer) -> str:

@@ -12,6 +12,10 @@ def clip(
 ) -> tuple[Tensor, Tensor]:
     """Limit each gradient element to ±max_value, then the p-norm of the whole gradient to max_norm, in place.
 
+    g · min(1, max_norm / ‖g‖ₚ) [Pascanu 2013] (`torch.nn.utils.clip_grad_norm_`, `clip_grad_value_`).
+
+    Use it where single batches throw training off course: high learning rates, deep networks without a norm.
+
     Returns the norm before clipping and whether anything was clipped, both as scalars on the device: no
     synchronization. With both limits off nothing is changed.
     """
