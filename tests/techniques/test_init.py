@@ -3,11 +3,14 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
 from regbench.errors import UserError
 from regbench.models import build
+from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.init import INITS, initialize
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.registry import Option
@@ -187,6 +190,47 @@ def test_sparse_puts_its_zeros_anywhere(make_option):
     assert (shares - 0.3).abs().max() < 5 * (0.3 * 0.7 / 2_000) ** 0.5
 
 
+# any shape
+
+
+@st.composite
+def shapes(draw):
+    """Of a dense layer or of a convolution, with some thousand weights."""
+    kernel = draw(st.sampled_from([(), (1, 1), (3, 3), (5, 2)]))
+    inputs, pixels = draw(st.integers(1, 60)), math.prod(kernel)
+    return (draw(st.integers(math.ceil(2_000 / (inputs * pixels)), 3_000 // inputs)), inputs, *kernel)
+
+
+@pytest.mark.parametrize(("name", "changes", "law"), LAWS)
+@settings(deadline=None, max_examples=5)
+@given(shape=shapes(), seed=st.integers(0, 2**32))
+def test_moments_and_bounds_hold_for_every_shape(make_option, name, changes, law, shape, seed):
+    weight = drawn(make_option, name, shape, seed=seed, **changes).weight.detach().double()
+    expected = law(*fan_in_out(shape))
+    low, high = expected.support()
+    n, std = weight.numel(), expected.std()
+    assert low - 1e-6 <= weight.min() <= weight.max() <= high + 1e-6
+    assert weight.mean().item() == pytest.approx(expected.mean(), abs=7 * std / n**0.5)
+    assert weight.std().item() == pytest.approx(std, rel=7 / (2 * n) ** 0.5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(shape=shapes(), seed=st.integers(0, 2**32))
+@pytest.mark.parametrize("name", ["orthogonal", "lsuv"])
+def test_orthogonality_holds_for_every_shape(make_option, name, shape, seed):
+    changes = {"gain": 1.0} if name == "orthogonal" else {}
+    matrix = drawn(make_option, name, shape, seed=seed, **changes).weight.detach().double().flatten(1)
+    short = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    torch.testing.assert_close(short @ short.T, torch.eye(len(short)).double(), rtol=0, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(shape=shapes(), seed=st.integers(0, 2**32), sparsity=st.floats(0, 1))
+def test_zero_shares_hold_for_every_shape(make_option, shape, seed, sparsity):
+    columns = drawn(make_option, "sparse", shape, seed=seed, sparsity=sparsity).weight.flatten(1)
+    assert set((columns == 0).sum(0).tolist()) == {math.ceil(sparsity * shape[0])}
+
+
 # gain
 
 
@@ -221,6 +265,17 @@ def test_gain_follows_the_activation_unless_given(make_option, name, activation,
 def test_other_inits_are_the_same_before_every_activation(make_option, name):
     weights = [drawn(make_option, name, (20, 30), Option(activation)).weight for activation in ("relu", "tanh")]
     assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("activation", ["elu", "gelu", "silu"])
+def test_the_rule_for_other_gains_keeps_the_variance_of_a_layer_s_outputs(make_option, activation):
+    option = make_option("activation", activation)
+    layers = nn.Sequential(*[nn.Linear(800, 800) for _ in range(2)])
+    initialize(layers, make_option("init", "kaiming"), option, 0, bias=0.0)
+    x = torch.randn(800, 800, generator=seeded(3))  # outputs of variance 1
+    for layer in layers:
+        x = layer(ACTIVATIONS[activation](**option.args)(x))
+        assert x.var().item() == pytest.approx(1, rel=0.1)
 
 
 def test_relu_s_gain_keeps_the_size_of_activations_through_a_deep_network(make_option):
