@@ -15,7 +15,7 @@ from regbench.linear import Linear
 from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import check_layers, initialize
-from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape, check_groups
+from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape, arranged, check_groups
 from regbench.techniques.registry import Registry
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -80,15 +80,13 @@ def block(
     pool: nn.Module | None = None,
     after_maps: bool = False,
 ) -> nn.Sequential:
-    """Affine layer, norm, activation, pooling, dropout; `shape` is one sample's output of the affine layer.
+    """Affine layer, norm and activation, pooling, dropout; `shape` is one sample's output of the affine layer.
 
-    With `norm_position=post` the norm follows the activation. A technique that does nothing leaves no module behind: a
-    plain network costs what a plain network costs.
+    A technique that does nothing leaves no module behind: a plain network costs what a plain network costs.
     """
-    middle: dict[str, nn.Module] = {"activation": ACTIVATIONS[config.activation.name](**config.activation.args)}
-    if norm := norm_layer(shape, config, after_maps):
-        middle = {"norm": norm, **middle} if config.norm_position == "pre" else {**middle, "norm": norm}
-    layers: dict[str, nn.Module] = {"affine": affine, **middle}
+    activation = ACTIVATIONS[config.activation.name](**config.activation.args)
+    norm = norm_layer(shape, config, after_maps)
+    layers: dict[str, nn.Module] = {"affine": affine, **arranged(norm, activation, config.norm_position)}
     if pool:
         layers["pool"] = pool
     if rate := config.dropout if len(shape) == 1 else config.conv_dropout:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
@@ -12,6 +12,7 @@ from regbench.techniques.registry import Registry
 
 Shape = tuple[int, ...]
 Share = Annotated[float, Field(ge=0, le=1)]
+Position = Literal["pre", "post"]
 
 
 class FeatureMapsNeededError(UserError):
@@ -99,6 +100,16 @@ def group(shape: Shape, *, groups: PositiveInt, eps: PositiveFloat, affine: bool
     """
     check_groups(groups, [shape])
     return nn.GroupNorm(groups, shape[0], eps=eps, affine=affine)
+
+
+def arranged(norm: nn.Module | None, activation: nn.Module, position: Position) -> dict[str, nn.Module]:
+    """The norm before an activation f, pre: f(norm(Wx + b)) [Ioffe & Szegedy 2015]; or after, post: norm(f(Wx + b)).
+
+    Use pre as published; post where the next layer should get standardized inputs, which those of relu never are.
+    """
+    if norm is None:
+        return {"activation": activation}
+    return {"norm": norm, "activation": activation} if position == "pre" else {"activation": activation, "norm": norm}
 
 
 def check_groups(groups: int, shapes: Sequence[Shape]) -> None:
