@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,17 @@ def test_a_bar_does_not_break_a_table():
     assert table(registry.schema("option"), "name: option\nvalue: 1 # |x|\n", "axis.").splitlines()[-1] == (
         r"| `axis.value` | `1` | a number | \|x\| |"
     )
+
+
+@pytest.mark.slow
+def test_the_script_trains_every_option_or_shows_the_line_that_refuses_it(tmp_path):
+    words = ("--axis", "norm", "--model", "mlp", "data.train_size=100", "data.val_size=0")
+    script = [sys.executable, str(ROOT / "scripts/catalogue.py"), *words]
+    ended = subprocess.run(script, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    cells = dict(re.findall(r"norm=(\w+) +│ ([\w.]+)", ended.stdout))
+    assert set(cells) == set(REGISTRIES["norm"])
+    assert {name for name, cell in cells.items() if cell == "refused"} == {"instance"}
+    assert all(5 < float(cell) < 100 for cell in cells.values() if cell != "refused")
+    assert ended.stdout.splitlines()[-1].startswith("model=mlp norm=instance: error: norm=instance: needs spatial")
+    assert list(tmp_path.iterdir()) == []
