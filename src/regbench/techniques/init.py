@@ -191,7 +191,7 @@ def rbm(
     as usual. Pixels are taken in [0, 1] whatever `data.scaling` is, and the first layer's weights turned into those
     that do the same to scaled pixels. Convolutions have no such machine: a cnn is refused (`techniques.pretrain.rbm`).
 
-    Use it with `activation=sigmoid`, whose deep networks plain training hardly moves; elsewhere it is of the past.
+    Use it with `activation=sigmoid`, whose deep networks learn much faster from there; elsewhere it is of the past.
     """
     del epochs, lr, batch_size, k, momentum, weight_decay  # of the second phase
     nn.init.normal_(weight, 0.0, RBM_STD, generator=rng)
