@@ -190,7 +190,7 @@ def test_two_steps_are_those_of_hinton_s_guide(k):
         error = machine.step(data, k, lr, momentum, decay)
         p0 = p = 1 / (1 + torch.exp(-(data @ weight.T + hidden_bias)))
         for turn in range(k):
-            h = torch.bernoulli(p, generator=draws)
+            h = (torch.rand(5, 4, generator=draws, dtype=torch.float64) < p).double()
             v = 1 / (1 + torch.exp(-(h @ weight + b)))
             p = 1 / (1 + torch.exp(-(v @ weight.T + hidden_bias)))
             if turn == 0:
@@ -239,6 +239,12 @@ def test_the_first_phase_leaves_all_to_the_second(make_option):
 
 
 # in a run
+
+
+def test_pretraining_that_overflows_is_a_run_that_diverged(train):
+    ended = train("init=rbm", "init.lr=1e38", "model.hidden=[8]", "data.train_size=300", "epochs=1", "data.val_size=0")
+    assert (ended.code, ended.err) == (0, "")
+    assert "diverged: the loss stopped being finite in epoch 1" in ended.out
 
 
 def test_a_run_keeps_what_pretraining_did(train):

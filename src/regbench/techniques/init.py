@@ -18,6 +18,7 @@ Distribution = Literal["normal", "uniform"]
 Value = Annotated[float, Field(ge=-1e6, le=1e6)]  # of a weight; float32 overflows far beyond
 PositiveStd = Annotated[float, Field(gt=0, le=1e6)]
 Std = Annotated[float, Field(ge=0, le=1e6)]
+Several = Annotated[int, Field(ge=2)]  # images that a norm can average over
 Gain = PositiveFloat | None  # None follows the activation
 RBM_STD = 0.01  # of the weights that pre-training starts from [Hinton 2010, section 8]
 
@@ -162,7 +163,7 @@ def lecun(weight: Tensor, rng: Generator, *, distribution: Distribution) -> None
 
 
 @INITS.register
-def lsuv(weight: Tensor, rng: Generator, *, tol: PositiveFloat, max_iter: PositiveInt, batch_size: PositiveInt) -> None:
+def lsuv(weight: Tensor, rng: Generator, *, tol: PositiveFloat, max_iter: PositiveInt, batch_size: Several) -> None:
     """Orthogonal; then each layer is divided by the standard deviation of its outputs [Mishkin & Matas 2016].
 
     From input to output, on a batch of training images, until the variance is 1 ± tol (`techniques.pretrain.lsuv`).

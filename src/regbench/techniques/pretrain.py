@@ -132,6 +132,13 @@ class Machine:
         """The probabilities [samples, visible] that visible units are on."""
         return torch.sigmoid(F.linear(hidden, self.weight.t(), self.visible_bias))
 
+    def _drawn(self, probabilities: Tensor) -> Tensor:
+        """States 0 or 1; `torch.bernoulli` would stop at probabilities that are no numbers, here training finds out."""
+        uniform = torch.rand(
+            probabilities.shape, generator=self.rng, dtype=probabilities.dtype, device=probabilities.device
+        )
+        return (uniform < probabilities).to(probabilities.dtype)
+
     def step(self, data: Tensor, k: int, lr: float, momentum: float, weight_decay: float) -> Tensor:
         """One step of CD-k on data [samples, visible] in [0, 1]: the mean square of data − reconstruction, a scalar.
 
@@ -141,7 +148,7 @@ class Machine:
         first = hidden = self.hidden(data)
         chain = []
         for _ in range(k):
-            chain.append(self.visible(torch.bernoulli(hidden, generator=self.rng)))
+            chain.append(self.visible(self._drawn(hidden)))
             hidden = self.hidden(chain[-1])
         correlations = (first.t() @ data - hidden.t() @ chain[-1]) / len(data)
         slopes = (
