@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from regbench import app
-from regbench.config import registries
+from regbench.config import AXES, registries
 from regbench.rundir import RUN
 
 FEW = ("epochs=1", "data.train_size=2000", "runtime.progress=off")
@@ -25,8 +25,8 @@ VALUES = (  # techniques that are no axis
 
 
 @click.command()
-@click.option("--axis", "axes", multiple=True, metavar="AXIS", help="Only this axis (may be repeated); values: values.")
-@click.option("--model", "models", multiple=True, metavar="MODEL", help="Only this model (may be repeated).")
+@click.option("--axis", "axes", multiple=True, type=click.Choice([*AXES[1:], "values"]), help="Only this axis.")
+@click.option("--model", "models", multiple=True, type=click.Choice([*registries()["model"]]), help="Only this one.")
 @click.argument("overrides", nargs=-1)
 def main(axes: tuple[str, ...], models: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """Train each option for one epoch on 2,000 images with OVERRIDES; exit code 1 if a run failed."""
