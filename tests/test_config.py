@@ -14,7 +14,7 @@ from regbench.techniques.registry import Option
 # Something here fits every value, other than what it is now.
 CANDIDATES: tuple[Any, ...] = (
     *(True, False, 1, 2, 7, 0.25, 0.75, 1e-3, None, [3], [0.5, 0.25], "elsewhere", "plain"),
-    *("normal", "uniform", "fan_out", "all", "unit", "cpu"),
+    *("normal", "uniform", "fan_out", "all", "unit", "cpu", "post", "tanh"),
 )
 AXIS_OPTIONS = [(axis, name) for axis, registry in registries().items() for name in registry]
 
@@ -161,6 +161,9 @@ def test_a_dump_is_in_the_order_of_the_fields(config):
         ({"dropout": float("nan")}, ["dropout=nan", "[0, 1)"]),
         ({"dropout": "much"}, ["dropout=much", "a number in [0, 1)"]),
         ({"dropout_conv": 1}, ["dropout_conv=1", "null or a number in [0, 1)"]),
+        ({"norm_position": "before"}, ["norm_position=before", "pre or post"]),
+        ({"label_smoothing": 1}, ["label_smoothing=1", "a number in [0, 1)"]),
+        ({"max_norm": 0}, ["max_norm=0", "null or a number above 0"]),
         ({"clip_norm": 0}, ["clip_norm=0", "null or a number above 0"]),
         ({"clip_norm": float("inf")}, ["clip_norm=inf", "null or a number above 0"]),
         ({"clip_norm_type": 0}, ["clip_norm_type=0", "above 0"]),

@@ -31,6 +31,7 @@ TECHNIQUES = {
     "rmsprop, batch norm": ("optimizer=rmsprop", "norm=batch", "optimizer.momentum=0.5", "optimizer.centered=true"),
     "adagrad, dropout, batch norm": ("optimizer=adagrad", "dropout=0.2", "norm=batch"),
     "adamw, cosine": ("optimizer=adamw", "scheduler=cosine", "optimizer.lr=0.01"),
+    "pre-training, smoothing, max-norm": ("init=rbm", "init.epochs=2", "label_smoothing=0.1", "max_norm=1"),
     "no validation": ("data.val_size=0", "dropout=0.3", "scheduler=step"),
 }
 
@@ -207,6 +208,21 @@ def test_an_interrupted_run_ends_with_the_same_numbers(run, techniques):
     assert [line.split()[0] for line in lines if "/3 " in line] == ["2/3", "3/3"]
     assert stopped.numbers() == whole.numbers()
     assert not (stopped.path / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("steps", [0, STEPS + 2])
+def test_pretraining_is_told_once_however_often_a_run_is_stopped(run, steps):
+    words = TECHNIQUES["pre-training, smoothing, max-norm"]
+    whole, stopped = run(*words), run(*words)
+    whole.train()
+    stopped.stop(steps)
+    stopped.train()
+    told = [(one.path / "pretrain.csv").read_text() for one in (whole, stopped)]
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) == 1 + 2
+    assert (stopped.path / "train.log").read_text().count("reconstruction_error") == 2
+    whole.train(force=True)
+    assert (whole.path / "pretrain.csv").read_text() == told[0]
 
 
 @pytest.mark.parametrize("steps", [0, 3, STEPS, 2 * STEPS, 3 * STEPS - 1])

@@ -106,6 +106,29 @@ def test_mlp_s_blocks_hold_their_techniques_in_order(make_config):
     assert parts(model) == [("flatten", []), ("dense1", block), ("dense2", block), ("output", [])]
 
 
+def test_the_norm_may_follow_the_activation(make_config):
+    post = ["affine", "activation", "norm", "dropout"]
+    assert parts(build(make_config("model.hidden=[8]", *EVERYTHING, "norm_position=post")))[1] == ("dense1", post)
+    pooled = ["affine", "activation", "norm", "pool", "dropout"]
+    assert parts(build(make_config(*SMALL_CNN, *EVERYTHING, "norm_position=post")))[2] == ("conv2", pooled)
+    assert parts(build(make_config("model.hidden=[8]", "norm_position=post")))[1] == (
+        "dense1",
+        ["affine", "activation"],
+    )
+
+
+@pytest.mark.parametrize("position", ["pre", "post"])
+def test_the_position_of_the_norm_is_the_formula(make_config, position):
+    model = build(make_config("model.hidden=[7]", "norm=batch", f"norm_position={position}", "init.bias=0.1"))
+    x = images(6)
+    with torch.no_grad():
+        z = x.reshape(6, 784) @ model.dense1.affine.weight.T + 0.1
+        a = z if position == "pre" else z.clamp(min=0)
+        a = (a - a.mean(0)) / (a.var(0, correction=0) + 1e-5).sqrt()
+        a = a.clamp(min=0) if position == "pre" else a
+    torch.testing.assert_close(model.dense1(model.flatten(x)), a)
+
+
 def test_cnn_s_blocks_pool_from_the_second_on(make_config):
     first, pooled = ["affine", "norm", "activation", "dropout"], ["affine", "norm", "activation", "pool", "dropout"]
     assert parts(build(make_config(*SMALL_CNN, *EVERYTHING))) == [

@@ -20,6 +20,7 @@ TRAINABLE = [(axis, name) for axis, name in OPTIONS if axis not in ("model", "da
 REFUSED = {  # what cannot work, and what the one line about it must name
     ("norm", "instance", "mlp"): "spatial",
     ("norm", "group", "cnn"): "width 100",
+    ("init", "rbm", "cnn"): "convolutions",
 }
 CPU = torch.device("cpu")
 
@@ -238,6 +239,12 @@ def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
         ("norm", "group", "groups", 1, 0),
         ("norm", "layer", "affine", False, "perhaps"),
         ("activation", "leaky_relu", "negative_slope", 0, -0.1),
+        ("activation", "elu", "alpha", 0, -0.1),
+        ("activation", "gelu", "approximate", "tanh", "erf"),
+        ("init", "lsuv", "tol", 1e-9, 0),
+        ("init", "lsuv", "batch_size", 2, 1),
+        ("init", "rbm", "k", 1, 0),
+        ("init", "rbm", "momentum", 0, 1),
         ("init", "xavier", "gain", 0.1, 0),
         ("init", "xavier", "distribution", "uniform", "unifrom"),
         ("init", "kaiming", "mode", "fan_out", "fan_avg"),

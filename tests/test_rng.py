@@ -17,6 +17,7 @@ def test_streams_keep_their_numbers():
         "ORDER": 2,
         "DROPOUT": 3,
         "AUGMENT": 4,
+        "PRETRAIN": 5,
     }
 
 

@@ -52,6 +52,9 @@ class RunConfig(Checked):
     dropout_conv: Annotated[
         float | None, Field(ge=0, lt=1, description="share of feature maps dropped; null: as dropout")
     ]
+    norm_position: Annotated[Literal["pre", "post"], Field(description="norm before or after activation")]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="share of each label spread over all")]
+    max_norm: Annotated[float | None, Field(gt=0, description="longest weight vector; null: any")]
     clip_norm: Annotated[float | None, Field(gt=0, description="longest gradient; null: any")]
     clip_norm_type: Annotated[float, Field(gt=0, allow_inf_nan=True, description="norm that measures it: p or inf")]
     clip_value: Annotated[float | None, Field(gt=0, description="largest gradient element; null: any")]

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from regbench.errors import UserError
 from regbench.progress import Reporter
 from regbench.provenance import facts
 from regbench.rundir import RunDir, Status
+from regbench.techniques.pretrain import Progress, pretrain
 from regbench.trainer import Best, Epoch, Tests, Trainer
 
 State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
@@ -127,6 +129,9 @@ def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter
     for place, state in enumerate(states.values()):
         if state:
             trainer.load_state(place, state)
+        else:
+            report = partial(pretrained, rundirs[place], reporter if len(rundirs) == 1 else None)
+            pretrain(trainer.stack.models[place], configs[place], splits[place], report)
     reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
     for epochs in trainer.epochs(reporter.tick):
         for place, epoch in epochs.items():
@@ -138,6 +143,14 @@ def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter
         reporter.epoch(list(epochs.values()))
     for place, tests in trainer.test().items():
         finish(rundirs[place], trainer.best[place], tests)
+
+
+def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None:
+    """Keep a row of what pre-training did, and show it."""
+    rundir.pretrained(row._asdict())
+    rundir.log(str(row))
+    if reporter:
+        reporter.say(str(row))
 
 
 def keep(rundir: RunDir, epoch: Epoch, state: State, line: str) -> None:

@@ -15,7 +15,8 @@ from regbench.models import SIDE, skeleton
 
 # What may differ from run to run within a stack: a key, or an axis with all of its arguments.
 FREE = {"seed", "study", "force", "init", "scheduler", "dropout", "dropout_conv", "clip_norm", "clip_value"}
-FREE |= {"regularizer.strength", "regularizer.alpha"}
+FREE |= {"regularizer.strength", "regularizer.alpha", "label_smoothing", "max_norm", "augment", "data.label_noise"}
+FREE |= {"runtime.study"}
 # On a CPU each run has an optimizer of its own, elsewhere one moves them all (regbench.update).
 FREE_OPTIMIZER = {"cpu": "optimizer"}
 

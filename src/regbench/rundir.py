@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 RUN, CONFIG, METRICS, LOG = "run.json", "config.yaml", "metrics.csv", "train.log"
+PRETRAIN = "pretrain.csv"
 TEMPORARY = ".{}.tmp"
 CHECKPOINT, MODEL, LOCK = "checkpoint.pt", "model.safetensors", ".lock"
 
@@ -138,7 +139,7 @@ class RunDir:
             leftover.unlink()
         if state is None:
             self.rows = []
-            for name in (RUN, METRICS, LOG, CHECKPOINT, MODEL):
+            for name in (RUN, METRICS, PRETRAIN, LOG, CHECKPOINT, MODEL):
                 (self.path / name).unlink(missing_ok=True)
         started = self.record["times"]["started"] if state and self.record else now()
         self.record = {
@@ -218,6 +219,11 @@ class RunDir:
         if status in FINAL:
             (self.path / CHECKPOINT).unlink(missing_ok=True)
 
+    def pretrained(self, row: Mapping[str, Any]) -> None:
+        """Append to pretrain.csv."""
+        with (self.path / PRETRAIN).open("ab") as file:
+            file.write(_csv([row], header=file.tell() == 0))
+
     def log(self, text: str) -> None:
         """Append to train.log."""
         with (self.path / LOG).open("a") as file:
@@ -238,7 +244,7 @@ def _figures(row: Mapping[str, Any], test_loss: float, test_acc: float) -> dict[
 
 
 def _csv(rows: Sequence[Mapping[str, Any]], header: bool) -> bytes:
-    """Rows of metrics.csv: floats in full precision, an empty cell for None."""
+    """Rows of a table: floats in full precision, an empty cell for None."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")

@@ -17,8 +17,8 @@ from regbench.techniques.clip import clip, total_norm
 from regbench.techniques.dropout import Dropout, draw
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.registry import Option
-from regbench.techniques.regularizer import penalty
-from regbench.techniques.scheduler import SCHEDULERS
+from regbench.techniques.regularizer import limited, penalty, smoothing
+from regbench.techniques.scheduler import rate
 from regbench.update import update
 
 # A training step of the cnn on 2 cores: 23 ms with channels last, 32 ms without (27 and 36 ms with batch norm).
@@ -30,7 +30,7 @@ class Figures(NamedTuple):
 
     loss: Tensor  # mean cross-entropy of the batch, before the step, without the penalty
     hits: Tensor  # images of the batch classified rightly, before the step
-    penalty: Tensor
+    penalty: Tensor  # what the regularizer and label smoothing add to the loss
     grad_norm: Tensor  # before clipping
     clipped: Tensor  # whether the gradient was
 
@@ -52,6 +52,8 @@ class Stack:
         self._rngs: list[Generator] = []
         self._clip = self._clipping()
         self._penalty = self._penalties()
+        self._smoothing = self._lifted(smoothing, [config.label_smoothing for config in configs], off=0.0)
+        self._limited = self._lifted(limited, [config.max_norm for config in configs], off=None)
 
     def _placed(self, model: nn.Sequential) -> nn.Sequential:
         layout = MEMORY_FORMATS.get(self.device.type, torch.preserve_format)
@@ -62,26 +64,76 @@ class Stack:
         numbers = [torch.inf if value is None else value for value in values]
         return torch.tensor(numbers, dtype=self.dtype, device=self.device)
 
-    def begin_epoch(self, epoch: int) -> list[float]:
-        """Set what changes from epoch to epoch, counted from 0; the learning rate of each run."""
-        rates = [learning_rate(config, epoch) for config in self.configs]
-        self.update.set_rates(rates)
+    def _lifted(
+        self, function: Callable[..., Tensor], values: Sequence[float | None], off: float | None
+    ) -> Callable[..., Tensor] | None:
+        """`function(*tensors, value)` with every run's own value; None where it is off in all runs."""
+        if all(value == off for value in values):
+            return None
+        lifted, numbers = lift(function, len(self.configs)), self._per_run(values)
+        return lambda *tensors: lifted(*tensors, numbers)
+
+    def begin_epoch(self, epoch: int, steps: int = 1, losses: Sequence[Sequence[float]] | None = None) -> list[float]:
+        """Set what changes from epoch to epoch, counted from 0; the learning rate of each run as it begins.
+
+        `steps`: in an epoch; `losses`: each run's validation losses of the epochs before.
+        """
+        self._epoch, self._steps, self._done = epoch, steps, 0
+        self._losses = losses or [[]] * len(self.configs)
         self._rngs = [generator(config.seed, Stream.DROPOUT, epoch, self.device) for config in self.configs]
         self.network.train(True)
+        return self._set_rates()
+
+    def _set_rates(self) -> list[float]:
+        at = self._epoch + self._done / self._steps
+        rates = [learning_rate(config, at, own) for config, own in zip(self.configs, self._losses, strict=True)]
+        self.update.set_rates(rates)
         return rates
 
     def step(self, images: Tensor, labels: Tensor) -> Figures:
         """One update of every run from images [K, samples, 28, 28] and labels [K, samples]."""
+        if any(config.scheduler.args["interval"] == "step" for config in self.configs):
+            self._set_rates()
+        self._done += 1
         self._draw_masks(labels.shape[1])
+        figures: list[Figures] = []
+
+        def evaluate() -> tuple[Tensor, list[Tensor]]:
+            loss, gradients, found = self._gradients(images, labels)
+            figures.append(found)
+            return loss, gradients
+
+        self.update.step(evaluate)
+        if self._limited:
+            self._constrain()
+        return figures[0]  # lbfgs evaluates more than once
+
+    def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor], Figures]:
+        """The sum of the runs' losses with all that is added to them, the gradients, clipped, and the figures."""
         with self._precision():
-            logits = self.network(images)
+            logits = self.network(images).to(self.dtype)
         loss = cross_entropy(logits, labels).mean(1)
-        added = self._penalty()
-        total = (loss if added is None else loss + added).sum()
+        added = [self._penalty(), self._smoothing(logits, labels) if self._smoothing else None]
+        terms = [term for term in added if term is not None]
+        total = sum(terms, loss).sum()
         gradients, norm, clipped = self._clip(self.network.gradients(total))
-        self.update.step(gradients)
         hits = (logits.detach().argmax(2) == labels).sum(1)
-        return Figures(loss.detach(), hits, torch.zeros_like(norm) if added is None else added.detach(), norm, clipped)
+        extra = sum((term.detach() for term in terms), torch.zeros_like(norm))
+        return total.detach(), gradients, Figures(loss.detach(), hits, extra, norm, clipped)
+
+    @torch.no_grad()
+    def _constrain(self) -> None:
+        """Shorten each unit's weights to every run's max-norm."""
+        assert self._limited is not None
+        for weight in self._matrices():
+            weight.copy_(self._limited(weight))
+
+    def _matrices(self) -> list[Tensor]:
+        """The weights [K, ...] of dense and convolutional layers."""
+        chosen = {id(layer) for layer in weighted_layers(self.network.template)}
+        names = [name for name, layer in self.network.template.named_modules() if id(layer) in chosen]
+        tensors = self.network.named_weights()
+        return [tensors[f"{name}.weight"].detach() for name in names]
 
     def _precision(self) -> AbstractContextManager[Any]:
         half = self.config.precision == "bf16"
@@ -138,7 +190,7 @@ class Stack:
         sums, images = [], 0
         for x, labels in batches:
             with self._precision():
-                logits = self.network(x)
+                logits = self.network(x).to(self.dtype)
             hits = (logits.argmax(2) == labels).sum(1)
             sums.append(torch.stack([cross_entropy(logits, labels).sum(1).double(), hits.double()]))
             images += labels.shape[1]
@@ -147,9 +199,7 @@ class Stack:
 
     def weight_norms(self) -> list[float]:
         """The 2-norm of all weights of dense and convolutional layers of each run, as one vector."""
-        tensors = [[layer.weight.detach() for layer in weighted_layers(model)] for model in self.models]
-        merged = [torch.stack(tensors) for tensors in zip(*tensors, strict=True)]
-        norms: list[float] = lift(partial(total_norm, norm_type=2.0), len(self.configs))(merged).tolist()
+        norms: list[float] = lift(partial(total_norm, norm_type=2.0), len(self.configs))(self._matrices()).tolist()
         return norms
 
     def weights(self, run: int) -> dict[str, Tensor]:
@@ -167,14 +217,12 @@ class Stack:
         self.update.load_state(run, state["optimizer"])
 
 
-def learning_rate(config: RunConfig, epoch: int) -> float:
-    """The rate at which a run trains an epoch, counted from 0."""
-    schedule = SCHEDULERS[config.scheduler.name]
-    return schedule(config.optimizer.args["lr"], epoch, config.epochs, **config.scheduler.args)
+def learning_rate(config: RunConfig, epoch: float, losses: Sequence[float]) -> float:
+    """The rate at which a run trains at an epoch, counted from 0 and a fraction within one."""
+    rhythm = {key: config.scheduler.args[key] for key in ("warmup_epochs", "interval")}
+    return rate(config.scheduler, config.optimizer.args["lr"], epoch, config.epochs, losses, **rhythm)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The loss of every image: logits [K, samples, classes] and labels [K, samples] to [K, samples]."""
-    flat = logits.flatten(0, 1)
-    precise = flat if flat.dtype == torch.float64 else flat.float()
-    return F.cross_entropy(precise, labels.flatten(), reduction="none").view(labels.shape)
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)

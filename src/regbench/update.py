@@ -1,6 +1,6 @@
 """The optimizers of the runs of a stack."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor
 from regbench.config import RunConfig
 from regbench.lift import Network
 from regbench.techniques.optimizer import OPTIMIZERS
+
+Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and each parameter's gradients [K, ...]
 
 # Whose step treats each element by itself and is proportional to its learning rate.
 PROPORTIONAL = {"sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta", "adamax"}
@@ -20,8 +22,8 @@ class Update(Protocol):
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Move the weights of every run by its part of the gradients, each [K, ...]."""
+    def step(self, evaluate: Evaluate) -> None:
+        """Move the weights of every run by its part of the gradients that an evaluation of the batch finds."""
 
     def state(self, run: int) -> dict[str, Any]:
         """What one run's optimizer remembers, as its `state_dict`."""
@@ -58,11 +60,20 @@ class OneByOne:
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Move the weights of every run by its part of the gradients, each [K, ...]."""
-        for parts, gradient in zip(self._parts, gradients, strict=True):
-            for parameter, own in zip(parts, gradient.unbind(), strict=True):
-                parameter.grad = own
+    def step(self, evaluate: Evaluate) -> None:
+        """Move the weights of every run by its part of the gradients that an evaluation of the batch finds."""
+
+        def closure() -> Any:
+            loss, gradients = evaluate()
+            for parts, gradient in zip(self._parts, gradients, strict=True):
+                for parameter, own in zip(parts, gradient.unbind(), strict=True):
+                    parameter.grad = own
+            return loss
+
+        if len(self.optimizers) == 1:
+            self.optimizers[0].step(closure)  # lbfgs evaluates more than once
+            return
+        closure()
         for optimizer in self.optimizers:
             optimizer.step()
 
@@ -95,8 +106,10 @@ class Together:
             optimizer.param_groups[0]["lr"] = rate
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Move the weights of every run by its part of the gradients, each [K, ...]."""
+    def step(self, evaluate: Evaluate) -> None:
+        """Move the weights of every run by its part of the gradients that an evaluation of the batch finds."""
+        with torch.enable_grad():
+            _, gradients = evaluate()
         before = [leaf.clone() for leaf in self._leaves]
         for leaf, gradient in zip(self._leaves, gradients, strict=True):
             leaf.grad = gradient

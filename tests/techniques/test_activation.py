@@ -5,23 +5,55 @@ import torch
 
 from regbench.techniques.activation import ACTIVATIONS
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # [Klambauer 2017], equation 14
+
+
+def phi(x):
+    """The distribution function of the standard normal distribution."""
+    return (1 + math.erf(x / math.sqrt(2))) / 2
+
+
+def phi_by_tanh(x):
+    """Its approximation [Hendrycks & Gimpel 2016], section 2."""
+    return (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
+
+
+def slope(function, x, step=1e-4):
+    """By central differences of fourth order."""
+    near, far = function(x + step) - function(x - step), function(x + 2 * step) - function(x - 2 * step)
+    return (8 * near - far) / (12 * step)
+
+
 FORMULAS = {
     "relu": lambda x: max(0.0, x),
     "leaky_relu": lambda x, negative_slope: x if x > 0 else negative_slope * x,
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
     "tanh": lambda x: (math.exp(2 * x) - 1) / (math.exp(2 * x) + 1),
+    "elu": lambda x, alpha: x if x > 0 else alpha * (math.exp(x) - 1),
+    "selu": lambda x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * (math.exp(x) - 1)),
+    "gelu": lambda x, approximate: x * (phi(x) if approximate == "none" else phi_by_tanh(x)),
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "identity": lambda x: x,
 }
 SLOPES = {
     "relu": lambda x: float(x > 0),
     "leaky_relu": lambda x, negative_slope: 1.0 if x > 0 else negative_slope,
     "sigmoid": lambda x: math.exp(-x) / (1 + math.exp(-x)) ** 2,
     "tanh": lambda x: 4 / (math.exp(x) + math.exp(-x)) ** 2,
+    "elu": lambda x, alpha: 1.0 if x > 0 else alpha * math.exp(x),
+    "selu": lambda x: SELU_SCALE * (1.0 if x > 0 else SELU_ALPHA * math.exp(x)),
+    "gelu": lambda x, approximate: slope(lambda x: FORMULAS["gelu"](x, approximate), x),
+    "silu": lambda x: (1 + math.exp(-x) * (1 + x)) / (1 + math.exp(-x)) ** 2,
+    "identity": lambda x: 1.0,
 }
 CASES = [
     *[(name, {}) for name in ACTIVATIONS],
     ("leaky_relu", {"negative_slope": 0.0}),
     ("leaky_relu", {"negative_slope": 0.3}),
     ("leaky_relu", {"negative_slope": 1.5}),
+    ("elu", {"alpha": 0.0}),
+    ("elu", {"alpha": 0.7}),
+    ("gelu", {"approximate": "tanh"}),
 ]
 
 
@@ -51,3 +83,19 @@ def test_input_is_kept_and_shape_too(make_option, name, shape):
     before = x.clone()
     assert ACTIVATIONS[name](**make_option("activation", name).args)(x).shape == shape
     assert torch.equal(x, before)
+
+
+def test_gelu_s_approximation_is_as_close_as_its_yaml_says(make_option):
+    x = torch.linspace(-8, 8, 10_001, dtype=torch.float64)
+    exact, approximate = (ACTIVATIONS["gelu"](approximate=kind)(x) for kind in ("none", "tanh"))
+    assert 4e-4 < (exact - approximate).abs().max() < 5e-4
+
+
+def test_selu_has_its_fixed_point_at_mean_0_and_variance_1(make_option):
+    """Lecun's weights keep standard normal inputs standard normal [Klambauer 2017]."""
+    z = torch.linspace(-10, 10, 100_001, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2)
+    y = ACTIVATIONS["selu"]()(z)
+    mean = (density * y).sum() / density.sum()
+    assert mean.item() == pytest.approx(0, abs=1e-6)
+    assert ((density * y.square()).sum() / density.sum()).item() == pytest.approx(1, abs=1e-6)

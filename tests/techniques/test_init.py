@@ -3,11 +3,14 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
 from regbench.errors import UserError
 from regbench.models import build
+from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.init import INITS, initialize
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.registry import Option
@@ -73,6 +76,7 @@ LAWS = [
     ("normal", {}, lambda fan_in, fan_out: normal(1.0)),
     ("normal", {"mean": 0.7, "std": 0.2}, lambda fan_in, fan_out: normal(0.2, 0.7)),
     ("small_normal", {}, lambda fan_in, fan_out: normal(0.02)),
+    ("rbm", {}, lambda fan_in, fan_out: normal(0.01)),  # before the pre-training
     ("truncated_normal", {}, lambda fan_in, fan_out: stats.truncnorm(-2, 2, scale=0.02)),
     (
         "truncated_normal",
@@ -104,7 +108,7 @@ LAWS = [
     ("lecun", {"distribution": "normal"}, lambda fan_in, fan_out: normal(1 / math.sqrt(fan_in))),
     ("lecun", {"distribution": "uniform"}, lambda fan_in, fan_out: uniform(math.sqrt(3 / fan_in))),
 ]
-OTHERWISE = CONSTANT | {"orthogonal", "sparse"}  # tested below
+OTHERWISE = CONSTANT | {"lsuv", "orthogonal", "sparse"}  # tested below
 
 
 def test_every_init_has_its_law_here():
@@ -186,6 +190,47 @@ def test_sparse_puts_its_zeros_anywhere(make_option):
     assert (shares - 0.3).abs().max() < 5 * (0.3 * 0.7 / 2_000) ** 0.5
 
 
+# any shape
+
+
+@st.composite
+def shapes(draw):
+    """Of a dense layer or of a convolution, with some thousand weights."""
+    kernel = draw(st.sampled_from([(), (1, 1), (3, 3), (5, 2)]))
+    inputs, pixels = draw(st.integers(1, 60)), math.prod(kernel)
+    return (draw(st.integers(math.ceil(2_000 / (inputs * pixels)), 3_000 // inputs)), inputs, *kernel)
+
+
+@pytest.mark.parametrize(("name", "changes", "law"), LAWS)
+@settings(deadline=None, max_examples=5)
+@given(shape=shapes(), seed=st.integers(0, 2**32))
+def test_moments_and_bounds_hold_for_every_shape(make_option, name, changes, law, shape, seed):
+    weight = drawn(make_option, name, shape, seed=seed, **changes).weight.detach().double()
+    expected = law(*fan_in_out(shape))
+    low, high = expected.support()
+    n, std = weight.numel(), expected.std()
+    assert low - 1e-6 <= weight.min() <= weight.max() <= high + 1e-6
+    assert weight.mean().item() == pytest.approx(expected.mean(), abs=7 * std / n**0.5)
+    assert weight.std().item() == pytest.approx(std, rel=7 / (2 * n) ** 0.5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(shape=shapes(), seed=st.integers(0, 2**32))
+@pytest.mark.parametrize("name", ["orthogonal", "lsuv"])
+def test_orthogonality_holds_for_every_shape(make_option, name, shape, seed):
+    changes = {"gain": 1.0} if name == "orthogonal" else {}
+    matrix = drawn(make_option, name, shape, seed=seed, **changes).weight.detach().double().flatten(1)
+    short = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    torch.testing.assert_close(short @ short.T, torch.eye(len(short)).double(), rtol=0, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(shape=shapes(), seed=st.integers(0, 2**32), sparsity=st.floats(0, 1))
+def test_zero_shares_hold_for_every_shape(make_option, shape, seed, sparsity):
+    columns = drawn(make_option, "sparse", shape, seed=seed, sparsity=sparsity).weight.flatten(1)
+    assert set((columns == 0).sum(0).tolist()) == {math.ceil(sparsity * shape[0])}
+
+
 # gain
 
 
@@ -199,6 +244,12 @@ def test_sparse_puts_its_zeros_anywhere(make_option):
         ("leaky_relu", {"negative_slope": 1.0}, 1.0),
         ("sigmoid", {}, 1.0),
         ("tanh", {}, 5 / 3),
+        ("selu", {}, 3 / 4),
+        ("identity", {}, 1.0),
+        ("elu", {"alpha": 1.0}, 1.2451983),  # the rule for the rest: 1 / √E[f(z)²], here by scipy.integrate.quad
+        ("elu", {"alpha": 0.0}, math.sqrt(2)),
+        ("gelu", {}, 1.5335304),
+        ("silu", {}, 1.6765325),
     ],
 )
 @pytest.mark.parametrize("name", ["xavier", "kaiming", "orthogonal"])
@@ -214,6 +265,17 @@ def test_gain_follows_the_activation_unless_given(make_option, name, activation,
 def test_other_inits_are_the_same_before_every_activation(make_option, name):
     weights = [drawn(make_option, name, (20, 30), Option(activation)).weight for activation in ("relu", "tanh")]
     assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("activation", ["elu", "gelu", "silu"])
+def test_the_rule_for_other_gains_keeps_the_variance_of_a_layer_s_outputs(make_option, activation):
+    option = make_option("activation", activation)
+    layers = nn.Sequential(*[nn.Linear(800, 800) for _ in range(2)])
+    initialize(layers, make_option("init", "kaiming"), option, 0, bias=0.0)
+    x = torch.randn(800, 800, generator=seeded(3))  # outputs of variance 1
+    for layer in layers:
+        x = layer(ACTIVATIONS[activation](**option.args)(x))
+        assert x.var().item() == pytest.approx(1, rel=0.1)
 
 
 def test_relu_s_gain_keeps_the_size_of_activations_through_a_deep_network(make_option):
@@ -292,7 +354,7 @@ def test_the_norm_changes_no_weight(make_config, model):
         assert all(torch.equal(weight, weights[0]) for weight in weights)
 
 
-@pytest.mark.parametrize("name", INITS)
+@pytest.mark.parametrize("name", sorted(INITS.keys() - {"rbm"}))
 def test_the_global_generator_is_left_alone_and_without_effect(make_config, make_option, name):
     config = make_config("model=cnn", "model.channels=[4,8]", "norm=batch").model_copy(
         update={"init": make_option("init", name, bias=None)}

@@ -8,6 +8,11 @@ from regbench.techniques.norm import NORMS
 EPS = 0.01
 DENSE, MAPS = (12,), (6, 4, 5)
 SHAPES = [DENSE, MAPS]
+DEFAULTS = {
+    "batch": {"track_running_stats": True},
+    "instance": {"momentum": 0.1, "track_running_stats": False},
+    "layer": {"bias": True},
+}
 
 
 def seeded(seed=0):
@@ -23,7 +28,7 @@ def features(shape, samples=7, seed=0):
 
 def made(name, shape, **args):
     """The layer in float64 with a scale and shift unlike 1 and 0."""
-    layer = NORMS[name](shape, eps=EPS, **args).double()
+    layer = NORMS[name](shape, eps=EPS, **(DEFAULTS.get(name, {}) | args)).double()
     rng = seeded(9)
     for parameter in layer.parameters():
         nn.init.normal_(parameter, 1.0, 0.5, generator=rng)
@@ -88,6 +93,16 @@ def test_batch_evaluates_by_its_running_statistics(shape, momentum):
     torch.testing.assert_close(layer.running_mean, running_mean)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_batch_without_running_statistics_evaluates_by_those_of_the_batch(shape):
+    layer, x = made("batch", shape, momentum=0.1, affine=True, track_running_stats=False), features(shape)
+    layer(features(shape, seed=5))
+    mean, variance, _ = over(batch_dims(x))(x)
+    expected = standardized(x, mean, variance) * per_channel(layer.weight, x) + per_channel(layer.bias, x)
+    assert dict(layer.named_buffers()) == {}
+    torch.testing.assert_close(evaluated_as_trained(layer, x), expected)
+
+
 def test_batch_s_value_check(make_option):
     layer = NORMS["batch"]((3,), **make_option("norm", "batch").args)
     rows = torch.tensor([[-0.6577, -0.5797, 0.6360], [0.7392, 0.2145, 1.523], [0.2432, 0.5662, 0.322]])
@@ -133,6 +148,30 @@ def test_instance_is_over_height_and_width(affine):
     if affine:
         expected = expected * per_channel(layer.weight, x) + per_channel(layer.bias, x)
     torch.testing.assert_close(evaluated_as_trained(layer, x), expected)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.1, 1.0])
+def test_instance_evaluates_by_running_statistics_if_told(momentum):
+    layer = made("instance", MAPS, momentum=momentum, affine=True, track_running_stats=True)
+    running_mean, running_variance = torch.zeros(6).double(), torch.ones(6).double()
+    for step in range(3):
+        x = features(MAPS, samples=4 + step, seed=step)
+        mean, variance, n = over((2, 3))(x)
+        expected = standardized(x, mean, variance) * per_channel(layer.weight, x) + per_channel(layer.bias, x)
+        torch.testing.assert_close(layer(x), expected)
+        running_mean = (1 - momentum) * running_mean + momentum * mean.mean((0, 2, 3))
+        running_variance = (1 - momentum) * running_variance + momentum * variance.mean((0, 2, 3)) * n / (n - 1)
+    layer.eval()
+    x = features(MAPS, samples=3, seed=99)
+    by_running = standardized(x, per_channel(running_mean, x), per_channel(running_variance, x))
+    torch.testing.assert_close(layer(x), by_running * per_channel(layer.weight, x) + per_channel(layer.bias, x))
+
+
+def test_layer_without_a_shift():
+    layer, x = made("layer", DENSE, affine=True, bias=False), features(DENSE)
+    mean, variance, _ = over((1,))(x)
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    torch.testing.assert_close(evaluated_as_trained(layer, x), standardized(x, mean, variance) * layer.weight)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -186,10 +225,11 @@ def test_yaml_s_defaults_are_torch_s(make_option):
     def attributes(layer, *keys):
         return {key: getattr(layer, key) for key in keys}
 
-    assert options("batch") == attributes(nn.BatchNorm2d(1), "eps", "momentum", "affine")
-    assert options("instance") == attributes(nn.InstanceNorm2d(1), "eps", "affine")
+    running = ("eps", "momentum", "affine", "track_running_stats")
+    assert options("batch") == attributes(nn.BatchNorm2d(1), *running)
+    assert options("instance") == attributes(nn.InstanceNorm2d(1), *running)
     assert options("group") == {"groups": 8, **attributes(nn.GroupNorm(1, 1), "eps", "affine")}
-    assert options("layer") == {"eps": nn.LayerNorm(1).eps, "affine": nn.LayerNorm(1).elementwise_affine}
+    assert options("layer") == {"eps": nn.LayerNorm(1).eps, "affine": True, "bias": True}
 
 
 # mistakes
@@ -197,7 +237,7 @@ def test_yaml_s_defaults_are_torch_s(make_option):
 
 def test_instance_on_dense_features_is_refused():
     with pytest.raises(UserError, match=r"^norm=instance: needs spatial dimensions.* Allowed here: .*batch.*$"):
-        NORMS["instance"](DENSE, eps=EPS, affine=True)
+        made("instance", DENSE, affine=True)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from regbench.models import build
 from regbench.stack import Member
+from regbench.techniques.layers import weighted_layers
 from regbench.techniques.optimizer import OPTIMIZERS
-from regbench.techniques.regularizer import REGULARIZERS, penalty
+from regbench.techniques.regularizer import REGULARIZERS, constrain, limited, penalty, smoothing
 
 CPU = torch.device("cpu")
 LAMBDA = 0.05
@@ -204,3 +205,124 @@ def test_a_run_trains_on_loss_plus_penalty(make_config):
         torch.testing.assert_close(
             parameters_to_vector(member.parameters), parameters_to_vector(reference.parameters()), rtol=1e-8, atol=1e-10
         )
+
+
+# label smoothing
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+@settings(deadline=None, max_examples=25)
+@given(
+    values=st.lists(st.floats(-30, 30), min_size=12, max_size=12),
+    labels=st.lists(st.integers(0, 3), min_size=3, max_size=3),
+)
+def test_smoothing_makes_the_cross_entropy_that_to_smoothed_targets(share, values, labels):
+    logits = torch.tensor(values, dtype=torch.float64).reshape(3, 4).requires_grad_()
+    labels = torch.tensor(labels)
+    loss = cross_entropy(logits, labels) + smoothing(logits, labels, share)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    expected = 0.0
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        total = math.log(math.fsum(math.exp(v - max(row)) for v in row)) + max(row)
+        targets = [share / 4 + (1 - share) * (k == label) for k in range(4)]
+        expected += sum(target * (total - v) for target, v in zip(targets, row, strict=True)) / 3
+    assert loss.item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    torch_s = cross_entropy(logits, labels, label_smoothing=share)
+    torch.testing.assert_close(loss, torch_s)
+    torch.testing.assert_close(gradient, torch.autograd.grad(torch_s, logits)[0])
+
+
+def test_smoothed_loss_is_least_where_probabilities_are_the_targets():
+    """Without smoothing it is least at infinity."""
+    logits = torch.zeros(1, 5, dtype=torch.float64, requires_grad=True)
+    for _ in range(500):
+        loss = cross_entropy(logits, torch.tensor([2])) + smoothing(logits, torch.tensor([2]), 0.2)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        logits = (logits - 2 * gradient).detach().requires_grad_()
+    assert logits.softmax(1)[0].tolist() == pytest.approx([0.04, 0.04, 0.84, 0.04, 0.04], abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return torch.randn(16, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 10
+
+
+def test_a_run_trains_on_smoothed_labels_and_evaluates_on_plain_ones(make_config, batch):
+    member = Member(make_config("label_smoothing=0.3", "model.hidden=[12]", "optimizer=sgd"), CPU)
+    logits = member.model(batch[0])
+    (expected,) = torch.autograd.grad(
+        cross_entropy(logits, batch[1], label_smoothing=0.3), [member.model.output.weight], retain_graph=True
+    )
+    plain = cross_entropy(logits, batch[1]).item()
+    member.begin_epoch(0)
+    figures = member.step(*batch)
+    torch.testing.assert_close(member.model.output.weight.grad, expected)
+    assert figures.loss.item() == pytest.approx(plain, rel=1e-6)
+    assert figures.penalty.item() == pytest.approx(
+        cross_entropy(logits, batch[1], label_smoothing=0.3).item() - plain, rel=1e-5
+    )
+    fresh = Member(make_config("model.hidden=[12]", "optimizer=sgd"), CPU)
+    fresh.model.load_state_dict(member.model.state_dict())
+    assert member.evaluate([batch]) == fresh.evaluate([batch])
+
+
+def test_smoothing_and_a_regularizer_add_up(make_config, batch):
+    def added(*overrides):
+        member = Member(make_config("model.hidden=[12]", *overrides), CPU)
+        member.begin_epoch(0)
+        return member.step(*batch).penalty.item()
+
+    both = added("label_smoothing=0.1", "regularizer=l2")
+    assert both == pytest.approx(added("label_smoothing=0.1") + added("regularizer=l2"), rel=1e-6)
+
+
+# max-norm
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 3, 2, 2)], ids=str)
+@pytest.mark.parametrize("limit", [0.5, 2.0, 50.0])
+def test_units_above_the_limit_are_shortened_to_it_and_others_left_alone(shape, limit):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight *= torch.tensor([0.01, 0.1, 0.5, 1.0, 3.0, 10.0]).reshape(-1, *[1] * (len(shape) - 1))
+    found = limited(weight, limit)
+    for row, shortened in zip(weight.flatten(1).tolist(), found.flatten(1).tolist(), strict=True):
+        norm = math.hypot(*row)
+        if norm <= limit:
+            assert shortened == row
+        else:
+            assert shortened == pytest.approx([w * limit / norm for w in row], rel=1e-12)
+    torch.testing.assert_close(found, torch.renorm(weight, 2, 0, limit), rtol=1e-6, atol=0)
+
+
+def test_zero_weights_stay_zero_and_no_limit_is_none():
+    assert torch.equal(limited(torch.zeros(3, 4), 0.5), torch.zeros(3, 4))
+    weight = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(limited(weight, math.inf), weight)
+    assert torch.equal(limited(torch.zeros(3, 4), math.inf), torch.zeros(3, 4))
+
+
+@pytest.mark.parametrize("model", [["model.hidden=[20,15]"], ["model=cnn", "model.channels=[4,8]"]], ids=["mlp", "cnn"])
+def test_a_run_s_units_never_get_longer_than_the_limit(make_config, batch, model):
+    limited_run, free = (
+        Member(make_config(*model, "norm=batch", "optimizer=sgd", "optimizer.lr=5", *more), CPU)
+        for more in (["max_norm=0.7"], [])
+    )
+    for member in (limited_run, free):
+        member.begin_epoch(0)
+        for _ in range(3):
+            member.step(*batch)
+    longest = [
+        max(float(layer.weight.detach().flatten(1).norm(dim=1).max()) for layer in weighted_layers(member.model))
+        for member in (limited_run, free)
+    ]
+    assert longest[0] == pytest.approx(0.7, rel=1e-5)
+    assert longest[1] > 1
+
+
+def test_biases_and_norms_are_not_constrained():
+    model = small_model()
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 3.0)
+    constrain(model, 0.1)
+    assert {p.max().item() for p in model.parameters() if p.ndim == 1} == {3.0}
+    assert all(p.flatten(1).norm(dim=1).max().item() == pytest.approx(0.1) for p in model.parameters() if p.ndim > 1)

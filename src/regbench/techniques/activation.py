@@ -1,9 +1,9 @@
 """Activation functions: element-wise modules."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Literal
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 from torch import nn
 
 from regbench.techniques.registry import Registry
@@ -13,23 +13,82 @@ ACTIVATIONS: Registry[Callable[..., nn.Module]] = Registry("activation")
 
 @ACTIVATIONS.register
 def relu() -> nn.Module:
-    """max(0, x) (`torch.nn.ReLU`)."""
+    """max(0, x) [Nair & Hinton 2010] (`torch.nn.ReLU`).
+
+    Use it as the default of deep networks: cheap, and without a slope that vanishes for x > 0.
+    """
     return nn.ReLU()
 
 
 @ACTIVATIONS.register
-def leaky_relu(*, negative_slope: Annotated[float, Field(ge=0)]) -> nn.Module:
-    """x where x > 0, else negative_slope · x (`torch.nn.LeakyReLU`)."""
+def leaky_relu(*, negative_slope: NonNegativeFloat) -> nn.Module:
+    """x where x > 0, else negative_slope · x [Maas 2013] (`torch.nn.LeakyReLU`).
+
+    Use it where relu leaves many units dead, that is, at 0 for every image.
+    """
     return nn.LeakyReLU(negative_slope)
 
 
 @ACTIVATIONS.register
 def sigmoid() -> nn.Module:
-    """1 / (1 + exp(−x)) (`torch.nn.Sigmoid`)."""
+    """1 / (1 + exp(−x)) (`torch.nn.Sigmoid`).
+
+    Use it to see gradients vanish in deep networks, and after `init=rbm`, whose units are of this kind.
+    """
     return nn.Sigmoid()
 
 
 @ACTIVATIONS.register
 def tanh() -> nn.Module:
-    """Tanh(x) (`torch.nn.Tanh`)."""
+    """(exp(2x) − 1) / (exp(2x) + 1) (`torch.nn.Tanh`).
+
+    Use it for shallow networks whose features should be centred and bounded; it saturates as sigmoid does.
+    """
     return nn.Tanh()
+
+
+@ACTIVATIONS.register
+def elu(*, alpha: NonNegativeFloat) -> nn.Module:
+    """x where x > 0, else alpha · (exp(x) − 1) [Clevert 2016] (`torch.nn.ELU`).
+
+    Use it where the mean of relu's features, always positive, slows learning and no norm takes it away.
+    """
+    return nn.ELU(alpha)
+
+
+@ACTIVATIONS.register
+def selu() -> nn.Module:
+    """1.0507 · x where x > 0, else 1.0507 · 1.6733 · (exp(x) − 1) [Klambauer 2017] (`torch.nn.SELU`).
+
+    Use it for deep dense networks without a norm, with `init=lecun`: features then keep mean 0 and variance 1.
+    """
+    return nn.SELU()
+
+
+@ACTIVATIONS.register
+def gelu(*, approximate: Literal["none", "tanh"]) -> nn.Module:
+    """x · Φ(x), Φ the normal distribution function [Hendrycks & Gimpel 2016] (`torch.nn.GELU`).
+
+    With approximate=tanh ½x (1 + tanh(√(2/π) (x + 0.044715 x³))).
+
+    Use it where a smooth relu is wanted, as in transformers.
+    """
+    return nn.GELU(approximate)
+
+
+@ACTIVATIONS.register
+def silu() -> nn.Module:
+    """x / (1 + exp(−x)), also known as swish [Elfwing 2018] (`torch.nn.SiLU`).
+
+    Use it where a smooth relu is wanted; close to gelu and cheaper.
+    """
+    return nn.SiLU()
+
+
+@ACTIVATIONS.register
+def identity() -> nn.Module:
+    """x: the network stays linear, however deep (`torch.nn.Identity`).
+
+    Use it as the control that shows what the nonlinearity is worth.
+    """
+    return nn.Identity()

@@ -15,8 +15,12 @@ def clip(
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     """Limit each gradient element to ±max_value, then the p-norm of the whole gradient to max_norm.
 
+    g · min(1, max_norm / ‖g‖ₚ) [Pascanu 2013], as `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do in place.
+
+    Use it where single batches throw training off course: high learning rates, deep networks without a norm.
+
     Returns the gradients, the norm before clipping and whether anything was clipped, the latter two as scalars on the
-    device: no synchronization. As `torch.nn.utils.clip_grad_value_` and `clip_grad_norm_`, but not in place.
+    device: no synchronization.
     """
     clipped = list(gradients)
     norm = left = total_norm(clipped, norm_type)

@@ -6,6 +6,11 @@ from torch import Generator, Tensor, nn
 class Dropout(nn.Module):
     """Inverted dropout [Srivastava 2014]: in training, features times a mask whose expected value is 1.
 
+    The mask is 0 with probability `rate`, else 1 / (1 − rate): single units of dense layers, whole feature maps of
+    convolutions (`torch.nn.Dropout`, `Dropout2d`).
+
+    Use it in wide networks that fit their training images too well; train longer than without.
+
     The mask is drawn before each step, not in `forward`: a forward pass is a function of its inputs, which is what
     lets a run train in a stack and resume to the same bits. Evaluation never drops.
     """

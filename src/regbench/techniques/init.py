@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
 from regbench.errors import UserError
 from regbench.rng import Stream, generator
+from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.registry import Option, Registry
 
@@ -17,7 +18,9 @@ Distribution = Literal["normal", "uniform"]
 Value = Annotated[float, Field(ge=-1e6, le=1e6)]  # of a weight; float32 overflows far beyond
 PositiveStd = Annotated[float, Field(gt=0, le=1e6)]
 Std = Annotated[float, Field(ge=0, le=1e6)]
+Several = Annotated[int, Field(ge=2)]  # images that a norm can average over
 Gain = PositiveFloat | None  # None follows the activation
+RBM_STD = 0.01  # of the weights that pre-training starts from [Hinton 2010, section 8]
 
 INITS: Registry[Callable[..., None]] = Registry("init")
 
@@ -37,20 +40,28 @@ def fill(weight: Tensor, rng: Generator, std: float, distribution: Distribution)
 
 @INITS.register
 def default(weight: Tensor, rng: Generator) -> None:
-    """What torch's layers do by themselves: uniform within ±1/√fan_in (`torch.nn.Linear`, `Conv2d`)."""
+    """What torch's layers do by themselves: uniform within ±1/√fan_in (`torch.nn.Linear`, `Conv2d`).
+
+    Use it to compare with networks whose authors left torch's start alone.
+    """
     nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=rng)
 
 
 @INITS.register
 def constant(weight: Tensor, rng: Generator, *, value: Value) -> None:
-    """One value everywhere: shows why symmetry must be broken."""
+    """One value everywhere (`torch.nn.init.constant_`).
+
+    Use it to see why symmetry must be broken: all units of a layer stay alike.
+    """
     del rng
     nn.init.constant_(weight, value)
 
 
 @INITS.register
 def uniform(weight: Tensor, rng: Generator, *, a: Value, b: Value) -> None:
-    """Uniform on [a, b).
+    """Uniform on [a, b) (`torch.nn.init.uniform_`).
+
+    Use it where the range matters and not the width of the layers.
 
     Raises:
         UserError: a is above b.
@@ -62,16 +73,27 @@ def uniform(weight: Tensor, rng: Generator, *, a: Value, b: Value) -> None:
 
 @INITS.register
 def normal(weight: Tensor, rng: Generator, *, mean: Value, std: Std) -> None:
-    """Normal with the given mean and standard deviation."""
+    """N(mean, std²) (`torch.nn.init.normal_`).
+
+    Use it to see what a wrong scale does: with std 1 outputs and gradients are far too large.
+    """
     nn.init.normal_(weight, mean, std, generator=rng)
 
 
-INITS["small_normal"] = normal  # the same draw under the name of its habit: a standard deviation of 0.02
+@INITS.register
+def small_normal(weight: Tensor, rng: Generator, *, mean: Value, std: Std) -> None:
+    """N(mean, std²) with the habitual standard deviation of 0.02 [Radford 2016] (`torch.nn.init.normal_`).
+
+    Use it for networks with a norm, which makes good for the scale.
+    """
+    normal(weight, rng, mean=mean, std=std)
 
 
 @INITS.register
 def truncated_normal(weight: Tensor, rng: Generator, *, mean: Value, std: PositiveStd, a: Value, b: Value) -> None:
-    """Normal, cut off to [a, b] (`torch.nn.init.trunc_normal_`).
+    """N(mean, std²), cut off to [a, b] (`torch.nn.init.trunc_normal_`).
+
+    Use it in place of normal where no single weight should stand out.
 
     Raises:
         UserError: a is not below b, or the mean so far outside of them that torch's draws come out wrong.
@@ -86,7 +108,12 @@ def truncated_normal(weight: Tensor, rng: Generator, *, mean: Value, std: Positi
 
 @INITS.register
 def sparse(weight: Tensor, rng: Generator, *, sparsity: Annotated[float, Field(ge=0, le=1)], std: Std) -> None:
-    """Normal, with ⌈sparsity · rows⌉ zeros in each column, filters seen as [out, in · h · w] [Martens 2010]."""
+    """Normal, with ⌈sparsity · rows⌉ zeros in each column, filters seen as [out, in · h · w] [Martens 2010].
+
+    As `torch.nn.init.sparse_`, which takes dense weights alone.
+
+    Use it for wide layers, so that a unit does not depend on a sum over all inputs.
+    """
     nn.init.normal_(weight, 0.0, std, generator=rng)
     columns = weight.flatten(1)
     zeros = math.ceil(sparsity * len(columns))
@@ -96,7 +123,10 @@ def sparse(weight: Tensor, rng: Generator, *, sparsity: Annotated[float, Field(g
 
 @INITS.register
 def xavier(weight: Tensor, rng: Generator, *, distribution: Distribution, gain: Gain) -> None:
-    """Std = gain · √(2 / (fan_in + fan_out)) [Glorot & Bengio 2010]."""
+    """Std = gain · √(2 / (fan_in + fan_out)), bound = √3 · std [Glorot & Bengio 2010] (`torch.nn.init.xavier_normal_`).
+
+    Use it before activations that are straight around 0, tanh above all: keeps features and gradients in size.
+    """
     fill(weight, rng, (gain or 1.0) * math.sqrt(2 / sum(fans(weight))), distribution)
 
 
@@ -104,26 +134,99 @@ def xavier(weight: Tensor, rng: Generator, *, distribution: Distribution, gain: 
 def kaiming(
     weight: Tensor, rng: Generator, *, distribution: Distribution, mode: Literal["fan_in", "fan_out"], gain: Gain
 ) -> None:
-    """Std = gain / √fan [He 2015]."""
+    """Std = gain / √fan, bound = √3 · std [He 2015] (`torch.nn.init.kaiming_normal_`).
+
+    Use it before relu and its relatives; fan_in keeps the size of features, fan_out that of gradients.
+    """
     fan_in, fan_out = fans(weight)
     fill(weight, rng, (gain or 1.0) / math.sqrt(fan_in if mode == "fan_in" else fan_out), distribution)
 
 
 @INITS.register
 def orthogonal(weight: Tensor, rng: Generator, *, gain: Gain) -> None:
-    """Semi-orthogonal rows or columns by QR, filters seen as [out, in · h · w] [Saxe 2014]."""
+    """Orthogonal rows or columns, times gain, by QR; filters seen as [out, in · h · w] [Saxe 2014].
+
+    As `torch.nn.init.orthogonal_`.
+
+    Use it for deep networks: lengths are kept exactly through a linear layer, not only in the mean.
+    """
     nn.init.orthogonal_(weight, gain or 1.0, generator=rng)
 
 
 @INITS.register
 def lecun(weight: Tensor, rng: Generator, *, distribution: Distribution) -> None:
-    """Variance 1 / fan_in [LeCun 1998]."""
+    """Variance 1 / fan_in [LeCun 1998].
+
+    Use it with `activation=selu`, whose fixed point needs it, and before tanh.
+    """
     fill(weight, rng, 1 / math.sqrt(fans(weight)[0]), distribution)
 
 
+@INITS.register
+def lsuv(weight: Tensor, rng: Generator, *, tol: PositiveFloat, max_iter: PositiveInt, batch_size: Several) -> None:
+    """Orthogonal; then each layer is divided by the standard deviation of its outputs [Mishkin & Matas 2016].
+
+    From input to output, on a batch of training images, until the variance is 1 ± tol (`techniques.pretrain.lsuv`).
+
+    Use it for deep networks without a norm, and where no formula gives the gain of an activation.
+    """
+    del tol, max_iter, batch_size  # of the second phase
+    orthogonal(weight, rng, gain=1.0)
+
+
+@INITS.register
+def rbm(
+    weight: Tensor,
+    rng: Generator,
+    *,
+    epochs: PositiveInt,
+    lr: NonNegativeFloat,
+    batch_size: PositiveInt,
+    k: PositiveInt,
+    momentum: Annotated[float, Field(ge=0, lt=1)],
+    weight_decay: NonNegativeFloat,
+) -> None:
+    """N(0, 0.01²); then hidden layers are trained, one by one, as restricted Boltzmann machines [Hinton 2006].
+
+    By contrastive divergence, CD-k, with the settings that Hinton's guide names [Hinton 2010]; then training goes on
+    as usual. Pixels are taken in [0, 1] whatever `data.scaling` is, and the first layer's weights turned into those
+    that do the same to scaled pixels. Convolutions have no such machine: a cnn is refused (`techniques.pretrain.rbm`).
+
+    Use it with `activation=sigmoid`, whose deep networks learn much faster from there; elsewhere it is of the past.
+    """
+    del epochs, lr, batch_size, k, momentum, weight_decay  # of the second phase
+    nn.init.normal_(weight, 0.0, RBM_STD, generator=rng)
+
+
+def check_layers(option: Option, model: nn.Module) -> None:
+    """See to it that the option can start all layers of a model.
+
+    Raises:
+        UserError: rbm for a model with convolutions.
+    """
+    if option.name == "rbm" and any(isinstance(layer, nn.Conv2d) for layer in weighted_layers(model)):
+        others = ", ".join(sorted(INITS.keys() - {"rbm"}))
+        raise UserError(f"init=rbm: pre-trains dense layers, and cannot do so to convolutions. Allowed here: {others}")
+
+
 def activation_gain(activation: Option) -> float:
-    """The factor that keeps variance through an activation (`torch.nn.init.calculate_gain`)."""
-    return float(nn.init.calculate_gain(activation.name, activation.args.get("negative_slope")))  # type: ignore[arg-type]
+    """The factor that keeps variance through an activation (`torch.nn.init.calculate_gain`).
+
+    Where torch knows none (elu, gelu, silu): 1 / √E[f(z)²] for a standard normal z, by which the variance of a layer's
+    outputs is that of the layer before [He 2015, section 2.2]; for relu the same rule gives torch's √2.
+    """
+    name = "linear" if activation.name == "identity" else activation.name
+    try:
+        return float(nn.init.calculate_gain(name, activation.args.get("negative_slope")))  # type: ignore[arg-type]
+    except ValueError:
+        return variance_gain(ACTIVATIONS[activation.name](**activation.args))
+
+
+def variance_gain(function: nn.Module) -> float:
+    """1 / √E[f(z)²], z standard normal: a sum over a fine grid, exact to about seven digits."""
+    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2)
+    return float((density.sum() / (density * function(z).square()).sum()).sqrt())
 
 
 @INITS.shared

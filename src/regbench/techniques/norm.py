@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
@@ -12,6 +12,7 @@ from regbench.techniques.registry import Registry
 
 Shape = tuple[int, ...]
 Share = Annotated[float, Field(ge=0, le=1)]
+Position = Literal["pre", "post"]
 
 
 class FeatureMapsNeededError(UserError):
@@ -23,33 +24,57 @@ NORMS: Registry[Callable[..., nn.Module]] = Registry("norm")
 
 @NORMS.register
 def none(shape: Shape) -> nn.Module:
-    """No normalization."""
+    """No normalization.
+
+    Use it as the control, and for networks of few layers.
+    """
     del shape
     return nn.Identity()
 
 
 @NORMS.register
-def batch(shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool) -> nn.Module:
-    """Per feature, or per channel, over the batch [Ioffe & Szegedy 2015] (`torch.nn.BatchNorm1d`, `2d`)."""
+def batch(shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool, track_running_stats: bool) -> nn.Module:
+    """(x − mean) / √(variance + eps) · γ + β, per feature or channel, over the batch [Ioffe & Szegedy 2015].
+
+    Evaluation takes running means of both, running ← (1 − momentum) · running + momentum · batch, or, without
+    `track_running_stats`, those of the images evaluated together (`torch.nn.BatchNorm1d`, `BatchNorm2d`).
+
+    Use it first, in convolutional networks above all, unless batches are small (below some 16 images).
+    """
     layer = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
-    return layer(shape[0], eps=eps, momentum=momentum, affine=affine)
+    return layer(shape[0], eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats)
 
 
 @NORMS.register
-def layer(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
-    """Over all features of one sample [Ba 2016] (`torch.nn.LayerNorm`): C, H and W of a feature map."""
-    return nn.LayerNorm(shape, eps=eps, elementwise_affine=affine)
+def layer(shape: Shape, *, eps: PositiveFloat, affine: bool, bias: bool) -> nn.Module:
+    """(x − mean) / √(variance + eps) · γ + β over all features of one sample [Ba 2016] (`torch.nn.LayerNorm`).
+
+    Of a feature map all of C, H and W; γ and β are of its shape.
+
+    Use it where batches are small, or where training and evaluation should compute the same.
+    """
+    return nn.LayerNorm(shape, eps=eps, elementwise_affine=affine, bias=bias)
 
 
 @NORMS.register
 def rms(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
-    """Divided by the root mean square of all features of one sample [Zhang & Sennrich 2019] (`torch.nn.RMSNorm`)."""
+    """x / √(mean of x² + eps) · γ over all features of one sample [Zhang & Sennrich 2019] (`torch.nn.RMSNorm`).
+
+    Use it in place of layer norm where its means hardly matter: one pass less over the features.
+    """
     return nn.RMSNorm(shape, eps=eps, elementwise_affine=affine)
 
 
 @NORMS.register
-def instance(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
-    """Over H and W, per sample and channel [Ulyanov 2016] (`torch.nn.InstanceNorm2d`).
+def instance(
+    shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool, track_running_stats: bool
+) -> nn.Module:
+    """(x − mean) / √(variance + eps) · γ + β over H and W, per sample and channel [Ulyanov 2016].
+
+    With `track_running_stats` evaluation takes running means of both, updated as batch norm's
+    (`torch.nn.InstanceNorm2d`).
+
+    Use it for the feature maps of a cnn where the contrast of a single image should not count.
 
     Raises:
         FeatureMapsNeededError: dense features have no H and W to average over.
@@ -59,18 +84,32 @@ def instance(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
         raise FeatureMapsNeededError(
             f"norm=instance: needs spatial dimensions, which dense layers lack. Allowed here: {others}"
         )
-    return nn.InstanceNorm2d(shape[0], eps=eps, affine=affine)
+    return nn.InstanceNorm2d(
+        shape[0], eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats
+    )
 
 
 @NORMS.register
 def group(shape: Shape, *, groups: PositiveInt, eps: PositiveFloat, affine: bool) -> nn.Module:
-    """Over C · H · W / groups, per sample [Wu & He 2018] (`torch.nn.GroupNorm`).
+    """(x − mean) / √(variance + eps) · γ + β over C · H · W / groups, per sample [Wu & He 2018] (`torch.nn.GroupNorm`).
+
+    Use it for a cnn whose batches are too small for batch norm.
 
     Raises:
         UserError: the number of groups does not divide the width, or leaves single dense units to a group.
     """
     check_groups(groups, [shape])
     return nn.GroupNorm(groups, shape[0], eps=eps, affine=affine)
+
+
+def arranged(norm: nn.Module | None, activation: nn.Module, position: Position) -> dict[str, nn.Module]:
+    """The norm before an activation f, pre: f(norm(Wx + b)) [Ioffe & Szegedy 2015]; or after, post: norm(f(Wx + b)).
+
+    Use pre as published; post where the next layer should get standardized inputs, which those of relu never are.
+    """
+    if norm is None:
+        return {"activation": activation}
+    return {"norm": norm, "activation": activation} if position == "pre" else {"activation": activation, "norm": norm}
 
 
 def check_groups(groups: int, shapes: Sequence[Shape]) -> None:

@@ -1,4 +1,4 @@
-"""Penalties added to the loss."""
+"""Penalties added to the loss; and two regularizers that are none: label smoothing and the max-norm constraint."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.registry import Option, Registry
@@ -15,25 +16,37 @@ REGULARIZERS: Registry[Callable[..., Tensor]] = Registry("regularizer")
 
 @REGULARIZERS.register
 def none(weight: Tensor) -> Tensor:
-    """No penalty."""
+    """No penalty.
+
+    Use it as the control, and where another technique regularizes already.
+    """
     return weight.new_zeros(())
 
 
 @REGULARIZERS.register
 def l1(weight: Tensor) -> Tensor:
-    """Σ|w|."""
+    """λ Σ|w|, λ the strength [Tibshirani 1996].
+
+    Use it to push weights to zero, so that few remain: to find out which inputs count.
+    """
     return weight.abs().sum()
 
 
 @REGULARIZERS.register
 def l2(weight: Tensor, *, half: bool) -> Tensor:
-    """Σ w², or half of it: with plain SGD that half is the optimizer's `weight_decay`."""
+    """λ Σ w², λ the strength, or half of it [Krogh & Hertz 1991]; to plain SGD that half is `weight_decay`=λ.
+
+    Use it where the network fits its training images much better than others, above all with few images.
+    """
     return weight.square().sum() * (0.5 if half else 1.0)
 
 
 @REGULARIZERS.register
 def elastic_net(weight: Tensor, *, alpha: Annotated[float, Field(ge=0, le=1)], half: bool) -> Tensor:
-    """α Σ|w| + (1 − α) Σ w², the squares halved on request [Zou & Hastie 2005]."""
+    """λ (α Σ|w| + (1 − α) Σ w²), λ the strength, the squares halved on request [Zou & Hastie 2005].
+
+    Use it for few weights, as with l1, where inputs are so alike that l1 alone would keep one of them by chance.
+    """
     return alpha * l1(weight) + (1 - alpha) * l2(weight, half=half)
 
 
@@ -46,3 +59,38 @@ def penalty(model: nn.Module, option: Option, *, strength: NonNegativeFloat, on:
     chosen = model.parameters() if on == "all" else (layer.weight for layer in weighted_layers(model))
     terms = {key: value for key, value in option.args.items() if key not in ("strength", "on")}
     return strength * torch.stack([REGULARIZERS[option.name](weight, **terms) for weight in chosen]).sum()
+
+
+def smoothing(logits: Tensor, labels: Tensor, share: float | Tensor) -> Tensor:
+    """What label smoothing adds to the mean cross-entropy: share · (mean of −log p over all classes − that of labels).
+
+    Logits [samples, classes] and labels [samples] to a scalar. With it the loss is that of
+    `torch.nn.CrossEntropyLoss(label_smoothing)`: the label's target is 1 − share + share / classes, that of each other
+    class share / classes [Szegedy 2016]. Counted as `penalty`, so that the training loss stays comparable with that of
+    validation, which is never smoothed.
+
+    Use it where a network becomes too sure of itself: its probabilities should say how often it is right.
+    """
+    costs = -F.log_softmax(logits, dim=1)
+    right = costs.gather(1, labels.unsqueeze(1)).squeeze(1)
+    return share * (costs.mean(1) - right).mean()
+
+
+def limited(weight: Tensor, limit: float | Tensor) -> Tensor:
+    """Max-norm: each unit's incoming weights, w · min(1, limit / ‖w‖₂), after every step [Srivastava 2014].
+
+    A unit's are its row or filter of the weight [out, ...], in the output layer too; biases are free. An infinite limit
+    changes nothing.
+
+    Use it together with dropout and a high learning rate: weights can move far without growing beyond all measure.
+    """
+    norms = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
+    shortened: Tensor = weight * (limit / norms).clamp(max=1)
+    return shortened
+
+
+@torch.no_grad()
+def constrain(model: nn.Module, limit: float | Tensor) -> None:
+    """Shorten the weights of every dense and convolutional layer in place, as `limited` does."""
+    for layer in weighted_layers(model):
+        layer.weight.copy_(limited(layer.weight, limit))

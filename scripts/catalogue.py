@@ -1,0 +1,79 @@
+"""Every option of every axis trained on both models: `scripts/catalogue`. Each a a run, or the line that refuses it."""
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from regbench import app
+from regbench.config import AXES, registries
+from regbench.rundir import RUN
+
+FEW = ("epochs=1", "data.train_size=2000", "runtime.progress=off")
+VALUES = (  # techniques that are no axis
+    *("dropout=0.5", "dropout_conv=0.2", "norm=batch norm_position=post", "label_smoothing=0.1", "max_norm=1"),
+    *("clip_norm=0.1", "clip_norm=0.1 clip_norm_type=inf", "clip_value=0.01"),
+)
+
+
+@click.command()
+@click.option("--axis", "axes", multiple=True, type=click.Choice([*AXES[1:], "values"]), help="Only this axis.")
+@click.option("--model", "models", multiple=True, type=click.Choice([*registries()["model"]]), help="Only this one.")
+@click.argument("overrides", nargs=-1)
+def main(axes: tuple[str, ...], models: tuple[str, ...], overrides: tuple[str, ...]) -> None:
+    """Train each option for one epoch on 2,000 images with OVERRIDES; exit code 1 if a run failed."""
+    models = models or tuple(registries()["model"])
+    chosen = [words for axis, words in choices() if not axes or axis in axes]
+    table = Table("", *models, title=f"test accuracy in %, {' '.join([*FEW[:2], *overrides])}")
+    cells = {(words, model): "" for words in chosen for model in models}
+    errors = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (words, model) in enumerate(track(cells, "training", console=Console(stderr=True), transient=True)):
+            place = (f"runtime.dir={folder}", f"study=cell{number}")
+            result, error = trained([f"model={model}", *words.split(), *FEW, *overrides, *place], Path(folder))
+            cells[words, model] = result
+            errors += [f"model={model} {words}: {error}"] * bool(error)
+    for words in chosen:
+        table.add_row(words, *(cells[words, model] for model in models))
+    console = Console(highlight=False)
+    console.print(table)
+    for line in errors:
+        console.print(line, markup=False, soft_wrap=True)
+    sys.exit("failed" in cells.values())
+
+
+def choices() -> Iterator[tuple[str, str]]:
+    """Each axis with each of its options as an override, and the techniques that are values."""
+    for axis, registry in registries().items():
+        if axis != "model":
+            yield from ((axis, f"{axis}={name}") for name in registry)
+    yield from (("values", words) for words in VALUES)
+
+
+def trained(arguments: list[str], folder: Path) -> tuple[str, str]:
+    """One run, in this process: its test accuracy, or how else it ended, and the line that says why."""
+    stderr = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(stderr):
+            app.train(arguments)
+    except SystemExit as end:
+        if end.code == 2:
+            return "refused", stderr.getvalue().strip()
+    study = arguments[-1].removeprefix("study=")
+    (path,) = (folder / study).glob(f"*/{RUN}")
+    record = json.loads(path.read_bytes())
+    if record["status"] != "completed":
+        return record["status"], record["error"]
+    return f"{record['result']['last']['test_acc']:.2%}"[:-1], ""
+
+
+if __name__ == "__main__":
+    main()
