@@ -21,6 +21,7 @@ REFUSED = {  # what cannot work, and what the one line about it must name
     ("norm", "instance", "mlp"): "spatial",
     ("norm", "group", "cnn"): "width 100",
 }
+MANY_ARGUMENTS = {("optimizer", "muon"): 12}  # lines, as each argument has its own
 CPU = torch.device("cpu")
 
 
@@ -76,7 +77,7 @@ def test_options_are_the_yaml_files(axis):
 def test_yaml_file_names_its_option_and_is_short(axis, name):
     lines = yaml_path(axis, name).read_text("utf-8").splitlines()
     assert lines[0].split(" #")[0] == f"name: {name}"
-    assert len(lines) <= 8
+    assert len(lines) <= MANY_ARGUMENTS.get((axis, name), 8)
 
 
 @pytest.mark.parametrize(("axis", "name"), OPTIONS)
@@ -151,8 +152,8 @@ def test_group_norm_trains_where_groups_divide_every_width(make_config, batch, o
 @pytest.mark.parametrize("axis", AXES)
 def test_unknown_option_is_named_with_its_nearest(axis):
     for name in REGISTRIES[axis]:
-        line = one_line(axis, {"name": f"{name}x"})
-        assert f"'{name}x'" in line
+        line = one_line(axis, {"name": f"{name}q"})
+        assert f"'{name}q'" in line
         assert f"Did you mean '{name}'?" in line
         assert all(option in line for option in REGISTRIES[axis])
 
@@ -256,6 +257,13 @@ def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
         ("optimizer", "adamw", "weight_decay", 0, -0.1),
         ("optimizer", "rmsprop", "alpha", 0, 1),
         ("optimizer", "adagrad", "eps", 1e-12, 0),
+        ("optimizer", "rprop", "etas", [0.1, 1.1], [1.2, 0.5]),
+        ("optimizer", "adafactor", "d", 1, 0.9),
+        ("optimizer", "adafactor", "beta2_decay", 0, 0.1),
+        ("optimizer", "lbfgs", "max_iter", 1, 0),
+        ("optimizer", "lbfgs", "line_search_fn", None, "wolfe"),
+        ("optimizer", "muon", "ns_steps", 99, 100),
+        ("optimizer", "muon", "adjust_lr_fn", "original", "none"),
         ("scheduler", "step", "step_size", 1, 0),
         ("scheduler", "step", "gamma", 0.1, 0),
         ("scheduler", "multistep", "milestones", [1], [0]),

@@ -1,7 +1,7 @@
 """K runs in lockstep: tensors here have a leading run axis, which nothing in techniques/ ever sees."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -61,15 +61,28 @@ class Member:
         """One update from a batch."""
         for layer in self._dropouts:
             layer.redraw(len(labels), self._dropout_rng)
+        figures: list[Figures] = []
+
+        def closure() -> Any:
+            loss, figure = self._gradients(images, labels)
+            figures.append(figure)
+            return loss
+
+        self.optimizer.step(closure)
+        return figures[0]  # lbfgs evaluates more than once
+
+    def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Figures]:
+        """Leave the batch's gradients, clipped, in the parameters: the loss with its penalty, and the figures."""
         logits = self.model(images)
         loss = F.cross_entropy(logits, labels)
         added = self._penalty()
+        total = loss if added is None else loss + added
         self.optimizer.zero_grad()
-        (loss if added is None else loss + added).backward()
+        total.backward()
         norm, clipped = clip(self.parameters, self.config.clip_norm_type, self.config.clip_norm, self.config.clip_value)
-        self.optimizer.step()
         hits = (logits.detach().argmax(1) == labels).sum()
-        return Figures(loss.detach(), hits, self._zero if added is None else added.detach(), norm, clipped)
+        figures = Figures(loss.detach(), hits, self._zero if added is None else added.detach(), norm, clipped)
+        return total.detach(), figures
 
     def _penalty(self) -> Tensor | None:
         option = self.config.regularizer
