@@ -21,7 +21,10 @@ REFUSED = {  # what cannot work, and what the one line about it must name
     ("norm", "instance", "mlp"): "spatial",
     ("norm", "group", "cnn"): "width 100",
 }
-MANY_ARGUMENTS = {("optimizer", "muon"): 12}  # lines, as each argument has its own
+MANY_ARGUMENTS = {
+    ("optimizer", "muon"): 12,
+    ("scheduler", "reduce_on_plateau"): 9,
+}  # lines: one for each
 CPU = torch.device("cpu")
 
 
@@ -123,7 +126,7 @@ def test_option_trains_every_model_or_says_why_not(make_config, make_option, bat
         return
     member = Member(config, CPU)
     before = [parameter.detach().clone() for parameter in member.parameters]
-    rate = member.begin_epoch(0)
+    rate = member.begin_epoch(0, steps=2)
     loss, hits, penalty, norm, clipped = (float(figure) for figure in member.step(*batch))
     assert rate > 0
     assert math.isfinite(loss) and loss > 0
@@ -269,6 +272,14 @@ def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
         ("scheduler", "multistep", "milestones", [1], [0]),
         ("scheduler", "cosine", "t_max", 1, 0),
         ("scheduler", "cosine", "eta_min", 0, -0.1),
+        *[("scheduler", name, "warmup_epochs", 0.5, -1) for name in REGISTRIES["scheduler"]],
+        *[("scheduler", name, "interval", "step", "batch") for name in REGISTRIES["scheduler"]],
+        ("scheduler", "linear", "total_iters", 1, 0),
+        ("scheduler", "cosine_restarts", "t_0", 1, 0),
+        ("scheduler", "one_cycle", "pct_start", 0.5, 1),
+        ("scheduler", "one_cycle", "anneal_strategy", "linear", "line"),
+        ("scheduler", "cyclic", "base_factor", 0, 1.1),
+        ("scheduler", "reduce_on_plateau", "factor", 0.5, 1),
         ("data", "mnist", "val_size", 0, -1),
         ("data", "mnist", "train_size", 1, 0),
     ],

@@ -21,6 +21,8 @@ def check_techniques(config: RunConfig) -> None:
     model = skeleton(config)
     arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
     INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
+    if config.scheduler.name == "reduce_on_plateau" and config.data.args["val_size"] == 0:
+        raise UserError("scheduler=reduce_on_plateau: watches the validation loss: needs data.val_size above 0")
     OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
 
 

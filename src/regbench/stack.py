@@ -15,7 +15,7 @@ from regbench.techniques.dropout import Dropout
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.regularizer import penalty
-from regbench.techniques.scheduler import SCHEDULERS
+from regbench.techniques.scheduler import rate
 
 # A training step of the cnn on 2 cores: 23 ms with channels last, 32 ms without (27 and 36 ms with batch norm).
 MEMORY_FORMATS = {"cpu": torch.channels_last}
@@ -44,21 +44,31 @@ class Member:
         self.optimizer = OPTIMIZERS[config.optimizer.name](self.parameters, **config.optimizer.args)
         self._dropouts = [layer for layer in self.model.modules() if isinstance(layer, Dropout)]
         self._dropout_rng = Generator(device)
+        self._rhythm = {key: config.scheduler.args[key] for key in ("warmup_epochs", "interval")}
         self._zero = torch.zeros((), device=device)
 
-    def begin_epoch(self, epoch: int) -> float:
-        """Set what changes from epoch to epoch, counted from 0; the learning rate."""
-        config = self.config
-        schedule = SCHEDULERS[config.scheduler.name]
-        rate = schedule(config.optimizer.args["lr"], epoch, config.epochs, **config.scheduler.args)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self._dropout_rng = generator(config.seed, Stream.DROPOUT, epoch, self.parameters[0].device)
+    def begin_epoch(self, epoch: int, steps: int = 1, losses: Sequence[float] = ()) -> float:
+        """Set what changes from epoch to epoch, counted from 0; the learning rate at its beginning.
+
+        `steps`: in an epoch; `losses`: the validation losses of the epochs before.
+        """
+        self._epoch, self._steps, self._done, self._losses = epoch, steps, 0, losses
+        self._dropout_rng = generator(self.config.seed, Stream.DROPOUT, epoch, self.parameters[0].device)
         self.model.train()
-        return rate
+        return self._set_rate()
+
+    def _set_rate(self) -> float:
+        config, epoch = self.config, self._epoch + self._done / self._steps
+        lr = rate(config.scheduler, config.optimizer.args["lr"], epoch, config.epochs, self._losses, **self._rhythm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
 
     def step(self, images: Tensor, labels: Tensor) -> Figures:
         """One update from a batch."""
+        if self._rhythm["interval"] == "step":
+            self._set_rate()
+        self._done += 1
         for layer in self._dropouts:
             layer.redraw(len(labels), self._dropout_rng)
         figures: list[Figures] = []
@@ -114,9 +124,10 @@ class Stack:
     def __init__(self, configs: Sequence[RunConfig], device: torch.device) -> None:
         self.members = [Member(config, device) for config in configs]
 
-    def begin_epoch(self, epoch: int) -> list[float]:
-        """The learning rate of each run for this epoch, counted from 0."""
-        return [member.begin_epoch(epoch) for member in self.members]
+    def begin_epoch(self, epoch: int, steps: int = 1, losses: Sequence[Sequence[float]] | None = None) -> list[float]:
+        """The learning rate of each run as this epoch begins; `losses` are each run's, of the epochs before."""
+        behind = losses or [[]] * len(self.members)
+        return [member.begin_epoch(epoch, steps, own) for member, own in zip(self.members, behind, strict=True)]
 
     def step(self, images: Tensor, labels: Tensor) -> Figures:
         """One update of every run from images [K, B, 28, 28] and labels [K, B]."""

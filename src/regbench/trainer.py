@@ -64,12 +64,17 @@ class Trainer:
         self.finished = 0  # epochs
         self._chunk = EVALUATION_BATCHES.get(device.type, EVALUATION_BATCH)
         self.best: list[Best | None] = [None] * len(configs)
+        self.val_losses: list[list[float]] = [[] for _ in configs]  # of the finished epochs
 
     @property
     def images_per_epoch(self) -> int:
         """Training images that an epoch uses: all of them, but for an incomplete last batch under drop_last."""
         config, images = self.configs[0], len(self.splits[0].train)
         return images - images % config.batch_size if config.drop_last else images
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        return math.ceil(self.images_per_epoch / self.configs[0].batch_size)
 
     def epochs(self, tick: Callable[[int], None]) -> Iterator[list[Epoch]]:
         """Train the epochs that are left: one record per run and epoch, until all runs have diverged.
@@ -78,7 +83,7 @@ class Trainer:
         """
         while self.finished < self.configs[0].epochs:
             start = time.perf_counter()
-            rates = self.stack.begin_epoch(self.finished)
+            rates = self.stack.begin_epoch(self.finished, self._steps_per_epoch, self.val_losses)
             means = self._train(tick)
             scores = [self._validate(index) for index in range(len(means))]
             self.finished += 1
@@ -94,8 +99,7 @@ class Trainer:
         sums = torch.zeros(len(rows), len(Figures._fields), dtype=torch.float64)
         for group in batched(rows[:, : self.images_per_epoch].split(self.configs[0].batch_size, dim=1), SUMMED_STEPS):
             sums += self._steps(group, tick)
-        steps = math.ceil(self.images_per_epoch / self.configs[0].batch_size)
-        return (sums / torch.tensor([self.images_per_epoch] * 2 + [steps] * 3)).tolist()
+        return (sums / torch.tensor([self.images_per_epoch] * 2 + [self._steps_per_epoch] * 3)).tolist()
 
     def _steps(self, batches: Sequence[Tensor], tick: Callable[[int], None]) -> Tensor:
         """A step for each batch of rows [K, B]: the sums of `Figures` [K, 5], the loss weighed by the batch's size.
@@ -131,6 +135,7 @@ class Trainer:
         loss, acc, penalty, grad_norm, clipped = means
         record = Epoch(self.finished, lr, loss, acc, val_loss, val_acc, penalty, grad_norm, clipped, norm, seconds)
         best = self.best[index]
+        self.val_losses[index] += [] if val_loss is None else [val_loss]
         if val_loss is None or best is None or val_loss < best.val_loss:
             self.best[index] = Best(self.finished, val_loss or 0.0, self.weights(index))
         return record
@@ -163,7 +168,13 @@ class Trainer:
         assert best is not None, "a state comes after an epoch"
         chosen = {"epoch": best.epoch, "val_loss": best.val_loss, "weights": best.weights}
         weights, optimizer = member.model.state_dict(), member.optimizer.state_dict()
-        return {"epoch": self.finished, "weights": weights, "optimizer": optimizer, "best": chosen}
+        return {
+            "epoch": self.finished,
+            "weights": weights,
+            "optimizer": optimizer,
+            "best": chosen,
+            "val_losses": list(self.val_losses[index]),
+        }
 
     def load_state(self, index: int, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
@@ -171,4 +182,5 @@ class Trainer:
         member.model.load_state_dict(state["weights"])
         member.optimizer.load_state_dict(state["optimizer"])
         self.best[index] = Best(**state["best"])
+        self.val_losses[index] = list(state["val_losses"])
         self.finished = state["epoch"]
