@@ -16,12 +16,13 @@ from regbench.stack import Member
 
 REGISTRIES = registries()
 OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in registry]
-TRAINABLE = [(axis, name) for axis, name in OPTIONS if axis not in ("model", "data")]
+TRAINABLE = [(axis, name) for axis, name in OPTIONS if axis not in ("model", "data", "augment")]
 REFUSED = {  # what cannot work, and what the one line about it must name
     ("norm", "instance", "mlp"): "spatial",
     ("norm", "group", "cnn"): "width 100",
 }
 MANY_ARGUMENTS = {
+    ("augment", "custom"): 14,
     ("optimizer", "muon"): 12,
     ("scheduler", "reduce_on_plateau"): 9,
 }  # lines: one for each
@@ -280,6 +281,13 @@ def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
         ("scheduler", "one_cycle", "anneal_strategy", "linear", "line"),
         ("scheduler", "cyclic", "base_factor", 0, 1.1),
         ("scheduler", "reduce_on_plateau", "factor", 0.5, 1),
+        ("augment", "affine", "degrees", 180, 181),
+        ("augment", "affine", "translate", 1, -0.1),
+        ("augment", "affine", "scale", [0.5, 0.5], [2, 1]),
+        ("augment", "random_resized_crop", "scale", [0.1, 1], [0.1, 1.1]),
+        ("augment", "flip_rotate", "flip", 1, 1.1),
+        ("augment", "erasing", "value", 0, -1),
+        ("augment", "custom", "resize", 28, 27),
         ("data", "mnist", "val_size", 0, -1),
         ("data", "mnist", "train_size", 1, 0),
     ],

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_serializer
 from regbench.errors import UserError, no_such, shown, wrong_value
 from regbench.techniques.registry import Checked, Option, Registry
 
-AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data")
+AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data", "augment")
 NO_EFFECT_ON_NUMBERS = ("study", "force", "runtime")
 ID_LENGTH = 12
 
@@ -45,6 +45,7 @@ class RunConfig(Checked):
     optimizer: Option
     scheduler: Option
     data: Option
+    augment: Option
     dropout: Annotated[float, Field(ge=0, lt=1, description="share of hidden units dropped")]
     dropout_conv: Annotated[
         float | None, Field(ge=0, lt=1, description="share of feature maps dropped; null: as dropout")
@@ -55,7 +56,7 @@ class RunConfig(Checked):
     epochs: Annotated[int, Field(ge=1, description="passes over the training images")]
     batch_size: Annotated[int, Field(ge=1, description="images to a step")]
     drop_last: Annotated[bool, Field(description="skip an incomplete last batch")]
-    seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout")]
+    seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout, augmentation")]
     study: Annotated[
         str,
         Field(
@@ -98,7 +99,7 @@ def registries() -> dict[str, Registry[Any]]:
     """Each axis's registry. Imports torch, so only callers that check a config pay for it."""
     from regbench.data import DATASETS
     from regbench.models import MODELS
-    from regbench.techniques import activation, init, norm, optimizer, regularizer, scheduler
+    from regbench.techniques import activation, augment, init, norm, optimizer, regularizer, scheduler
 
     found = (
         MODELS,
@@ -109,6 +110,7 @@ def registries() -> dict[str, Registry[Any]]:
         optimizer.OPTIMIZERS,
         scheduler.SCHEDULERS,
         DATASETS,
+        augment.AUGMENTS,
     )
     return {registry.axis: registry for registry in found}
 

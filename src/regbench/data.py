@@ -17,6 +17,7 @@ from regbench import download, idx
 from regbench.errors import UserError
 from regbench.idx import Images
 from regbench.rng import Stream, generator
+from regbench.techniques.augment import Draws, apply
 from regbench.techniques.registry import Option, Registry
 
 LEVELS = 256  # of a uint8 pixel
@@ -113,10 +114,12 @@ class Split(Images):
     scale: float
     shift: float
 
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled images [..., 28, 28] and labels [...] of rows [...] of the training images."""
+    def batch(self, rows: Tensor, draws: Draws | None = None) -> tuple[Tensor, Tensor]:
+        """Scaled images [..., 28, 28] and labels [...] of rows [...] of the training images, augmented by the draws."""
         flat = rows.flatten()  # index_select takes a sixth of the time of train_images[rows] on a CPU
         images = self.train_images.index_select(0, flat)
+        if draws is not None:
+            images = apply(images.float(), draws)
         labels = self.train_labels.index_select(0, flat)
         return self.scaled(images.view(*rows.shape, *images.shape[1:])), labels.view(rows.shape)
 

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from regbench.config import RunConfig
 from regbench.data import Split, order
+from regbench.rng import Stream, generator
 from regbench.stack import Batch, Figures, Stack
+from regbench.techniques.augment import Draws, draw, together
 
 # Images at once. On a CPU few, so that the cnn's activations stay in its cache: 2 to 3 times as fast as 1,000.
 EVALUATION_BATCHES = {"cpu": 250}
@@ -95,6 +97,7 @@ class Trainer:
 
     def _train(self, tick: Callable[[int], None]) -> list[list[float]]:
         """One pass over every run's training images, in its own order: each run's means of `Figures`."""
+        self._augment_rngs = [generator(c.seed, Stream.AUGMENT, self.finished, self.device) for c in self.configs]
         rows = torch.stack([self._order(index) for index in range(len(self.configs))])
         sums = torch.zeros(len(rows), len(Figures._fields), dtype=torch.float64)
         for group in batched(rows[:, : self.images_per_epoch].split(self.configs[0].batch_size, dim=1), SUMMED_STEPS):
@@ -108,13 +111,20 @@ class Trainer:
         """
         figures = []
         for rows in batches:
-            figures.append(self.stack.step(*self.splits[0].batch(rows)))
+            figures.append(self.stack.step(*self.splits[0].batch(rows, self._draws(rows.shape[1]))))
             tick(rows.shape[1])
         columns = [
             torch.stack(column).reshape(len(batches), -1).cpu().double() for column in zip(*figures, strict=True)
         ]
         columns[0] = columns[0] * torch.tensor([[rows.shape[1]] for rows in batches])
         return torch.stack([column.sum(0) for column in columns], dim=1)
+
+    def _draws(self, samples: int) -> Draws | None:
+        """How each run's next batch is augmented, one after the other; None if no run's is."""
+        options = [config.augment for config in self.configs]
+        if all(option.name == "none" for option in options):
+            return None
+        return together([draw(option, samples, rng) for option, rng in zip(options, self._augment_rngs, strict=True)])
 
     def _order(self, index: int) -> Tensor:
         split = self.splits[index]
