@@ -159,7 +159,7 @@ def test_each_epoch_has_an_order_of_its_own(make_config, monkeypatch):
     split = split_of(config)
     rows: list[Tensor] = []
     original = Split.batch
-    monkeypatch.setattr(Split, "batch", lambda self, r: (rows.append(r), original(self, r))[1])
+    monkeypatch.setattr(Split, "batch", lambda self, r, draws: (rows.append(r), original(self, r, draws))[1])
     train(Trainer([config], [split], CPU))
     training = [part for part in rows if part.dim() == 2]
     first, second = torch.cat(training[:5], 1)[0], torch.cat(training[5:], 1)[0]

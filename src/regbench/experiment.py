@@ -41,7 +41,7 @@ def run(config: RunConfig, overrides: Sequence[str], reporter: Reporter) -> Stat
 
 def directory(config: RunConfig) -> RunDir:
     """The run's directory, with what is known of the run already; makes nothing."""
-    return RunDir(config, config.identity(digest(config.data.name)))
+    return RunDir(config, config.identity(digest(config.data.name, config.data.args.get("path"))))
 
 
 def record(

@@ -14,6 +14,7 @@ class Stream(IntEnum):
     ORDER = 2
     DROPOUT = 3
     AUGMENT = 4
+    LABEL_NOISE = 6
 
 
 def generator(seed: int, stream: Stream, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
