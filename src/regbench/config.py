@@ -11,13 +11,22 @@ from regbench.errors import UserError, no_such, shown, wrong_value
 from regbench.techniques.registry import Checked, Option, Registry
 
 AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data", "augment")
-NO_EFFECT_ON_NUMBERS = ("study", "force", "runtime")
+NO_EFFECT_ON_NUMBERS = ("force", "runtime")
 ID_LENGTH = 12
 
 
 class Runtime(Checked):
     """Where and how a run is computed; none of it is part of the run's identity."""
 
+    study: Annotated[
+        str,
+        Field(
+            coerce_numbers_to_str=True,  # study=2024
+            pattern=r"^\w[\w.-]*$",
+            description="folder of the runs that belong together",
+            title="letters, digits, '.', '_' and '-'",
+        ),
+    ]
     dir: Annotated[str, Field(min_length=1, description="where runs are kept")]
     device: Annotated[
         str,
@@ -57,15 +66,6 @@ class RunConfig(Checked):
     batch_size: Annotated[int, Field(ge=1, description="images to a step")]
     drop_last: Annotated[bool, Field(description="skip an incomplete last batch")]
     seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout, augmentation")]
-    study: Annotated[
-        str,
-        Field(
-            coerce_numbers_to_str=True,  # study=2024
-            pattern=r"^\w[\w.-]*$",
-            description="folder of the runs that belong together",
-            title="letters, digits, '.', '_' and '-'",
-        ),
-    ]
     force: Annotated[bool, Field(description="train even if already trained")]
     runtime: Runtime
 
@@ -84,7 +84,7 @@ class RunConfig(Checked):
         return values
 
     def identity(self, data_digest: str) -> str:
-        """Sha256 over all that can change a number: the config but for runtime, study and force, and the data."""
+        """Sha256 over all that can change a number: the config but for runtime and force, and the data."""
         kept = {key: value for key, value in self.dump().items() if key not in NO_EFFECT_ON_NUMBERS}
         text = json.dumps({**kept, "data_digest": data_digest}, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()

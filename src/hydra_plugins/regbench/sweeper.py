@@ -13,10 +13,11 @@ from omegaconf import DictConfig
 
 @dataclass
 class GridConf:
-    """Its values: `params` holds overrides as the command line does."""
+    """Its values: `params` holds overrides as the command line does, `each` those to try one at a time."""
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
     params: dict[str, str] = field(default_factory=dict)
+    each: dict[str, str] = field(default_factory=dict)
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridConf, provider="regbench")
@@ -25,8 +26,8 @@ ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridCo
 class GridSweeper(Sweeper):
     """Understands what Hydra's basic sweeper understands."""
 
-    def __init__(self, params: Mapping[str, str]) -> None:
-        self._params = params
+    def __init__(self, params: Mapping[str, str], each: Mapping[str, str]) -> None:
+        self._params, self._each = params, each
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called once, before `sweep`."""
@@ -39,5 +40,5 @@ class GridSweeper(Sweeper):
         """Train all that the arguments combine to."""
         from regbench import sweep
 
-        jobs = sweep.expand(self._loader, self._params, arguments)
+        jobs = sweep.expand(self._loader, self._params, arguments, self._each)
         sweep.run(self._config, self._loader, self._launcher, jobs)
