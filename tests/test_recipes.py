@@ -1,5 +1,6 @@
 """conf/experiment and conf/study: every one composes, passes the checks, and says what its lesson is about."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,10 @@ def test_a_recipe_that_does_not_exist_is_one_line(train, group):
     assert ended.code == 2
     assert ended.err.startswith(f"error: {group}=") and ended.err.count("\n") == 1
     assert "Did you mean" in ended.err
+
+
+@pytest.mark.parametrize("kind", ["experiment", "study"])
+def test_every_recipe_is_in_the_docs(kind):
+    text = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text("utf-8")
+    named = set(re.findall(rf"`regbench train \+{kind}=(\w+)` \|", text))
+    assert named == {path.stem for path in (config_dir() / kind).iterdir()}
