@@ -27,7 +27,7 @@ MINE = {
     "optimizer/linked.yaml": "name: sgd\nlr: ${dropout}\n",
     "optimizer/numbered.yaml": "name: sgd\nlr: ${hydra:job.num}\n",
     "experiment/one.yaml": "# @package _global_\ndefaults: [override /init: xavier]\nnorm: {eps: 2}\nseed: 5\n",
-    "experiment/two.yaml": "# @package _global_\nmodel: {hidden: [5]}\nstudy: ${init.name}\n",
+    "experiment/two.yaml": "# @package _global_\nmodel: {hidden: [5]}\nruntime: {study: '${init.name}'}\n",
     "experiment/numbered.yaml": "# @package _global_\nseed: ${ hydra:job.num}\n",
 }
 VALUES = [
@@ -38,7 +38,13 @@ VALUES = [
     ["optimizer.lr=0.30000000000000004", "optimizer.lr=abc", "optimizer.lr=inf", "optimizer.lr=-1", "~optimizer.lr"],
     ["optimizer.betas=[0.1,0.2]", "optimizer.momentum=0.5", "optimizer={name:sgd,lr:1}"],
     ["norm.eps=1", "+norm.eps=1", "+norm.extra=3", "norm={eps:1}", "~norm", "norm.name=batch", "norm=null"],
-    ["study=a b", 'study="a${dropout}"', "study='a\\'b'", "study=x=y", "study=2024"],
+    [
+        "runtime.study=a b",
+        'runtime.study="a${dropout}"',
+        "runtime.study='a\\'b'",
+        "runtime.study=x=y",
+        "runtime.study=2024",
+    ],
     ["runtime={dir:x}", "+runtime.more=1", "runtime.dir=/a/b", "runtime=5", "~runtime"],
     ["+experiment=one", "+experiment=two", "+experiment=numbered", "+experiment=three"],
     ["data@more=kmnist", "+data@more=kmnist", "nope=1", "+nope=1", "clip_norm.x=1", "hydra.job.name=x"],

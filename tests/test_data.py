@@ -51,6 +51,7 @@ SMALL = synthetic()
 
 def split(images: Images = SMALL, seed: int = 0, **changes: object) -> Split:
     defaults = {"val_size": 20, "train_size": None, "scaling": "standard", "mean": 0.1307, "std": 0.3081}
+    defaults |= {"label_noise": 0.0}
     return prepare(images, seed, **(defaults | changes))  # type: ignore[arg-type]
 
 
@@ -248,6 +249,41 @@ def test_too_large_a_split_is_one_line(settings, message):
     assert str(refusal.value) == message
 
 
+# label noise
+
+
+@settings(deadline=None)
+@given(share=st.floats(0, 1), seed=st.integers(0, 2**32), train_size=st.none() | st.integers(1, 77))
+def test_label_noise_replaces_its_share_of_the_training_labels_and_no_other(share, seed, train_size):
+    clean, noisy = (split(seed=seed, train_size=train_size, label_noise=noise) for noise in (0.0, share))
+    wrong = noisy.train_labels != SMALL.train_labels
+    assert wrong[noisy.train].sum() == wrong.sum() == round(share * len(noisy.train))
+    assert set(noisy.train_labels.tolist()) <= set(SMALL.train_labels.tolist())
+    assert torch.equal(noisy.train, clean.train) and torch.equal(noisy.val, clean.val)
+    assert torch.equal(noisy.test_labels, SMALL.test_labels)
+    assert noisy.train_images is SMALL.train_images
+
+
+def test_more_noise_keeps_what_less_noise_has_replaced():
+    less, more = (split(label_noise=share).train_labels for share in (0.2, 0.6))
+    changed = less != SMALL.train_labels
+    assert torch.equal(less[changed], more[changed])
+
+
+def test_seeds_have_noise_of_their_own_and_repeatably():
+    first, again, second = (split(seed=seed, val_size=0, label_noise=0.5).train_labels for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+
+
+def test_wrong_labels_are_each_as_likely(mnist):
+    noisy = split(mnist, val_size=0, label_noise=0.9).train_labels
+    steps = (noisy - mnist.train_labels) % 10
+    counts = steps.bincount(minlength=10)
+    assert counts[0] == 6_000
+    assert ((counts[1:] - 6_000).abs() < 5 * 6_000**0.5).all()
+
+
 # scaling
 
 
@@ -334,7 +370,8 @@ def test_yaml_is_complete_and_short(name):
     assert option.name == name
     assert lines[0].startswith(f"name: {name}")
     assert len(lines) <= 8
-    assert (option.args["val_size"], option.args["train_size"], option.args["scaling"]) == (5000, None, "standard")
+    assert (option.args["train_size"], option.args["scaling"], option.args["label_noise"]) == (None, "standard", 0)
+    assert option.args["val_size"] == (0 if name == "image_folder" else 5000)
 
 
 def test_yaml_names_are_the_registry():
@@ -350,10 +387,12 @@ def test_yaml_names_are_the_registry():
         ("scaling", "unti", "one of none, unit, standard"),
         ("std", 0.0, "null or a number above 0"),
         ("mean", "x", "null or a number"),
+        ("label_noise", 1.1, "a number in [0, 1]"),
     ],
 )
 def test_wrong_value_is_one_line(key, value, allowed):
     values = {"name": "mnist", "val_size": 1, "train_size": None, "scaling": "none", "mean": 0.1, "std": 1.0}
+    values |= {"label_noise": 0.0}
     with pytest.raises(UserError, match=rf"^data\.{key}={value}: must be {re.escape(allowed)}$"):
         DATASETS.check(values | {key: value})
 
@@ -365,6 +404,7 @@ def test_a_sweep_reads_the_data_once(monkeypatch, empty_caches):
     read = []
     monkeypatch.setitem(DATASETS, "mnist", lambda cache: read.append(cache) or SMALL)
     option = Option("mnist", {"val_size": 20, "train_size": None, "scaling": "unit", "mean": None, "std": None})
+    option.args["label_noise"] = 0.0
     splits = [load_split(option, seed, CPU, Path("here")) for seed in range(3)]
     assert len({made.train_images.data_ptr() for made in splits}) == 1
     assert data.load_on(torch.device("meta"), "mnist", Path("here")).train_images.device.type == "meta"
@@ -517,4 +557,4 @@ def test_digest_needs_no_file_and_follows_the_content(mirror, tmp_path):
 def test_digests_tell_the_data_sets_apart():
     known = "".join(hashlib.sha256(data.embedded(file)).hexdigest() for file in idx.FILES)
     assert data.digest("mnist") == hashlib.sha256(known.encode()).hexdigest()
-    assert len({data.digest(name) for name in DATASETS}) == len(DATASETS)
+    assert len({data.digest(name) for name in ("mnist", *DOWNLOADS)}) == 3

@@ -67,7 +67,7 @@ class Run:
 
     @property
     def path(self) -> Path:
-        (path,) = (self.folder / self.config.study).iterdir()
+        (path,) = (self.folder / self.config.runtime.study).iterdir()
         return path
 
     @property

@@ -18,13 +18,14 @@ def test_streams_keep_their_numbers():
         "DROPOUT": 3,
         "AUGMENT": 4,
         "PRETRAIN": 5,
+        "LABEL_NOISE": 6,
     }
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**63])
 @pytest.mark.parametrize("stream", Stream)
 def test_a_stream_s_parts_are_grandchildren_of_the_seed_s_sequence(seed, stream):
-    children = np.random.SeedSequence(seed).spawn(len(Stream))
+    children = np.random.SeedSequence(seed).spawn(max(Stream) + 1)
     for index, part in enumerate(children[stream].spawn(3)):
         assert generator(seed, stream, index).initial_seed() == part.generate_state(1, np.uint64)[0]
 

@@ -29,7 +29,8 @@ def config(make_config, tmp_path) -> RunConfig:
 
 
 def placed(config: RunConfig, folder: Path, **changes: Any) -> RunConfig:
-    runtime = config.runtime.model_copy(update={"dir": str(folder)})
+    study = {"study": changes.pop("study")} if "study" in changes else {}
+    runtime = config.runtime.model_copy(update={"dir": str(folder), **study})
     return config.model_copy(update={"runtime": runtime, **changes})
 
 

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,35 @@ def test_the_rate_follows_each_run_s_schedule(make_config):
     assert stack.begin_epoch(0) == pytest.approx([1e-3, 0.01, 1e-3])
     assert stack.begin_epoch(1) == pytest.approx([5e-4, 0.005, 1e-3])
     assert [member.optimizer.param_groups[0]["lr"] for member in stack.members] == pytest.approx([5e-4, 0.005, 1e-3])
+
+
+def test_by_step_the_rate_changes_before_every_step(make_config):
+    config = make_config(*TINY, "scheduler=linear", "scheduler.interval=step", "scheduler.warmup_epochs=1")
+    stack = Stack([config], CPU)
+    found = []
+    for epoch in range(2):
+        found += stack.begin_epoch(epoch, steps=4)
+        for _ in range(4):
+            stack.step(*batch(1))
+            found.append(stack.members[0].optimizer.param_groups[0]["lr"])
+    up, down = [0, 0, 0.25, 0.5, 0.75], [1, 1, 0.75, 0.5, 0.25]
+    assert found == pytest.approx([1e-3 * share for share in up + down])
+
+
+def test_the_plateau_is_one_of_the_run_s_own_losses(make_config):
+    config = make_config(*TINY, "scheduler=reduce_on_plateau", "scheduler.patience=0")
+    stack = Stack([config, config], CPU)
+    assert stack.begin_epoch(2, losses=[[0.5, 0.4], [0.4, 0.5]]) == pytest.approx([1e-3, 1e-4])
+
+
+def test_lbfgs_reports_the_batch_before_its_step(make_config):
+    stack = Stack([make_config(*TINY, "optimizer=lbfgs", "dropout=0.5")], CPU)
+    stack.begin_epoch(0)
+    images, labels = batch(1)
+    member = stack.members[0]
+    first = stack.step(images, labels)
+    assert first.loss.item() == pytest.approx(math.log(10), rel=0.5)
+    assert F.cross_entropy(member.model(images[0]), labels[0]) < first.loss / 10, "with the same masks all along"
 
 
 def test_a_learning_rate_of_zero_moves_no_weight(make_config):

@@ -159,7 +159,7 @@ def test_each_epoch_has_an_order_of_its_own(make_config, monkeypatch):
     split = split_of(config)
     rows: list[Tensor] = []
     original = Split.batch
-    monkeypatch.setattr(Split, "batch", lambda self, r: (rows.append(r), original(self, r))[1])
+    monkeypatch.setattr(Split, "batch", lambda self, r, draws: (rows.append(r), original(self, r, draws))[1])
     train(Trainer([config], [split], CPU))
     training = [part for part in rows if part.dim() == 2]
     first, second = torch.cat(training[:5], 1)[0], torch.cat(training[5:], 1)[0]
@@ -256,10 +256,18 @@ def test_every_loss_counts_for_divergence(figure, value):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_saved_run_goes_on_to_the_same_bits(make_config, optimizer):
     techniques = ("norm=batch", "dropout=0.3", "scheduler=cosine", "epochs=3", f"optimizer={optimizer}")
-    momentum = {"sgd": ["optimizer.momentum=0.9"], "adam": ["optimizer.amsgrad=true"]}.get(optimizer, [])
-    config = make_config(*TINY, *techniques, *momentum)
+    changes = {
+        "sgd": ["optimizer.momentum=0.9"],
+        "adam": ["optimizer.amsgrad=true"],
+        "lbfgs": ["optimizer.max_iter=2"],
+        "muon": ["model.hidden=[16,16]"],
+        "radam": ["scheduler=one_cycle", "scheduler.interval=step", "scheduler.warmup_epochs=0.5"],
+        "nadam": ["scheduler=reduce_on_plateau", "scheduler.patience=0", "scheduler.threshold=1"],
+    }
+    config = make_config(*TINY, *techniques, *changes.get(optimizer, []))
     whole = trainer_of(config)
     expected = train(whole)
+    assert len({record.lr for record in expected}) > 1
 
     file = io.BytesIO()
     interrupted = trainer_of(config)

@@ -159,7 +159,13 @@ def flag_value(word: str, allowed: frozenset[str], rest: list[str]) -> str:
 
 
 def with_option(word: str) -> str:
-    """The same override, unless it names no option of an axis: Hydra would not say which for norm=null or norm=[1]."""
+    """The override as Hydra is to read it: study=NAME in full, any other as it is.
+
+    Raises:
+        UserError: no option of an axis: Hydra would not say which for norm=null or norm=[1].
+    """
+    if word.removeprefix("++").startswith("study="):
+        return f"runtime.{word.removeprefix('++')}"  # Hydra would look for it in conf/study, where +study=NAME is
     axis, _, value = word.partition("=")
     names = value.strip("[]").split(",") if value.startswith("[") else [value]
     if axis in AXES and any(name.strip() in ("", "null") or name.strip().isdecimal() for name in names):

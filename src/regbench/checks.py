@@ -18,10 +18,12 @@ def check_techniques(config: RunConfig) -> None:
     Raises:
         UserError: techniques that do not fit the model or one another.
     """
-    skeleton(config)
+    model = skeleton(config)
     arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
     INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
-    OPTIMIZERS[config.optimizer.name]([torch.zeros(1)], **config.optimizer.args)
+    if config.scheduler.name == "reduce_on_plateau" and config.data.args["val_size"] == 0:
+        raise UserError("scheduler=reduce_on_plateau: watches the validation loss: needs data.val_size above 0")
+    OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
 
 
 def check_machine(config: RunConfig) -> torch.device:

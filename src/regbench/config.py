@@ -10,14 +10,23 @@ from pydantic import ConfigDict, Field, ValidationError, field_serializer
 from regbench.errors import UserError, no_such, shown, wrong_value
 from regbench.techniques.registry import Checked, Option, Registry
 
-AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data")
-NO_EFFECT_ON_NUMBERS = ("study", "force", "runtime")
+AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data", "augment")
+NO_EFFECT_ON_NUMBERS = ("force", "runtime")
 ID_LENGTH = 12
 
 
 class Runtime(Checked):
     """Where and how a run is computed; none of it is part of the run's identity."""
 
+    study: Annotated[
+        str,
+        Field(
+            coerce_numbers_to_str=True,  # study=2024
+            pattern=r"^\w[\w.-]*$",
+            description="folder of the runs that belong together",
+            title="letters, digits, '.', '_' and '-'",
+        ),
+    ]
     dir: Annotated[str, Field(min_length=1, description="where runs are kept")]
     device: Annotated[
         str,
@@ -48,6 +57,7 @@ class RunConfig(Checked):
     optimizer: Option
     scheduler: Option
     data: Option
+    augment: Option
     dropout: Annotated[float, Field(ge=0, lt=1, description="share of hidden units dropped")]
     dropout_conv: Annotated[
         float | None, Field(ge=0, lt=1, description="share of feature maps dropped; null: as dropout")
@@ -64,16 +74,7 @@ class RunConfig(Checked):
     precision: Annotated[
         Literal["fp32", "fp64", "tf32", "bf16"], Field(description="of products; bf16 and tf32 trade digits for speed")
     ]
-    seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout")]
-    study: Annotated[
-        str,
-        Field(
-            coerce_numbers_to_str=True,  # study=2024
-            pattern=r"^\w[\w.-]*$",
-            description="folder of the runs that belong together",
-            title="letters, digits, '.', '_' and '-'",
-        ),
-    ]
+    seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout, augmentation")]
     force: Annotated[bool, Field(description="train even if already trained")]
     runtime: Runtime
 
@@ -92,7 +93,7 @@ class RunConfig(Checked):
         return values
 
     def identity(self, data_digest: str) -> str:
-        """Sha256 over all that can change a number: the config but for runtime, study and force, and the data."""
+        """Sha256 over all that can change a number: the config but for runtime and force, and the data."""
         kept = {key: value for key, value in self.dump().items() if key not in NO_EFFECT_ON_NUMBERS}
         text = json.dumps({**kept, "data_digest": data_digest}, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -107,7 +108,7 @@ def registries() -> dict[str, Registry[Any]]:
     """Each axis's registry. Imports torch, so only callers that check a config pay for it."""
     from regbench.data import DATASETS
     from regbench.models import MODELS
-    from regbench.techniques import activation, init, norm, optimizer, regularizer, scheduler
+    from regbench.techniques import activation, augment, init, norm, optimizer, regularizer, scheduler
 
     found = (
         MODELS,
@@ -118,6 +119,7 @@ def registries() -> dict[str, Registry[Any]]:
         optimizer.OPTIMIZERS,
         scheduler.SCHEDULERS,
         DATASETS,
+        augment.AUGMENTS,
     )
     return {registry.axis: registry for registry in found}
 

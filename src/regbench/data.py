@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from functools import cache as once
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from platformdirs import user_cache_path
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from regbench import download, idx
+from regbench import download, folder, idx
 from regbench.errors import UserError
 from regbench.idx import Images
 from regbench.rng import Stream, generator
+from regbench.techniques.augment import Draws, apply
 from regbench.techniques.registry import Option, Registry
 
 LEVELS = 256  # of a uint8 pixel
 WHITE = LEVELS - 1
+CLASSES = 10  # of every data set but an image_folder
 MNIST_SHA256 = {
     "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
     "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",
@@ -64,6 +66,19 @@ def kmnist(cache: Path) -> Images:
     return download.read("kmnist", cache)
 
 
+@DATASETS.register
+def image_folder(cache: Path, *, path: Annotated[str, Field(min_length=1)]) -> Images:
+    """Images of your own in `path`/train/CLASS/ and `path`/test/CLASS/ (`torchvision.datasets.ImageFolder`).
+
+    Resized to 28×28 grey; the model gets as many outputs as there are classes.
+
+    Raises:
+        UserError: not such a folder; a file that is no image.
+    """
+    del cache
+    return folder.read(path)
+
+
 def embedded(file: str) -> bytes:
     """One of the package's MNIST files, still compressed.
 
@@ -77,10 +92,22 @@ def embedded(file: str) -> bytes:
     return content
 
 
-def digest(name: str) -> str:
-    """Sha256 over the digests that a data set's files must have: known without the files."""
+def digest(name: str, path: str | None = None) -> str:
+    """Sha256 over the digests that a data set's files must have: known without the files, but for an image_folder's."""
+    if path is not None:
+        return folder.digest(path)
     known = MNIST_SHA256.values() if name == "mnist" else [md5 for _, md5 in download.source(name).resources]
     return hashlib.sha256("".join(known).encode()).hexdigest()
+
+
+def class_count(option: Option) -> int:
+    """How many classes there are to tell apart.
+
+    Raises:
+        UserError: an image_folder that is not one.
+    """
+    path = option.args.get("path")
+    return CLASSES if path is None else len(folder.listed(path)["train"].classes)
 
 
 def cache_dir(setting: str | None) -> Path:
@@ -89,19 +116,19 @@ def cache_dir(setting: str | None) -> Path:
 
 
 @once
-def load(name: str, cache: Path) -> Images:
+def load(name: str, cache: Path, path: str | None = None) -> Images:
     """A data set in main memory, read at the first call of the process.
 
     Raises:
         UserError: its files are damaged, or cannot be downloaded.
     """
-    return DATASETS[name](cache)
+    return DATASETS[name](cache) if path is None else DATASETS[name](cache, path=path)
 
 
 @once
-def load_on(device: torch.device, name: str, cache: Path) -> Images:
+def load_on(device: torch.device, name: str, cache: Path, path: str | None = None) -> Images:
     """A data set on a device: one copy there for all runs of the process."""
-    return Images(*(tensor.to(device) for tensor in vars(load(name, cache)).values()))
+    return Images(*(tensor.to(device) for tensor in vars(load(name, cache, path)).values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +145,12 @@ class Split(Images):
         same = self.train_images is other.train_images and self.train_labels is other.train_labels
         return same and (self.scale, self.shift) == (other.scale, other.shift)
 
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled images [..., 28, 28] and labels [...] of rows [...] of the training images."""
+    def batch(self, rows: Tensor, draws: Draws | None = None) -> tuple[Tensor, Tensor]:
+        """Scaled images [..., 28, 28] and labels [...] of rows [...] of the training images, augmented by the draws."""
         flat = rows.flatten()  # index_select takes a sixth of the time of train_images[rows] on a CPU
         images = self.train_images.index_select(0, flat)
+        if draws is not None:
+            images = apply(images.float(), draws)
         labels = self.train_labels.index_select(0, flat)
         return self.scaled(images.view(*rows.shape, *images.shape[1:])), labels.view(rows.shape)
 
@@ -137,7 +166,8 @@ def load_split(option: Option, seed: int, device: torch.device, cache: Path) -> 
     Raises:
         UserError: files that are damaged or cannot be downloaded; more images asked for than there are.
     """
-    return prepare(load_on(device, option.name, cache), seed, **option.args)
+    args = {key: value for key, value in option.args.items() if key != "path"}
+    return prepare(load_on(device, option.name, cache, option.args.get("path")), seed, **args)
 
 
 def training_size(option: Option, cache: Path) -> int:
@@ -146,7 +176,7 @@ def training_size(option: Option, cache: Path) -> int:
     Raises:
         UserError: as `load_split`.
     """
-    available = len(load(option.name, cache).train_labels)
+    available = len(load(option.name, cache, option.args.get("path")).train_labels)
     val_size, train_size = option.args["val_size"], option.args["train_size"]
     check_sizes(val_size, train_size, available)
     return int(available - val_size if train_size is None else train_size)
@@ -161,8 +191,11 @@ def prepare(
     scaling: Scaling,
     mean: float | None,
     std: PositiveFloat | None,
+    label_noise: Annotated[float, Field(ge=0, le=1)],
 ) -> Split:
     """Split off validation images and fix the scaling; `mean` and `std` are of pixels in [0, 1], null computes them.
+
+    `label_noise` is the share of the images trained on whose label is wrong; those to validate on keep theirs.
 
     Validation is the end of one stratified order of the training images and training its beginning: neither
     `train_size` nor the scaling moves a validation image.
@@ -176,7 +209,8 @@ def prepare(
     rows = stratified_order(labels.cpu(), seed).to(labels.device)
     train = rows[: last if train_size is None else train_size]
     scale, shift = affine(images.train_images, train, scaling, mean, std)
-    return Split(**vars(images), train=train, val=rows[last:], scale=scale, shift=shift)
+    given = vars(images) | {"train_labels": noisy(labels, train, seed, label_noise)}
+    return Split(**given, train=train, val=rows[last:], scale=scale, shift=shift)
 
 
 DATASETS.shared(prepare)  # as a decorator it would widen the type of prepare to that of the registry's functions
@@ -204,6 +238,22 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
         (members,) = torch.where(labels[shuffled] == label)
         place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
     return shuffled[place.argsort(stable=True)]
+
+
+def noisy(labels: Tensor, rows: Tensor, seed: int, share: float) -> Tensor:
+    """The labels, but those of a share of the rows replaced by another class, each as likely.
+
+    Every image has its place in the order of replacement and its wrong label once and for all: more noise keeps what
+    less noise has replaced, whatever the number of rows.
+    """
+    if share == 0:
+        return labels
+    rng = generator(seed, Stream.LABEL_NOISE)
+    classes = int(labels.max()) + 1
+    places, steps = torch.rand(len(labels), generator=rng), torch.randint(1, classes, (len(labels),), generator=rng)
+    chosen = rows[places.to(rows.device)[rows].argsort(stable=True)[: round(share * len(rows))]]
+    wrong = (labels + steps.to(labels.device)) % classes
+    return labels.index_copy(0, chosen, wrong[chosen])
 
 
 def affine(

@@ -73,7 +73,7 @@ def train(runs: Sequence[Run], reporter: Reporter) -> None:
 
 def directory(config: RunConfig) -> RunDir:
     """The run's directory, with what is known of the run already; makes nothing."""
-    return RunDir(config, config.identity(digest(config.data.name)))
+    return RunDir(config, config.identity(digest(config.data.name, config.data.args.get("path"))))
 
 
 def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device, reporter: Reporter) -> None:

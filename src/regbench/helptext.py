@@ -22,6 +22,9 @@ Axes: AXIS=OPTION (* is chosen)
 Values: NAME=VALUE (now, meaning, what is allowed)
 {values}
 
+Recipes: +experiment=NAME (one run), +study=NAME (a sweep, without -m); a name
+that does not exist lists them.
+
 An option's values: regbench train --cfg job --package optimizer optimizer=sgd
 and to set one:     regbench train optimizer=sgd optimizer.momentum=0.9
 Flags: -m (sweep), --plan (show what it would train), --cfg job (show the

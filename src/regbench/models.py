@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from regbench.config import RunConfig
+from regbench.data import class_count
 from regbench.errors import UserError, shown
 from regbench.linear import Linear
 from regbench.techniques.activation import ACTIVATIONS
@@ -21,7 +22,6 @@ from regbench.techniques.registry import Registry
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 
 SIDE = 28
-CLASSES = 10
 NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.RMSNorm, nn.InstanceNorm2d, nn.GroupNorm)
 
 MODELS: Registry[Callable[..., nn.Sequential]] = Registry("model")
@@ -70,7 +70,7 @@ def dense_blocks(widths: list[int], config: RunConfig, after_maps: bool = False)
         f"dense{index}": block(Linear(inputs, width), (width,), config, after_maps=after_maps)
         for index, (inputs, width) in enumerate(pairwise(widths), start=1)
     }
-    return {**blocks, "output": Linear(widths[-1], CLASSES)}
+    return {**blocks, "output": Linear(widths[-1], class_count(config.data))}
 
 
 def block(

@@ -14,14 +14,13 @@ from regbench.errors import plural, shown
 from regbench.models import SIDE, skeleton
 
 # What may differ from run to run within a stack: a key, or an axis with all of its arguments.
-FREE = {"seed", "study", "force", "init", "scheduler", "dropout", "dropout_conv", "clip_norm", "clip_value"}
+FREE = {"seed", "force", "init", "scheduler", "dropout", "dropout_conv", "clip_norm", "clip_value"}
 FREE |= {"regularizer.strength", "regularizer.alpha", "label_smoothing", "max_norm", "augment", "data.label_noise"}
 FREE |= {"runtime.study"}
 # On a CPU each run has an optimizer of its own, elsewhere one moves them all (regbench.update).
 FREE_OPTIMIZER = {"cpu": "optimizer"}
 
-# Steps of the default cnn, batch 100, on 2 cores: 98 ms a run in a stack of 4 (torch has grouped convolutions for it),
-# 39 ms alone with channels last. So: no stack of convolutions on a CPU.
+CLOSURE = "lbfgs"  # evaluates a batch as often as its run needs
 ALONE = {("cpu", "cnn"): "convolutions of several runs take longer together than one after another on a CPU"}
 
 # Epochs of the default mlp on 2 cores, seconds per run and stack of 1, 4, 16, 32, 64: see scripts/bench stack.
@@ -55,7 +54,8 @@ def groups(configs: Sequence[RunConfig], device: torch.device) -> list[Group]:
 
 def stack_shape(config: RunConfig, device: torch.device) -> dict[str, Any]:
     """What has to be equal in all runs of a stack: every key of the config but those that may differ."""
-    free = FREE | {FREE_OPTIMIZER.get(device.type, "optimizer.lr")}
+    kind = "optimizer.lr" if config.optimizer.name == CLOSURE else FREE_OPTIMIZER.get(device.type, "optimizer.lr")
+    free = FREE | {kind}
     kept: dict[str, Any] = {}
     for key, value in config.dump().items():
         entries = value.items() if isinstance(value, dict) else [("name", value)]
@@ -68,6 +68,8 @@ def stack_shape(config: RunConfig, device: torch.device) -> dict[str, Any]:
 
 def size(config: RunConfig, device: torch.device) -> int:
     """How many runs like this one may train together."""
+    if config.optimizer.name == CLOSURE:
+        return 1
     if config.runtime.stack != "auto":
         return config.runtime.stack
     if (device.type, config.model.name) in ALONE:
@@ -118,6 +120,8 @@ def reasons(found: Sequence[Group], configs: Sequence[RunConfig], device: torch.
 
 
 def _limit(config: RunConfig, device: torch.device) -> str:
+    if config.optimizer.name == CLOSURE:
+        return f"optimizer={CLOSURE}: evaluates a batch as often as its run needs, so each run trains alone"
     if config.runtime.stack != "auto":
         return f"runtime.stack={config.runtime.stack} is the most for a stack"
     if reason := ALONE.get((device.type, config.model.name)):

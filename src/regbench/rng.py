@@ -15,6 +15,7 @@ class Stream(IntEnum):
     DROPOUT = 3
     AUGMENT = 4
     PRETRAIN = 5
+    LABEL_NOISE = 6
 
 
 def generator(seed: int, stream: Stream, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator:

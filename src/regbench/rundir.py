@@ -68,7 +68,7 @@ def check_place(config: RunConfig) -> None:
     Raises:
         UserError: it cannot.
     """
-    study = Path(config.runtime.dir) / config.study
+    study = Path(config.runtime.dir) / config.runtime.study
     there = next(folder for folder in (study, *study.parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise _no_place(config, there)
@@ -83,7 +83,7 @@ class RunDir:
 
     def __init__(self, config: RunConfig, identity: str) -> None:
         self.config, self.identity = config, identity
-        self.path = Path(config.runtime.dir) / config.study / f"{config.slug()}-{identity[:ID_LENGTH]}"
+        self.path = Path(config.runtime.dir) / config.runtime.study / f"{config.slug()}-{identity[:ID_LENGTH]}"
         self.record = self._read()
         self.rows: list[dict[str, Any]] = []  # of metrics.csv
         self._lock = FileLock(self.path / LOCK, blocking=False)
@@ -146,7 +146,7 @@ class RunDir:
             "format": FORMAT,
             "status": "running",
             "identity": self.identity,
-            "study": self.config.study,
+            "study": self.config.runtime.study,
             "config": self.config.dump(),
             "result": None,
             "error": None,

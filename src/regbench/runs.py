@@ -16,6 +16,7 @@ from regbench.errors import UserError
 from regbench.rundir import FORMAT, RUN, Status
 
 SELECTIONS = ("last", "best_val")
+SHORT = {"runtime.study": "study"}  # as on the command line
 FACTS = ("status", "identity", "path", "finished", "seconds")
 
 
@@ -128,7 +129,10 @@ def _frame(records: Mapping[Path, _Record]) -> pd.DataFrame:
     configs = [dict(_flat(record.config)) for record in records.values()]
     top = {key: None for record in records.values() for key in record.config}
     places = {key: place for place, key in enumerate(top)}
-    keys = sorted({key: None for config in configs for key in config}, key=lambda key: places[key.partition(".")[0]])
+    keys = sorted(
+        {key: None for config in configs for key in config},
+        key=lambda key: places.get(key.partition(".")[0], len(places)),
+    )
     columns: dict[str, Any] = {
         key: pd.Series([config.get(key, math.nan) for config in configs], dtype=object) for key in keys
     }
@@ -142,7 +146,8 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, _hashable(value)
             continue
         for inner, leaf in value.items():
-            yield key if inner == "name" else f"{key}.{inner}", _hashable(leaf)
+            name = key if inner == "name" else f"{key}.{inner}"
+            yield SHORT.get(name, name), _hashable(leaf)
 
 
 def _hashable(value: Any) -> Any:

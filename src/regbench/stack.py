@@ -149,8 +149,8 @@ class Stack:
         """Each run's masks from its own generator, in the order of the layers."""
         for layer, rates in self._dropouts:
             masks = torch.empty(len(rates), samples, *layer.shape, dtype=self.dtype, device=self.device)
-            for mask, rate, rng in zip(masks, rates, self._rngs, strict=True):
-                draw(mask, rate, rng)
+            for mask, share, rng in zip(masks, rates, self._rngs, strict=True):
+                draw(mask, share, rng)
             layer.mask = masks.flatten(0, 1)
 
     def _penalties(self) -> Callable[[], Tensor | None]:

@@ -13,7 +13,7 @@ from regbench.errors import UserError, no_such, shown
 from regbench.runs import FACTS, SELECTIONS, Runs
 from regbench.stats import Estimate, estimate
 
-NEVER_A_DEFAULT = (*NO_EFFECT_ON_NUMBERS, "seed")
+NEVER_A_DEFAULT = (*NO_EFFECT_ON_NUMBERS, "study", "seed")
 Selection = Literal["last", "best_val"]
 
 

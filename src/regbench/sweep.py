@@ -53,16 +53,25 @@ class TakesRuns(Protocol):
         """Train the runs, those of a stack as one model. One that fails stops no other."""
 
 
-def expand(loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> list[list[str]]:
+def expand(
+    loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str], each: Mapping[str, str] | None = None
+) -> list[list[str]]:
     """The overrides of each job: every combination of the values, the last argument's varying fastest.
+
+    Values in `each` are combined with all the others, but not with one another: one change at a time. An argument
+    takes the place of a parameter for the same key.
 
     Raises:
         UserError: there is no combination.
         HydraException: an override that cannot be read.
     """
-    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
-    (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    parser = OverridesParser.create(config_loader=loader)
+    given = {override.key_or_group for override in parser.parse_overrides(list(arguments))}
+    words = [*(f"{key}={value}" for key, value in params.items() if key not in given), *arguments]
+    jobs = []
+    for change in [[f"{key}={value}"] for key, value in (each or {}).items() if key not in given] or [[]]:
+        (found,) = BasicSweeper.split_arguments(parser.parse_overrides(change + words), max_batch_size=None)
+        jobs += found
     if not jobs:
         raise UserError(f"{' '.join(words)}: no runs, as a choice, range or glob in it has no value")
     return jobs

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from regbench.config import RunConfig
 from regbench.data import Split, order
+from regbench.rng import Stream, generator
 from regbench.stack import Batch, Figures, Stack
+from regbench.techniques.augment import Draws, draw, together
 
 # Images at once. On a CPU few, so that the cnn's activations stay in its cache: 2 to 3 times as fast as 1,000.
 EVALUATION_BATCHES = {"cpu": 250}
@@ -69,6 +71,8 @@ class Trainer:
         self.stack = Stack(configs, device)
         self.finished = 0  # epochs
         self.best: list[Best | None] = [None] * len(configs)
+        self.val_losses: list[list[float]] = [[] for _ in configs]  # of the finished epochs
+        self._augment_rngs: list[Generator] = []
         self._chunk = EVALUATION_BATCHES.get(device.type, EVALUATION_BATCH)
 
     @property
@@ -77,6 +81,10 @@ class Trainer:
         config, images = self.configs[0], len(self.splits[0].train)
         return images - images % config.batch_size if config.drop_last else images
 
+    @property
+    def _steps_per_epoch(self) -> int:
+        return math.ceil(self.images_per_epoch / self.configs[0].batch_size)
+
     def epochs(self, tick: Callable[[int], None]) -> Iterator[dict[int, Epoch]]:
         """Train the epochs that are left: the records of the runs still in the stack, until none is.
 
@@ -84,7 +92,8 @@ class Trainer:
         """
         while self.finished < self.configs[0].epochs and self.active:
             start = time.perf_counter()
-            rates = self.stack.begin_epoch(self.finished)
+            losses = [self.val_losses[run] for run in self.active]
+            rates = self.stack.begin_epoch(self.finished, self._steps_per_epoch, losses)
             means = self._train(tick)
             scores = self._validate()
             norms = self.stack.weight_norms()
@@ -112,12 +121,13 @@ class Trainer:
 
     def _train(self, tick: Callable[[int], None]) -> list[list[float]]:
         """One pass over every run's training images, in its own order: each run's means of `Figures`."""
+        seeds = [self.configs[run].seed for run in self.active]
+        self._augment_rngs = [generator(seed, Stream.AUGMENT, self.finished, self.device) for seed in seeds]
         rows = torch.stack([self._order(run) for run in self.active])
         sums = torch.zeros(len(rows), len(Figures._fields), dtype=torch.float64)
         for group in batched(rows[:, : self.images_per_epoch].split(self.configs[0].batch_size, dim=1), SUMMED_STEPS):
             sums += self._steps(group, tick)
-        steps = math.ceil(self.images_per_epoch / self.configs[0].batch_size)
-        return (sums / torch.tensor([self.images_per_epoch] * 2 + [steps] * 3)).tolist()
+        return (sums / torch.tensor([self.images_per_epoch] * 2 + [self._steps_per_epoch] * 3)).tolist()
 
     def _steps(self, batches: Sequence[Tensor], tick: Callable[[int], None]) -> Tensor:
         """A step for each batch of rows [K, B]: the sums of `Figures` [K, 5], the loss weighed by the batch's size.
@@ -126,7 +136,7 @@ class Trainer:
         """
         figures = []
         for rows in batches:
-            figures.append(self.stack.step(*self._batch(rows)))
+            figures.append(self.stack.step(*self._batch(rows, self._draws(rows.shape[1]))))
             tick(rows.shape[1])
         columns = [torch.stack(column).cpu().double() for column in zip(*figures, strict=True)]
         columns[0] = columns[0] * torch.tensor([[rows.shape[1]] for rows in batches])
@@ -136,12 +146,20 @@ class Trainer:
         split = self.splits[run]
         return split.train[order(len(split.train), self.configs[run].seed, self.finished).to(self.device)]
 
-    def _batch(self, rows: Tensor) -> Batch:
-        """Images and labels of rows [K, B] of the training images, as each run sees them."""
+    def _draws(self, samples: int) -> list[Draws] | None:
+        """How each run's next batch is augmented; None if no run's is."""
+        options = [self.configs[run].augment for run in self.active]
+        if all(option.name == "none" for option in options):
+            return None
+        return [draw(option, samples, rng) for option, rng in zip(options, self._augment_rngs, strict=True)]
+
+    def _batch(self, rows: Tensor, draws: Sequence[Draws] | None = None) -> Batch:
+        """Images and labels of rows [K, B] of the training images, as each run sees them, changed by its draws."""
         if self._see_alike():
-            images, labels = self.splits[self.active[0]].batch(rows)
+            images, labels = self.splits[self.active[0]].batch(rows, together(draws) if draws else None)
         else:
-            pairs = [self.splits[run].batch(own) for run, own in zip(self.active, rows, strict=True)]
+            parts = [(rows[place], draws[place] if draws else None) for place in range(len(rows))]
+            pairs = [self.splits[run].batch(*part) for run, part in zip(self.active, parts, strict=True)]
             images, labels = map(torch.stack, zip(*pairs, strict=True))
         return images.to(self.stack.dtype), labels
 
@@ -164,6 +182,7 @@ class Trainer:
 
     def _choose(self, run: int, record: Epoch) -> None:
         best, val_loss = self.best[run], record.val_loss
+        self.val_losses[run] += [] if val_loss is None else [val_loss]
         if val_loss is None or best is None or val_loss < best.val_loss:
             self.best[run] = Best(self.finished, val_loss or 0.0, self.weights(run))
 
@@ -204,10 +223,12 @@ class Trainer:
         best = self.best[run]
         assert best is not None, "a state comes after an epoch"
         chosen = {"epoch": best.epoch, "val_loss": best.val_loss, "weights": best.weights}
-        return {"epoch": self.finished, **self.stack.state(self.active.index(run)), "best": chosen}
+        own = {"best": chosen, "val_losses": list(self.val_losses[run])}
+        return {"epoch": self.finished, **self.stack.state(self.active.index(run)), **own}
 
     def load_state(self, run: int, state: dict[str, Any]) -> None:
         """Have one run go on from a saved state; all of a stack have finished as many epochs."""
         self.stack.load_state(self.active.index(run), state)
         self.best[run] = Best(**state["best"])
+        self.val_losses[run] = list(state["val_losses"])
         self.finished = state["epoch"]

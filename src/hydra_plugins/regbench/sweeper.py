@@ -14,10 +14,14 @@ from omegaconf import DictConfig
 
 @dataclass
 class GridConf:
-    """Its values: `params` holds overrides as the command line does; with `plan` nothing is trained, only shown."""
+    """Its values: `params` holds overrides as the command line does, `each` those to try one at a time.
+
+    With `plan` nothing is trained, only shown.
+    """
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
     params: dict[str, str] = field(default_factory=dict)
+    each: dict[str, str] = field(default_factory=dict)
     plan: bool = False
 
 
@@ -27,8 +31,8 @@ ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridCo
 class GridSweeper(Sweeper):
     """Understands what Hydra's basic sweeper understands."""
 
-    def __init__(self, params: Mapping[str, str], plan: bool) -> None:
-        self._params, self._plan = params, plan
+    def __init__(self, params: Mapping[str, str], each: Mapping[str, str], plan: bool) -> None:
+        self._params, self._each, self._plan = params, each, plan
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called once, before `sweep`."""
@@ -44,5 +48,5 @@ class GridSweeper(Sweeper):
         """Train all that the arguments combine to."""
         from regbench import sweep
 
-        jobs = sweep.expand(self._loader, self._params, arguments)
+        jobs = sweep.expand(self._loader, self._params, arguments, self._each)
         sweep.run(self._config, self._loader, self._launcher, jobs, only_plan=self._plan)

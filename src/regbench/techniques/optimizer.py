@@ -1,17 +1,22 @@
-"""Optimizers: all arguments of the torch class that a user could want, on one run's parameters."""
+"""Optimizers: all arguments of the torch class that a user could want, on one run's parameters.
+
+Each takes a step by `step(closure)`; all that a user sets is in the settings of its parameter groups.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from regbench.errors import UserError
+from regbench.techniques.adapted import LBFGS, MuonWithAdamW, SparseAdam
 from regbench.techniques.registry import Registry
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Decay, Decay]
+Coefficients = tuple[float, float, float]
 Parameters = Sequence[Tensor]
 
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
@@ -113,4 +118,209 @@ def adagrad(
         initial_accumulator_value=initial_accumulator_value,
         eps=eps,
         fused=parameters[0].device.type == "cpu",
+    )
+
+
+@OPTIMIZERS.register
+def nadam(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    betas: Betas,
+    eps: NonNegativeFloat,
+    weight_decay: NonNegativeFloat,
+    momentum_decay: NonNegativeFloat,
+    decoupled_weight_decay: bool,
+) -> torch.optim.Optimizer:
+    """Adam with Nesterov's momentum [Dozat 2016] (`torch.optim.NAdam`)."""
+    return torch.optim.NAdam(
+        parameters,
+        lr=lr,
+        betas=betas,
+        eps=eps,
+        weight_decay=weight_decay,
+        momentum_decay=momentum_decay,
+        decoupled_weight_decay=decoupled_weight_decay,
+    )
+
+
+@OPTIMIZERS.register
+def radam(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    betas: Betas,
+    eps: NonNegativeFloat,
+    weight_decay: NonNegativeFloat,
+    decoupled_weight_decay: bool,
+) -> torch.optim.Optimizer:
+    """Adam whose first steps are rectified, without a warm-up [Liu 2020] (`torch.optim.RAdam`)."""
+    return torch.optim.RAdam(
+        parameters,
+        lr=lr,
+        betas=betas,
+        eps=eps,
+        weight_decay=weight_decay,
+        decoupled_weight_decay=decoupled_weight_decay,
+    )
+
+
+@OPTIMIZERS.register
+def adamax(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    betas: Betas,
+    eps: PositiveFloat,
+    weight_decay: NonNegativeFloat,
+) -> torch.optim.Optimizer:
+    """Adam by the infinity norm [Kingma & Ba 2015] (`torch.optim.Adamax`)."""
+    return torch.optim.Adamax(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+
+@OPTIMIZERS.register
+def adadelta(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    rho: Decay,
+    eps: PositiveFloat,
+    weight_decay: NonNegativeFloat,
+) -> torch.optim.Optimizer:
+    """Gradients in units of the weights' own running change [Zeiler 2012] (`torch.optim.Adadelta`)."""
+    return torch.optim.Adadelta(parameters, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay)
+
+
+@OPTIMIZERS.register
+def asgd(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    lambd: NonNegativeFloat,
+    alpha: NonNegativeFloat,
+    t0: NonNegativeFloat,
+    weight_decay: NonNegativeFloat,
+) -> torch.optim.Optimizer:
+    """SGD with a decaying rate, as for averaging [Polyak & Juditsky 1992] (`torch.optim.ASGD`).
+
+    As in torch, the weights trained and evaluated are the last ones; their average is kept beside them.
+    """
+    return torch.optim.ASGD(parameters, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
+
+
+@OPTIMIZERS.register
+def rprop(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    etas: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=1)]],
+    step_sizes: tuple[NonNegativeFloat, NonNegativeFloat],
+) -> torch.optim.Optimizer:
+    """Steps by the gradient's sign alone, longer while it stays [Riedmiller & Braun 1993] (`torch.optim.Rprop`).
+
+    Made for gradients of all images at once: small batches change signs by chance. `lr` is the first step's length,
+    so that a schedule changes nothing later.
+    """
+    return torch.optim.Rprop(parameters, lr=lr, etas=etas, step_sizes=step_sizes)
+
+
+@OPTIMIZERS.register
+def lbfgs(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    max_iter: PositiveInt,
+    max_eval: PositiveInt | None,
+    tolerance_grad: NonNegativeFloat,
+    tolerance_change: NonNegativeFloat,
+    history_size: PositiveInt,
+    line_search_fn: Literal["strong_wolfe"] | None,
+) -> torch.optim.Optimizer:
+    """Quasi-Newton steps from a history of gradients [Liu & Nocedal 1989] (`torch.optim.LBFGS`).
+
+    Evaluates a batch up to max_eval times (1.25 max_iter by default) in each step; large batches suit it.
+    """
+    return LBFGS(
+        parameters,
+        lr=lr,
+        max_iter=max_iter,
+        max_eval=max_eval,
+        tolerance_grad=tolerance_grad,
+        tolerance_change=tolerance_change,
+        history_size=history_size,
+        line_search_fn=line_search_fn,
+    )
+
+
+@OPTIMIZERS.register
+def sparse_adam(
+    parameters: Parameters, *, lr: PositiveFloat, betas: Betas, eps: PositiveFloat
+) -> torch.optim.Optimizer:
+    """Adam that leaves weights without a gradient, and their moments, as they are (`torch.optim.SparseAdam`)."""
+    return SparseAdam(parameters, lr=lr, betas=betas, eps=eps)
+
+
+@OPTIMIZERS.register
+def adafactor(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    beta2_decay: Annotated[float, Field(le=0)],
+    eps1: PositiveFloat | None,
+    eps2: PositiveFloat,
+    d: Annotated[float, Field(ge=1)],
+    weight_decay: NonNegativeFloat,
+) -> torch.optim.Optimizer:
+    """Adam with second moments kept by row and column [Shazeer & Stern 2018] (`torch.optim.Adafactor`).
+
+    `lr` is relative to each weight's root mean square, and at most the inverse root of the step's number.
+    """
+    return torch.optim.Adafactor(
+        parameters, lr=lr, beta2_decay=beta2_decay, eps=(eps1, eps2), d=d, weight_decay=weight_decay
+    )
+
+
+@OPTIMIZERS.register
+def muon(
+    parameters: Parameters,
+    *,
+    lr: NonNegativeFloat,
+    weight_decay: NonNegativeFloat,
+    momentum: Decay,
+    nesterov: bool,
+    ns_coefficients: Coefficients,
+    ns_steps: Annotated[int, Field(ge=1, lt=100)],
+    eps: PositiveFloat,
+    adjust_lr_fn: Literal["original", "match_rms_adamw"],
+    adamw_lr_ratio: NonNegativeFloat,
+    adamw_betas: Betas,
+    adamw_eps: PositiveFloat,
+) -> torch.optim.Optimizer:
+    """Orthogonalized momentum for hidden matrices, AdamW for the rest [Jordan 2024] (`torch.optim.Muon`).
+
+    Hidden are the weights of dense layers but for the network's first and last layer, as in the author's text. Those
+    two, filters, biases and norm parameters train by AdamW at adamw_lr_ratio times the rate.
+
+    Raises:
+        UserError: there are no hidden matrices.
+    """
+    hidden = [parameter for parameter in parameters[1:] if parameter.ndim == 2][:-1]
+    if not hidden:
+        raise UserError("optimizer=muon: needs a dense layer between the first layer and the last, as two hidden ones")
+    chosen = {id(parameter) for parameter in hidden}
+    rest = [parameter for parameter in parameters if id(parameter) not in chosen]
+    return MuonWithAdamW(
+        torch.optim.Muon(
+            hidden,
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            nesterov=nesterov,
+            ns_coefficients=ns_coefficients,
+            eps=eps,
+            ns_steps=ns_steps,
+            adjust_lr_fn=adjust_lr_fn,
+        ),
+        torch.optim.AdamW(rest, lr=lr, betas=adamw_betas, eps=adamw_eps, weight_decay=weight_decay, fused=True),
+        adamw_lr_ratio,
     )

@@ -1,53 +1,201 @@
-"""Learning-rate schedules: the rate of an epoch as a function of the epoch alone.
+"""Learning-rate schedules: the rate as a function of the position in training alone.
 
-`epoch` counts from 0. Without state, a resumed run needs nothing saved, and each run of a stack can have its own.
+Without state, a resumed run needs nothing saved, and each run of a stack can have its own. All lengths are in epochs.
 """
 
 import math
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from regbench.techniques.registry import Registry
+from regbench.techniques.registry import Option, Registry
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Epochs = PositiveInt | None  # null: all of them
 
 SCHEDULERS: Registry[Callable[..., float]] = Registry("scheduler")
 
 
-@SCHEDULERS.register
-def constant(lr: float, epoch: float, epochs: int) -> float:
-    """The same rate throughout."""
-    del epoch, epochs
-    return lr
+class Position(NamedTuple):
+    """Where in training, from the end of the warm-up on."""
+
+    epoch: float  # from 0
+    epochs: float  # of the whole training
+    interval: float  # how long a rate is kept: 1 epoch, or 0 for a single step
+    losses: Sequence[float]  # validation losses of the epochs behind
 
 
-@SCHEDULERS.register
-def step(lr: float, epoch: float, epochs: int, *, step_size: PositiveInt, gamma: PositiveFloat) -> float:
-    """Times gamma after every step_size epochs (`torch.optim.lr_scheduler.StepLR`)."""
-    del epochs
-    return lr * float(gamma ** (epoch // step_size))
-
-
-@SCHEDULERS.register
-def multistep(lr: float, epoch: float, epochs: int, *, milestones: list[PositiveInt], gamma: PositiveFloat) -> float:
-    """Times gamma at each milestone (`torch.optim.lr_scheduler.MultiStepLR`)."""
-    del epochs
-    return lr * float(gamma ** sum(epoch >= milestone for milestone in milestones))
-
-
-@SCHEDULERS.register
-def exponential(lr: float, epoch: float, epochs: int, *, gamma: PositiveFloat) -> float:
-    """Times gamma after every epoch (`torch.optim.lr_scheduler.ExponentialLR`)."""
-    del epochs
-    return lr * float(gamma**epoch)
-
-
-@SCHEDULERS.register
-def cosine(
-    lr: float, epoch: float, epochs: int, *, t_max: Annotated[int, Field(ge=1)] | None, eta_min: NonNegativeFloat
+@SCHEDULERS.shared
+def rate(
+    option: Option,
+    lr: float,
+    epoch: float,
+    epochs: int,
+    losses: Sequence[float],
+    *,
+    warmup_epochs: NonNegativeFloat,
+    interval: Literal["epoch", "step"],
 ) -> float:
+    """The rate at an epoch, counted from 0 and a fraction within an epoch, of a run whose optimizer has the rate `lr`.
+
+    `losses` are the validation losses of the epochs behind. In the warm-up the rate rises in a line, to `lr` at its
+    end [Goyal 2017]: by epoch, from lr / (warmup_epochs + 1); by step, from 0. The schedule begins after it, as with
+    `torch.optim.lr_scheduler.SequentialLR`. By epoch, it is called with whole epochs.
+    """
+    length = 1.0 if interval == "epoch" else 0.0
+    if epoch < warmup_epochs:
+        return lr * (epoch + length) / (warmup_epochs + length)
+    behind = losses[math.ceil(warmup_epochs) :]
+    position = Position(epoch - warmup_epochs, epochs - warmup_epochs, length, behind)
+    own = {key: value for key, value in option.args.items() if key not in ("warmup_epochs", "interval")}
+    return SCHEDULERS[option.name](lr, position, **own)
+
+
+@SCHEDULERS.register
+def constant(lr: float, at: Position, *, factor: PositiveFloat, total_iters: NonNegativeInt) -> float:
+    """The same rate throughout, but for a factor in the first epochs (`torch.optim.lr_scheduler.ConstantLR`)."""
+    return lr * factor if at.epoch < total_iters else lr
+
+
+@SCHEDULERS.register
+def step(lr: float, at: Position, *, step_size: PositiveInt, gamma: PositiveFloat) -> float:
+    """Times gamma after every step_size epochs (`torch.optim.lr_scheduler.StepLR`)."""
+    return lr * float(gamma ** (at.epoch // step_size))
+
+
+@SCHEDULERS.register
+def multistep(lr: float, at: Position, *, milestones: list[PositiveInt], gamma: PositiveFloat) -> float:
+    """Times gamma at each milestone (`torch.optim.lr_scheduler.MultiStepLR`)."""
+    return lr * float(gamma ** sum(at.epoch >= milestone for milestone in milestones))
+
+
+@SCHEDULERS.register
+def exponential(lr: float, at: Position, *, gamma: PositiveFloat) -> float:
+    """Times gamma after every epoch (`torch.optim.lr_scheduler.ExponentialLR`)."""
+    return lr * float(gamma**at.epoch)
+
+
+@SCHEDULERS.register
+def linear(
+    lr: float, at: Position, *, start_factor: PositiveFloat, end_factor: NonNegativeFloat, total_iters: Epochs
+) -> float:
+    """In a line from start_factor to end_factor times lr (`torch.optim.lr_scheduler.LinearLR`)."""
+    done = min(at.epoch / (total_iters or at.epochs), 1.0)
+    return lr * (start_factor + (end_factor - start_factor) * done)
+
+
+@SCHEDULERS.register
+def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Epochs) -> float:
+    """Times a power of the share of epochs that is left (`torch.optim.lr_scheduler.PolynomialLR`)."""
+    left = max(1 - at.epoch / (total_iters or at.epochs), 0.0)
+    return lr * float(left**power)
+
+
+@SCHEDULERS.register
+def cosine(lr: float, at: Position, *, t_max: Epochs, eta_min: NonNegativeFloat) -> float:
     """Half a cosine from lr to eta_min over t_max epochs, or over all of them [Loshchilov & Hutter 2017].
 
     As `torch.optim.lr_scheduler.CosineAnnealingLR`.
     """
-    return eta_min + (lr - eta_min) * (1 + math.cos(math.pi * epoch / (t_max or epochs))) / 2
+    return between(lr, eta_min, at.epoch / (t_max or at.epochs))
+
+
+def between(start: float, end: float, share: float) -> float:
+    """On half a cosine from start to end, a share of its length from the start."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+@SCHEDULERS.register
+def cosine_restarts(
+    lr: float, at: Position, *, t_0: PositiveInt, t_mult: PositiveInt, eta_min: NonNegativeFloat
+) -> float:
+    """Half cosines, the first of t_0 epochs and each t_mult times as long as the last [Loshchilov & Hutter 2017].
+
+    As `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
+    """
+    start, length = 0, t_0
+    if t_mult == 1:
+        start = int(at.epoch // t_0) * t_0
+    while at.epoch >= start + length:
+        start, length = start + length, length * t_mult
+    return between(lr, eta_min, (at.epoch - start) / length)
+
+
+@SCHEDULERS.register
+def one_cycle(
+    lr: float,
+    at: Position,
+    *,
+    pct_start: Annotated[float, Field(gt=0, lt=1)],
+    anneal_strategy: Literal["cos", "linear"],
+    div_factor: PositiveFloat,
+    final_div_factor: PositiveFloat,
+    three_phase: bool,
+) -> float:
+    """Up to lr, then down far below where it began [Smith & Topin 2018] (`torch.optim.lr_scheduler.OneCycleLR`).
+
+    Up from lr / div_factor in the first pct_start of training, down to 1 / final_div_factor of that at its end. In
+    three phases, down to the beginning as fast as up, then on to the end.
+    """
+    low, last = lr / div_factor, at.epochs - at.interval
+    ends, rates = [pct_start * at.epochs - at.interval, last], [low, lr, low / final_div_factor]
+    if three_phase:
+        ends[1:1], rates[2:2] = [2 * ends[0]], [low]
+    begin = 0.0
+    for end, start, goal in zip(ends, rates, rates[1:], strict=False):
+        if at.epoch <= end or end == last:
+            share = min((at.epoch - begin) / (end - begin), 1.0) if end > begin else 1.0
+            return between(start, goal, share) if anneal_strategy == "cos" else start + (goal - start) * share
+        begin = end
+    return rates[-1]
+
+
+@SCHEDULERS.register
+def cyclic(
+    lr: float,
+    at: Position,
+    *,
+    base_factor: Share,
+    step_size_up: PositiveInt,
+    step_size_down: PositiveInt | None,
+    mode: Literal["triangular", "triangular2", "exp_range"],
+    gamma: Annotated[float, Field(gt=0, le=1)],
+) -> float:
+    """Up from base_factor times lr to lr and down again, in lines [Smith 2017] (`torch.optim.lr_scheduler.CyclicLR`).
+
+    triangular2 halves the height after each cycle, exp_range multiplies it by gamma after each epoch.
+    """
+    length = step_size_up + (step_size_down or step_size_up)
+    cycle, place = divmod(at.epoch, length)
+    height = place / step_size_up if place <= step_size_up else (length - place) / (length - step_size_up)
+    shrunk = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": gamma**at.epoch}[mode]
+    base = lr * base_factor
+    return base + (lr - base) * height * float(shrunk)
+
+
+@SCHEDULERS.register
+def reduce_on_plateau(
+    lr: float,
+    at: Position,
+    *,
+    factor: Annotated[float, Field(gt=0, lt=1)],
+    patience: NonNegativeInt,
+    threshold: NonNegativeFloat,
+    threshold_mode: Literal["rel", "abs"],
+    cooldown: NonNegativeInt,
+    min_lr: NonNegativeFloat,
+) -> float:
+    """Times factor when the validation loss has not improved for more than patience epochs.
+
+    As `torch.optim.lr_scheduler.ReduceLROnPlateau`. Follows all losses anew each time, so that there is no state.
+    """
+    best, bad, resting = math.inf, 0, 0
+    for loss in at.losses:
+        better = loss < (best - threshold if threshold_mode == "abs" else best * (1 - threshold))
+        best, bad = (loss, 0) if better else (best, bad + 1)
+        if resting:
+            resting, bad = resting - 1, 0
+        if bad > patience:
+            lr, resting, bad = min(lr, max(lr * factor, min_lr)), cooldown, 0
+    return lr

@@ -1,0 +1,86 @@
+"""Torch's optimizers where they do not take parameters and gradients as all others do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Closure = Callable[[], Any]  # evaluates the model, leaves the gradients in the parameters, returns the loss
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All parameters that have a gradient."""
+    return [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+
+
+def evaluated(closure: Closure | None) -> Any:
+    """The closure's loss, with gradients, as each optimizer's step begins."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
+class SparseAdam(torch.optim.SparseAdam):
+    """`torch.optim.SparseAdam` for dense gradients: their zeros count as missing. Waits for the device."""
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Any:
+        """One step; the gradients stay dense for whoever reads them afterwards."""
+        loss = evaluated(closure)
+        parameters = parameters_of(self)
+        dense = [parameter.grad for parameter in parameters]
+        for parameter, gradient in zip(parameters, dense, strict=True):
+            assert gradient is not None
+            parameter.grad = gradient.to_sparse()
+        super().step()  # type: ignore[no-untyped-call]
+        for parameter, gradient in zip(parameters, dense, strict=True):
+            parameter.grad = gradient
+        return loss
+
+
+class LBFGS(torch.optim.LBFGS):
+    """`torch.optim.LBFGS` for gradients in any memory format, and for a rate of 0."""
+
+    def step(self, closure: Closure) -> Any:  # type: ignore[override]
+        """One step of up to max_eval evaluations."""
+
+        def flat() -> Any:
+            loss = closure()
+            for parameter in parameters_of(self):  # torch's class views them as vectors
+                parameter.grad = parameter.grad.contiguous()  # type: ignore[union-attr]
+            return loss
+
+        if self.param_groups[0]["lr"] == 0:  # its line search would divide by the length of the step
+            return evaluated(flat)
+        return super().step(flat)  # type: ignore[no-untyped-call]
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Muon for some parameters and AdamW for others, in one optimizer: two parameter groups, one state.
+
+    A group's `lr_ratio` says what share of its `lr` it trains at, so that one schedule serves both.
+    """
+
+    def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.Optimizer, adamw_lr_ratio: float) -> None:
+        self._rules = {"muon": muon, "adamw": adamw}
+        ratios = {"muon": 1.0, "adamw": adamw_lr_ratio}
+        groups = [
+            {**group, "rule": rule, "lr_ratio": ratios[rule]}
+            for rule, optimizer in self._rules.items()
+            for group in optimizer.param_groups
+        ]
+        super().__init__(groups, {})
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Any:
+        """One step of either rule on its own groups."""
+        loss = evaluated(closure)
+        for rule, optimizer in self._rules.items():
+            optimizer.state = self.state
+            optimizer.param_groups = [
+                {**group, "lr": group["lr"] * group["lr_ratio"]} for group in self.param_groups if group["rule"] == rule
+            ]
+            optimizer.step()
+        return loss
