@@ -1,5 +1,6 @@
 """K runs in lockstep as one model: tensors here have a leading run axis, which nothing in techniques/ ever sees."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -220,6 +221,8 @@ class Stack:
 def learning_rate(config: RunConfig, epoch: float, losses: Sequence[float]) -> float:
     """The rate at which a run trains at an epoch, counted from 0 and a fraction within one."""
     rhythm = {key: config.scheduler.args[key] for key in ("warmup_epochs", "interval")}
+    if rhythm["interval"] == "epoch":
+        epoch = math.floor(epoch)
     return rate(config.scheduler, config.optimizer.args["lr"], epoch, config.epochs, losses, **rhythm)
 
 
