@@ -70,7 +70,7 @@ def fails(monkeypatch):
         (["seed=0,1", "runtime.device=cuda:99"], ["runtime.device=cuda:99", "cpu"]),
         (["study=one,../two"], ["study=../two", "letters"]),
         (["dropout=0.1,${nope}"], ["nope"]),
-        (["seed=interval(0,1)"], ["INTERVAL"]),
+        (["seed=interval(0,1)"], ["seed=interval(0,1)", "optuna"]),
         (["norm=glob(x*)"], ["norm=glob(x*)", "no runs"]),
         (["hydra.job.name=a,b"], ["hydra.job.name=a,b"]),
         (["hydra.sweeper.max_batch_size=1"], ["max_batch_size", "params"]),

@@ -1,13 +1,11 @@
 """A sweep: expand, compose and check all, leave out what is done, train the rest, compare."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
@@ -53,21 +51,6 @@ class TakesRuns(Protocol):
 
     def train(self, runs: Sequence[Run]) -> None:
         """Train the runs. One that fails stops no other."""
-
-
-def expand(loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str]) -> list[list[str]]:
-    """The overrides of each job: every combination of the values, the last argument's varying fastest.
-
-    Raises:
-        UserError: there is no combination.
-        HydraException: an override that cannot be read.
-    """
-    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
-    (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    if not jobs:
-        raise UserError(f"{' '.join(words)}: no runs, as a choice, range or glob in it has no value")
-    return jobs
 
 
 def run(

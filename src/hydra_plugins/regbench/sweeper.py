@@ -1,6 +1,6 @@
-"""The sweeper `regbench`: every combination, all checked before the first trains, a table at the end."""
+"""The sweeper `regbench`: every combination that is wanted, all checked before the first trains, a table at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,20 +13,25 @@ from omegaconf import DictConfig
 
 @dataclass
 class GridConf:
-    """Its values: `params` holds overrides as the command line does."""
+    """Its values: `params` holds overrides as the command line does; `zip` lists keys that go in step.
+
+    `where` holds conditions on the config (regbench.expression): a combination for which one is false is left out.
+    """
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
     params: dict[str, str] = field(default_factory=dict)
+    zip: list[list[str]] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridConf, provider="regbench")
 
 
 class GridSweeper(Sweeper):
-    """Understands what Hydra's basic sweeper understands."""
+    """Understands what Hydra's basic sweeper understands, and keys in step and conditions besides."""
 
-    def __init__(self, params: Mapping[str, str]) -> None:
-        self._params = params
+    def __init__(self, params: Mapping[str, str], zip: Sequence[Sequence[str]], where: Sequence[str]) -> None:
+        self._params, self._zip, self._where = params, zip, where
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called once, before `sweep`."""
@@ -37,7 +42,8 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to."""
-        from regbench import sweep
+        from regbench import grid, sweep
 
-        jobs = sweep.expand(self._loader, self._params, arguments)
-        sweep.run(self._config, self._loader, self._launcher, jobs)
+        jobs = grid.expand(self._loader, self._params, arguments, self._zip)
+        kept = grid.only(self._config, self._loader, jobs, self._where)
+        sweep.run(self._config, self._loader, self._launcher, kept)
