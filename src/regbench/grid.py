@@ -35,7 +35,7 @@ def expand(
     words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
     last = {override.get_key_element(): override for override in parsed}
-    swept = {key: _values(override) for key, override in last.items()}
+    swept = {key: values_of(override) for key, override in last.items()}
     jobs = [[word for words in job for word in words] for job in product(*_in_step(last, swept, zipped))]
     if not jobs:
         raise UserError(f"{' '.join(words)}: no runs, as a choice, range or glob in it has no value")
@@ -72,7 +72,7 @@ def _flat(composed: DictConfig) -> dict[str, Any]:
     return dict(flat(values))
 
 
-def _values(override: Override) -> list[str]:
+def values_of(override: Override) -> list[str]:
     """Each value of an override as an override of its own."""
     key, value = override.get_key_element(), override.value()
     if not override.is_sweep_override():

@@ -64,16 +64,21 @@ def run(
     planned = plan(Composer(master, loader), jobs, first)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
     reporter.say(str(planned), "bold")
-    if isinstance(launcher, TakesRuns):
-        launcher.train(planned.pending)
-    else:
-        launcher.launch([list(run.overrides) for run in planned.pending], initial_job_idx=first)
+    hand_over(launcher, planned.pending, first)
     compare(planned.runs, reporter)
     if failed := failures(planned.pending):
         reporter.say(f"\n{plural(len(failed), 'run')} not completed:", "bold red")
         for line in failed:
             reporter.say(f"  {line}")
         sys.exit(FAILED)
+
+
+def hand_over(launcher: Launcher, runs: Sequence[Run], first: int = 0) -> None:
+    """Have a launcher train the runs: its own way if it takes them, else by their overrides."""
+    if isinstance(launcher, TakesRuns):
+        launcher.train(runs)
+    else:
+        launcher.launch([list(run.overrides) for run in runs], initial_job_idx=first)
 
 
 def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> Plan:
