@@ -210,6 +210,12 @@ class RunDir:
         if status in FINAL:
             (self.path / CHECKPOINT).unlink(missing_ok=True)
 
+    def abandon(self, reason: str) -> None:
+        """Record of an open directory whose process is gone that its run failed; all else stays, to go on from."""
+        if self.record.get("status") == "running":
+            self.log(reason)
+            self._update("failed", reason)
+
     def log(self, text: str) -> None:
         """Append to train.log."""
         with (self.path / LOG).open("a") as file:

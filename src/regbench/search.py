@@ -104,6 +104,7 @@ class Search:
             self._reporter.say(f"\n{plural(len(failed), 'trial')} not completed:", "bold red")
             for line in failed:
                 self._reporter.say(f"  {line}")
+            self._reporter.say(f"Once more, only these: {sweep.again()}")
             sys.exit(FAILED)
 
     def _open(self) -> "optuna.Study":

@@ -1,5 +1,6 @@
 """A sweep: expand, compose and check all, leave out what is done, train the rest, compare."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,15 +71,21 @@ def run(
         reporter.say(f"\n{plural(len(failed), 'run')} not completed:", "bold red")
         for line in failed:
             reporter.say(f"  {line}")
+        reporter.say(f"Once more, only these: {again()}")
         sys.exit(FAILED)
 
 
 def hand_over(launcher: Launcher, runs: Sequence[Run], first: int = 0) -> None:
-    """Have a launcher train the runs: its own way if it takes them, else by their overrides."""
-    if isinstance(launcher, TakesRuns):
-        launcher.train(runs)
-    else:
-        launcher.launch([list(run.overrides) for run in runs], initial_job_idx=first)
+    """Have a launcher train the runs, its own way if it takes them, else by their overrides; wait for other processes."""
+    from regbench.others import share
+
+    def train(some: Sequence[Run]) -> None:
+        if isinstance(launcher, TakesRuns):
+            launcher.train(some)
+        else:
+            launcher.launch([list(run.overrides) for run in some], initial_job_idx=first)
+
+    share(runs, train)
 
 
 def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> Plan:
@@ -126,6 +133,12 @@ def compare(runs: Sequence[Run], reporter: Reporter) -> None:
 
     reporter.say("")
     render.table(summary.compare(load(paths)), reporter.console)
+
+
+def again() -> str:
+    """The command that tries what is not done yet: the same one, but for force."""
+    program, *words = sys.argv
+    return f"{program} {shlex.join(word for word in words if not word.startswith('force='))}"
 
 
 def failures(runs: Sequence[Run]) -> list[str]:
