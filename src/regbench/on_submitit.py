@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from regbench.errors import UserError
@@ -44,7 +43,7 @@ class Submitit:
 
     def _submit(self, units: Sequence[Unit], threads: int) -> dict[Any, Unit]:
         try:
-            executor = submitit.AutoExecutor(folder=Path(self._folder) / "%j", cluster=self._cluster)
+            executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
             executor.update_parameters(**{"name": "regbench", "cpus_per_task": threads, **self._parameters})
         except (NameError, TypeError, RuntimeError) as error:
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {error}") from None

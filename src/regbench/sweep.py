@@ -76,7 +76,7 @@ def run(
 
 
 def hand_over(launcher: Launcher, runs: Sequence[Run], first: int = 0) -> None:
-    """Have a launcher train the runs, its own way if it takes them, else by their overrides; wait for other processes."""
+    """Have a launcher train the runs: its own way if it takes them, else by their overrides. Wait for other sweeps."""
     from regbench.others import share
 
     def train(some: Sequence[Run]) -> None:
