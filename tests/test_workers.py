@@ -189,6 +189,36 @@ def test_a_wrong_number_of_workers_is_one_line(config: Any, n_jobs: Any) -> None
         workers.number_of_workers(n_jobs, [Run(config, [])], 5)
 
 
+@pytest.mark.parametrize(
+    ("launcher", "module", "extra"), [("ray", "ray", "ray"), ("submitit_local", "submitit", "slurm")], ids="-".join
+)
+def test_without_the_library_it_says_what_to_install(
+    train: Any, monkeypatch: Any, launcher: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, f"regbench.on_{module}", raising=False)
+    result = train("-m", f"hydra/launcher={launcher}", "seed=0,1", *TINY)
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert f"pip install 'regbench[{extra}]'" in result.err
+
+
+@needs["submitit"]
+def test_slurm_is_missed_in_one_line(train: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PATH", "")
+    result = train("-m", "hydra/launcher=submitit_slurm", "seed=0,1", *TINY)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith("error: hydra/launcher=submitit_slurm: ")
+    assert "srun" in result.err
+
+
+def test_finished_runs_need_no_workers(train: Any) -> None:
+    assert train("-m", "seed=0,1", "epochs=1", *TINY).code == 0
+    result = train("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=0", "seed=0,1", "epochs=1", *TINY)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("2 runs: 2 done already\n")
+
+
 # Slow: real processes
 
 

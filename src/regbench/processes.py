@@ -27,7 +27,7 @@ class Worker:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.unit: Unit | None = None
-        self.process: SpawnProcess = context.Process(target=serve, args=(theirs, here()), daemon=False)
+        self.process: SpawnProcess = context.Process(target=serve, args=(theirs, here()), daemon=True)
         with _environment(settings), _interrupts_blocked():
             self.process.start()
         theirs.close()
