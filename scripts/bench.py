@@ -79,6 +79,7 @@ def planned(jobs: int) -> tuple[float, int]:
 
     from regbench import sweep
     from regbench.compose import Composer
+    from regbench.grid import expand
 
     grid = [
         "norm=none,batch,layer,group",
@@ -90,7 +91,7 @@ def planned(jobs: int) -> tuple[float, int]:
         words = [*grid, f"seed=range(0,{jobs // 100})", f"runtime.dir={folder}"]
         master = loader.load_configuration("config", words, RunMode.MULTIRUN)
         before, start = peak_memory(), time.perf_counter()
-        found = sweep.plan(Composer(master, loader), sweep.expand(loader, {}, words))
+        found = sweep.plan(Composer(master, loader), expand(loader, {}, words))
         seconds, memory = time.perf_counter() - start, peak_memory() - before
     assert len(found.pending) == jobs
     return seconds, memory

@@ -3,6 +3,8 @@ import json
 import math
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -402,6 +404,21 @@ def test_a_write_that_fails_leaves_the_old_content(tmp_path, monkeypatch, broken
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path], "the temporary file's room is free again"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sets a limit that other systems lack")
+def test_a_file_that_the_system_cuts_off_leaves_the_old_content(tmp_path):
+    script = (
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom regbench.rundir import write_atomically\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "path = Path(sys.argv[1])\nwrite_atomically(path, b'old')\n"
+        "try: write_atomically(path, bytes(100_000))\nexcept OSError as error: print(error.strerror)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "file")]
+    assert subprocess.check_output(command, text=True) == "File too large\n"
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_checkpoint_that_cannot_be_written_is_an_error(config, monkeypatch):

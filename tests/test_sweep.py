@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ import pytest
 from filelock import FileLock
 
 from regbench import checks
+from regbench.errors import UserError
+from regbench.rundir import RunDir
 from regbench.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("own_process")
@@ -70,7 +73,7 @@ def fails(monkeypatch):
         (["seed=0,1", "runtime.device=cuda:99"], ["runtime.device=cuda:99", "cpu"]),
         (["study=one,../two"], ["study=../two", "letters"]),
         (["dropout=0.1,${nope}"], ["nope"]),
-        (["seed=interval(0,1)"], ["INTERVAL"]),
+        (["seed=interval(0,1)"], ["seed=interval(0,1)", "optuna"]),
         (["norm=glob(x*)"], ["norm=glob(x*)", "no runs"]),
         (["hydra.job.name=a,b"], ["hydra.job.name=a,b"]),
         (["hydra.sweeper.max_batch_size=1"], ["max_batch_size", "params"]),
@@ -208,8 +211,9 @@ def test_a_run_that_fails_stops_no_other(train, fails):
     assert (ended.code, ended.err) == (1, "")
     assert [record["status"] for record in records()] == ["completed", "failed", "completed"]
     assert "3 runs read: 2 completed" in ended.out
-    *_, heading, line = ended.out.splitlines()
+    *_, heading, line, again = ended.out.splitlines()
     assert heading == "1 run not completed:"
+    assert again == f"Once more, only these: regbench train -m seed=0,1,2 {shlex.join(TINY)}"
     (log,) = Path("runs/default").glob("*-s1-*/train.log")
     assert line == f"  seed=1 {' '.join(TINY)}: ZeroDivisionError: boom ({log})"
     assert "boom" in log.read_text()
@@ -233,28 +237,78 @@ def test_runs_that_diverge_are_no_failure(train):
     assert "not completed" not in ended.out
 
 
-def test_a_run_in_use_stops_no_other(train):
+def test_the_command_that_is_shown_forces_nothing(train, fails):
+    fails(1)
+    ended = train("-m", "seed=0,1", "force=true", *TINY)
+    assert ended.out.splitlines()[-1] == f"Once more, only these: regbench train -m seed=0,1 {shlex.join(TINY)}"
+
+
+class Other:
+    """Another process that has a run, until the sweep has looked at it twice."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._lock, self.looks = FileLock(path / ".lock"), 0
+        self._lock.acquire()
+        monkeypatch.setattr("regbench.others.time.sleep", self._look)
+
+    def _look(self, _: float) -> None:
+        self.looks += 1
+        if self.looks == 2:
+            self.ends()
+            self._lock.release()
+
+    def ends(self) -> None:
+        """What it leaves."""
+
+
+def test_a_run_in_use_stops_no_other_and_is_waited_for(train, monkeypatch):
     train("-m", "seed=0,1", *TINY)
     (locked,) = Path("runs/default").glob("*-s0-*")
-    with FileLock(locked / ".lock"):
-        ended = train("-m", "seed=0,1,2", "force=true", *TINY)
-    assert ended.code == 0, "it is done, by whoever has it"
+    before = (locked / "run.json").stat().st_mtime_ns
+    other = Other(locked, monkeypatch)
+    ended = train("-m", "seed=0,1,2", "force=true", *TINY)
+    assert ended.code == 0, "it is done, by whoever had it"
+    assert other.looks == 2
     assert ended.err.startswith(f"warning: {locked}: another process is training this run")
+    assert "waits for 1 run that another process is training" in ended.out
+    assert (locked / "run.json").stat().st_mtime_ns == before
     assert seeds() == [0, 1, 2]
 
 
-def test_a_run_that_another_process_has_is_listed(train, fails):
+def test_a_run_that_another_process_left_undone_is_trained(train, monkeypatch):
+    train("-m", "seed=0", *TINY)
+    (locked,) = Path("runs/default").glob("*-s0-*")
+    record = json.loads((locked / "run.json").read_text()) | {"status": "running", "result": None}
+    (locked / "run.json").write_text(json.dumps(record))
+    Other(locked, monkeypatch)
+    ended = train("-m", "seed=0,1", *TINY)
+    assert ended.code == 0
+    assert {record["status"] for record in records()} == {"completed"}
+
+
+def test_a_run_that_failed_elsewhere_is_not_tried_again(train, fails, monkeypatch):
     fails(0)
     train("-m", "seed=0", *TINY)
     fails()
     (locked,) = Path("runs/default").glob("*-s0-*")
-    with FileLock(locked / ".lock"):
-        ended = train("-m", "seed=0,1", *TINY)
+    Other(locked, monkeypatch)
+    ended = train("-m", "seed=0,1", *TINY)
     assert ended.code == 1
-    assert "another process" in ended.err
-    assert ended.out.splitlines()[-2] == "1 run not completed:"
-    assert str(locked) in ended.out.splitlines()[-1]
+    *_, heading, line, _ = ended.out.splitlines()
+    assert heading == "1 run not completed:"
+    assert str(locked) in line
     assert [record["status"] for record in records()] == ["failed", "completed"]
+
+
+def test_a_run_that_cannot_begin_is_given_up(train, monkeypatch):
+    def refuse(self: RunDir) -> RunDir:
+        raise UserError("no place")
+
+    monkeypatch.setattr(RunDir, "__enter__", refuse)
+    ended = train("-m", "seed=0,1", *TINY)
+    assert ended.code == 1
+    assert "2 runs not completed:" in ended.out
+    assert ended.err.count("no place") == 2 * 4
 
 
 def test_ctrl_c_ends_the_sweep_and_the_same_command_goes_on(train, monkeypatch):

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from regbench.config import AXES
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, no_such
 from regbench.helptext import train_help
+from regbench.shorthand import spelled_out
 
 PACKAGE = Path(__file__).resolve().parent
 ANYTHING: frozenset[str] = frozenset()
@@ -48,7 +49,7 @@ def train(arguments: Sequence[str]) -> NoReturn:
     with TemporaryDirectory() as scratch:  # where Hydra writes the multirun.yaml that nobody asked for
         OmegaConf.register_new_resolver("regbench_scratch", lambda: scratch, replace=True)
         try:
-            sys.argv = ["regbench train", *flags_first(arguments)]
+            sys.argv = ["regbench train", *flags_first(spelled_out(arguments))]
             decorate(lambda composed: job(composed, statuses))()
         except KeyboardInterrupt:
             sys.stderr.write("interrupted: the same command goes on after the last finished epoch\n")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import click
 
 from regbench.errors import INTERRUPTED, MISTAKE, UserError
+from regbench.housekeeping import ls, rm
 
 
 class Commands(click.Group):
@@ -36,6 +37,8 @@ def main(context: click.Context) -> None:
 
 # cli.py hands train to Hydra before click sees it; here it is only listed.
 main.add_command(click.Command("train", help="Train one run, or with -m a sweep: see regbench train --help."))
+main.add_command(ls)
+main.add_command(rm)
 
 
 @main.command()

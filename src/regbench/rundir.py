@@ -224,6 +224,12 @@ class RunDir:
         with (self.path / PRETRAIN).open("ab") as file:
             file.write(_csv([row], header=file.tell() == 0))
 
+    def abandon(self, reason: str) -> None:
+        """Record of an open directory whose process is gone that its run failed; all else stays, to go on from."""
+        if self.record.get("status") == "running":
+            self.log(reason)
+            self._update("failed", reason)
+
     def log(self, text: str) -> None:
         """Append to train.log."""
         with (self.path / LOG).open("a") as file:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
 from regbench.errors import UserError
 from regbench.rundir import FORMAT, RUN, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SELECTIONS = ("last", "best_val")
 SHORT = {"runtime.study": "study"}  # as on the command line
@@ -56,7 +58,7 @@ class Runs:
     selections, `last.test_acc` and `best_val.test_acc`: fractions, NaN where there is none.
     """
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     duplicates: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 
@@ -70,7 +72,7 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
     roots = [Path(root) for root in dirs]
     records: dict[Path, _Record] = {}
     unreadable = []
-    for path in _find(roots):
+    for path in find(roots):
         try:
             records[path] = _Record.model_validate_json((path / RUN).read_bytes())
         except (OSError, ValidationError):
@@ -82,7 +84,7 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
     return Runs(_frame(kept), tuple(map(str, sorted(records.keys() - kept.keys()))), tuple(unreadable))
 
 
-def _find(roots: Iterable[Path]) -> Iterator[Path]:
+def find(roots: Iterable[Path]) -> Iterator[Path]:
     """The directories that hold a run.json, by name; none twice, whatever overlaps or links to its parent."""
     seen: set[tuple[int, int]] = set()
     for root in roots:
@@ -125,8 +127,10 @@ def _rank(record: _Record) -> tuple[bool, datetime]:
     return record.status == "completed", record.times.finished or datetime.min.replace(tzinfo=UTC)
 
 
-def _frame(records: Mapping[Path, _Record]) -> pd.DataFrame:
-    configs = [dict(_flat(record.config)) for record in records.values()]
+def _frame(records: Mapping[Path, _Record]) -> "pd.DataFrame":
+    import pandas as pd  # half a second that `regbench ls` does without
+
+    configs = [dict(flat(record.config)) for record in records.values()]
     top = {key: None for record in records.values() for key in record.config}
     places = {key: place for place, key in enumerate(top)}
     keys = sorted(
@@ -139,7 +143,7 @@ def _frame(records: Mapping[Path, _Record]) -> pd.DataFrame:
     return pd.DataFrame(columns | _facts(records) | _figures(list(records.values())))
 
 
-def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """`{"norm": {"name": "batch", "eps": 1e-05}}` as `("norm", "batch"), ("norm.eps", 1e-05)`."""
     for key, value in config.items():
         if not isinstance(value, Mapping):
@@ -157,6 +161,8 @@ def _hashable(value: Any) -> Any:
 
 
 def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
+    import pandas as pd
+
     runs = records.values()
     facts = (
         [run.status for run in runs],
@@ -169,6 +175,8 @@ def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
 
 
 def _figures(records: list[_Record]) -> dict[str, Any]:
+    import pandas as pd
+
     results = [record.result for record in records]
     columns = {}
     for selection in SELECTIONS:

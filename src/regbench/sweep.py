@@ -1,20 +1,19 @@
 """A sweep: expand, compose and check all, leave out what is done, train the rest, compare."""
 
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from regbench import checks, experiment
 from regbench import plan as stacking
 from regbench.compose import Composer
-from regbench.errors import FAILED, UserError, plural
+from regbench.errors import FAILED, plural
 from regbench.experiment import Run
 from regbench.progress import Reporter
 from regbench.rundir import FINAL, LOG, RUN, check_place
@@ -22,24 +21,19 @@ from regbench.rundir import FINAL, LOG, RUN, check_place
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct runs of a sweep in its order, those that are to be trained by stacks, and how many came twice."""
+    """The distinct runs of a sweep in its order, those that are to be trained, and how many came twice."""
 
     runs: Sequence[Run]
-    stacks: Sequence[Sequence[Run]]
-    groups: Sequence[stacking.Group]  # what the runs of each stack have in common
-    reasons: Sequence[str]  # why there is more than one stack
+    pending: Sequence[Run]
+    groups: Sequence[stacking.Group]  # of the pending: those that train as one model
+    reasons: Sequence[str]  # why there is more than one group
     duplicates: int
-
-    @property
-    def pending(self) -> list[Run]:
-        """The runs that are to be trained, in the order in which they will be."""
-        return [run for stack in self.stacks for run in stack]
 
     def __str__(self) -> str:
         """`12 runs: 7 done already, 5 to train in 2 stacks`."""
         total, left = len(self.runs), len(self.pending)
         done = total - left
-        how = f" in {plural(len(self.stacks), 'stack')}" if len(self.stacks) < left else ""
+        how = f" in {plural(len(self.groups), 'stack')}" if len(self.groups) < left else ""
         twice = f" ({plural(self.duplicates, 'duplicate')} left out)" if self.duplicates else ""
         parts = [f"{done} done already"] * bool(done) + [f"{left} to train{how}"] * bool(left)
         return f"{plural(total, 'run')}{twice}: {', '.join(parts)}"
@@ -51,30 +45,6 @@ class TakesRuns(Protocol):
 
     def train(self, stacks: Sequence[Sequence[Run]]) -> None:
         """Train the runs, those of a stack as one model. One that fails stops no other."""
-
-
-def expand(
-    loader: ConfigLoader, params: Mapping[str, str], arguments: Sequence[str], each: Mapping[str, str] | None = None
-) -> list[list[str]]:
-    """The overrides of each job: every combination of the values, the last argument's varying fastest.
-
-    Values in `each` are combined with all the others, but not with one another: one change at a time. An argument
-    takes the place of a parameter for the same key.
-
-    Raises:
-        UserError: there is no combination.
-        HydraException: an override that cannot be read.
-    """
-    parser = OverridesParser.create(config_loader=loader)
-    given = {override.key_or_group for override in parser.parse_overrides(list(arguments))}
-    words = [*(f"{key}={value}" for key, value in params.items() if key not in given), *arguments]
-    jobs = []
-    for change in [[f"{key}={value}"] for key, value in (each or {}).items() if key not in given] or [[]]:
-        (found,) = BasicSweeper.split_arguments(parser.parse_overrides(change + words), max_batch_size=None)
-        jobs += found
-    if not jobs:
-        raise UserError(f"{' '.join(words)}: no runs, as a choice, range or glob in it has no value")
-    return jobs
 
 
 def run(
@@ -98,16 +68,29 @@ def run(
     if only_plan:
         show(planned, reporter)
         return
-    if isinstance(launcher, TakesRuns):
-        launcher.train(planned.stacks)
-    else:
-        launcher.launch([list(run.overrides) for run in planned.pending], initial_job_idx=first)
+    hand_over(launcher, planned.pending, first)
     compare(planned.runs, reporter)
     if failed := failures(planned.pending):
         reporter.say(f"\n{plural(len(failed), 'run')} not completed:", "bold red")
         for line in failed:
             reporter.say(f"  {line}")
+        reporter.say(f"Once more, only these: {again()}")
         sys.exit(FAILED)
+
+
+def hand_over(launcher: Launcher, runs: Sequence[Run], first: int = 0) -> None:
+    """Have a launcher train the runs: its own way if it takes them, else by their overrides. Wait for other sweeps."""
+    from regbench.others import share
+
+    def train(some: Sequence[Run]) -> None:
+        if isinstance(launcher, TakesRuns):
+            groups = stacking.groups([run.config for run in some], checks.choose_device(some[0].config))
+            launcher.train([[some[place] for place in group.places] for group in groups])
+        else:
+            launcher.launch([list(run.overrides) for run in some], initial_job_idx=first)
+
+    if runs:
+        share(runs, train)
 
 
 def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> Plan:
@@ -136,8 +119,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
     configs = [run.config for run in waiting]
     groups = stacking.groups(configs, device) if waiting else []
     reasons = stacking.reasons(groups, configs, device) if waiting else []
-    stacks = [[waiting[place] for place in group.places] for group in groups]
-    return Plan(list(places.values()), stacks, groups, reasons, len(jobs) - len(places))
+    return Plan(list(places.values()), waiting, groups, reasons, len(jobs) - len(places))
 
 
 def train(stacks: Sequence[Sequence[Run]]) -> None:
@@ -153,13 +135,13 @@ def show(planned: Plan, reporter: Reporter) -> None:
     from rich.text import Text
 
     table = Table("stacks", "runs", "what", box=None, header_style="bold")
-    shapes: dict[str, list[Sequence[Run]]] = {}
-    for stack, group in zip(planned.stacks, planned.groups, strict=True):
-        shapes.setdefault(str(group.shape), []).append(stack)
-    for stacks in shapes.values():
-        runs = [run.overrides for stack in stacks for run in stack]
-        table.add_row(str(len(stacks)), str(len(runs)), Text(stacking.words(runs)))
-    if planned.stacks:
+    shapes: dict[str, list[stacking.Group]] = {}
+    for group in planned.groups:
+        shapes.setdefault(str(group.shape), []).append(group)
+    for groups in shapes.values():
+        runs = [planned.pending[place].overrides for group in groups for place in group.places]
+        table.add_row(str(len(groups)), str(len(runs)), Text(stacking.words(runs)))
+    if planned.groups:
         reporter.console.print(table)
     for reason in planned.reasons:
         reporter.say(reason)
@@ -175,6 +157,12 @@ def compare(runs: Sequence[Run], reporter: Reporter) -> None:
 
     reporter.say("")
     render.table(summary.compare(load(paths)), reporter.console)
+
+
+def again() -> str:
+    """The command that tries what is not done yet: the same one, but for force."""
+    program, *words = sys.argv
+    return f"{program} {shlex.join(word for word in words if not word.startswith('force='))}"
 
 
 def failures(runs: Sequence[Run]) -> list[str]:

@@ -1,7 +1,7 @@
-"""The sweeper `regbench`: every combination, all checked before the first trains, a table at the end."""
+"""The sweeper `regbench`: every combination that is wanted, all checked before the first trains, a table at the end."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,15 @@ from omegaconf import DictConfig
 class GridConf:
     """Its values: `params` holds overrides as the command line does, `each` those to try one at a time.
 
-    With `plan` nothing is trained, only shown.
+    `zip` lists keys that go in step, `where` conditions on the config (regbench.expression): a combination for which
+    one is false is left out. With `plan` nothing is trained, only shown.
     """
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
     params: dict[str, str] = field(default_factory=dict)
     each: dict[str, str] = field(default_factory=dict)
+    zip: list[list[str]] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
     plan: bool = False
 
 
@@ -29,10 +32,17 @@ ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridCo
 
 
 class GridSweeper(Sweeper):
-    """Understands what Hydra's basic sweeper understands."""
+    """Understands what Hydra's basic sweeper understands, and keys in step and conditions besides."""
 
-    def __init__(self, params: Mapping[str, str], each: Mapping[str, str], plan: bool) -> None:
-        self._params, self._each, self._plan = params, each, plan
+    def __init__(
+        self,
+        params: Mapping[str, str],
+        each: Mapping[str, str],
+        zip: Sequence[Sequence[str]],
+        where: Sequence[str],
+        plan: bool,
+    ) -> None:
+        self._params, self._each, self._zip, self._where, self._plan = params, each, zip, where, plan
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called once, before `sweep`."""
@@ -46,7 +56,8 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to."""
-        from regbench import sweep
+        from regbench import grid, sweep
 
-        jobs = sweep.expand(self._loader, self._params, arguments, self._each)
-        sweep.run(self._config, self._loader, self._launcher, jobs, only_plan=self._plan)
+        jobs = grid.expand(self._loader, self._params, arguments, self._zip, self._each)
+        kept = grid.only(self._config, self._loader, jobs, self._where)
+        sweep.run(self._config, self._loader, self._launcher, kept, only_plan=self._plan)

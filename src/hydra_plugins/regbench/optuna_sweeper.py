@@ -1,0 +1,50 @@
+"""The sweeper `optuna`: random and Bayesian search (`pip install 'regbench[optuna]'`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class OptunaConf:
+    """Its values; `params` holds overrides as the command line does."""
+
+    _target_: str = "hydra_plugins.regbench.optuna_sweeper.OptunaSweeper"
+    params: dict[str, str] = field(default_factory=dict)
+    n_trials: int = 20  # of the whole search, those of earlier starts included
+    batch: int = 4  # trials asked for at once, which are trained together
+    sampler: str = "tpe"  # or random
+    metric: str = "val_loss"  # or val_acc, train_loss, train_acc: of the epoch that validation chose
+    seed: int = 0  # of the sampler
+    storage: str | None = None  # null: optuna.db in the study's folder
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaConf, provider="regbench")
+
+
+class OptunaSweeper(Sweeper):
+    """Searches where the grid would list: an interval, a range, a choice or a glob is a dimension."""
+
+    def __init__(self, params: Mapping[str, str], **settings: Any) -> None:
+        self._params, self._settings = params, settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called once, before `sweep`."""
+        self._config, self._loader = config, hydra_context.config_loader
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Search until there are as many trials as wanted."""
+        from regbench import search
+
+        words = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
+        settings = search.check(self._settings)
+        search.Search(self._config, self._loader, self._launcher, settings, words).run()

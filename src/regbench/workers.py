@@ -1,0 +1,121 @@
+"""Runs trained by other processes: what a worker does, and what the sweep makes of how it ended."""
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regbench.errors import UserError
+
+if TYPE_CHECKING:
+    from regbench.experiment import Run
+    from regbench.progress import Reporter
+
+# The runs that one worker trains together.
+Unit = Sequence["Run"]
+# Has workers train units, and yields each when it has ended: with None, or with what became of its worker.
+Outcomes = Generator[tuple[Unit, str | None], None, None]
+Engine = Callable[[Sequence[Unit]], Outcomes]
+
+
+def work(unit: Unit, folder: str) -> None:
+    """What every worker does: train a unit as the sweep would in its own process, in the sweep's current folder."""
+    from regbench import sweep
+
+    os.chdir(folder)
+    sweep.train([unit])
+
+
+def units(stacks: "Sequence[Unit]") -> list[Unit]:
+    """What is handed to workers, in the order of the sweep: large stacks in parts, so that every core has some."""
+    from regbench.plan import evenly
+
+    runs = [run for stack in stacks for run in stack]
+    most = -(-len(runs) // max(cores() // threads_of(runs), 1))
+    return [[stack[place] for place in part] for stack in stacks for part in evenly(range(len(stack)), most)]
+
+
+def drive(stacks: "Sequence[Unit]", engine: Engine) -> None:
+    """Train the runs on an engine. Whatever becomes of a worker, its runs say so and the others go on."""
+    runs = [run for stack in stacks for run in stack]
+    from regbench.progress import Reporter
+
+    reporter = Reporter(runs[0].config.runtime.progress)
+    ended = 0
+    with closing(engine(units(stacks))) as outcomes:  # at once, so that Ctrl-C finds the workers to pass it on to
+        for unit, error in outcomes:
+            for run in unit:
+                ended += 1
+                if error:
+                    give_up(run, error)
+                report(run, f"{ended} of {len(runs)}", reporter)
+
+
+def give_up(run: "Run", reason: str) -> None:
+    """Record of a run that its worker is gone; not if the run ended well, or if another process has it by now."""
+    from regbench import experiment
+
+    rundir = experiment.directory(run.config)
+    if not rundir.path.is_dir():
+        return
+    try:
+        with rundir:
+            rundir.abandon(reason)
+    except (UserError, OSError):
+        return
+
+
+def report(run: "Run", place: str, reporter: "Reporter") -> None:
+    """A line for a run that a worker has ended."""
+    from regbench import experiment
+
+    record = experiment.directory(run.config).record
+    result, status = record.get("result"), record.get("status", "not begun")
+    end = f"{100 * result['best_val']['test_acc']:.2f} % in {result['seconds']:.1f} s" if result else status
+    why = f": {record['error']}" if record.get("error") else ""
+    reporter.say(f"{place}  {' '.join(run.overrides)}  {end}{why}")
+
+
+def threads_of(runs: "Sequence[Run]") -> int:
+    """Threads of one worker: as set, or one, since small networks gain more from another worker."""
+    threads = runs[0].config.runtime.threads
+    return 1 if threads == "auto" else threads
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What keeps workers from fighting for cores; to be set before torch is imported."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus(runs: "Sequence[Run]") -> list[str]:
+    """The GPUs to spread workers over, as CUDA_VISIBLE_DEVICES names them; none if the runs name their device."""
+    if not {run.config.runtime.device for run in runs} & {"auto", "cuda"}:
+        return []
+    import torch
+
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return named[: torch.cuda.device_count()] or [str(number) for number in range(torch.cuda.device_count())]
+
+
+def number_of_workers(n_jobs: int | str, runs: "Sequence[Run]", units: int) -> int:
+    """One per GPU, or as many as leave each its threads; no more than there are units.
+
+    Raises:
+        UserError: n_jobs is neither auto nor a number of at least 1.
+    """
+    if n_jobs == "auto":
+        return min(units, len(gpus(runs)) or max(cores() // threads_of(runs), 1))
+    if not isinstance(n_jobs, int) or n_jobs < 1:
+        raise UserError(f"hydra.launcher.n_jobs={n_jobs}: must be auto or an integer of at least 1")
+    return min(units, n_jobs)
+
+
+def here() -> str:
+    """The folder that relative paths of the runs start from."""
+    return str(Path.cwd())
