@@ -14,8 +14,8 @@ import pytest
 
 from golden.records import HERE as GOLDEN
 from golden.records import INITS, NORMS, record, write
-from regbench import commands, render
-from regbench.summary import METRICS
+from regbench import commands, formats
+from regbench.metrics import METRICS
 
 SUMMARY = [sys.executable, "-m", "regbench", "summary"]
 
@@ -58,7 +58,7 @@ def test_every_format_is_printed(output: str, file: str, invoke: Invoke) -> None
 def test_the_formats_offered_are_those_there_are() -> None:
     option = next(p for p in commands.summary.params if p.name == "output")
     assert isinstance(option.type, click.Choice)
-    assert list(option.type.choices) == ["table", *render.FORMATS]
+    assert list(option.type.choices) == ["table", *formats.FORMATS, "parquet"]
 
 
 def test_csv_is_written_beside_what_is_printed(tmp_path: Path, invoke: Invoke) -> None:

@@ -13,10 +13,11 @@ import pandas as pd
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
 from regbench.errors import UserError
+from regbench.metrics import SELECTIONS
 from regbench.rundir import FORMAT, RUN, Status
 
-SELECTIONS = ("last", "best_val")
-FACTS = ("status", "identity", "path", "finished", "seconds")
+ORIGINS = ("regbench", "torch", "device", "commit")  # what may differ between machines and days
+FACTS = ("status", "identity", "path", "finished", "seconds", *ORIGINS)
 
 
 class _Result(BaseModel):
@@ -38,6 +39,9 @@ class _Record(BaseModel):
     config: dict[str, Any]
     result: _Result | None
     times: _Times
+    versions: dict[str, Any] | None = None
+    machine: dict[str, Any] | None = None
+    git: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _has_result(self) -> "_Record":
@@ -160,7 +164,16 @@ def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
         pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
         pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
     )
-    return dict(zip(FACTS, facts, strict=True))
+    origins = zip(*(_origins(run) for run in runs), strict=True)
+    return dict(zip(FACTS, (*facts, *map(list, origins)), strict=True))
+
+
+def _origins(record: _Record) -> tuple[str | None, ...]:
+    """What ORIGINS names: versions, the device with its name, the commit and whether files differed from it."""
+    versions, machine, git = (record.versions or {}, record.machine or {}, record.git or {})
+    device = " ".join(str(machine[key]) for key in ("device", "device_name") if machine.get(key))
+    commit = f"{git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
+    return *(str(versions[key]) if key in versions else None for key in ("regbench", "torch")), device or None, commit
 
 
 def _figures(records: list[_Record]) -> dict[str, Any]:
