@@ -1,8 +1,11 @@
 """Timings, as ratios on one machine: `scripts/bench epoch`. Nothing here is asserted: machines are noisy."""
 
 import gzip
+import json
 import multiprocessing
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +28,7 @@ from regbench.trainer import Epoch
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 BATCH, LR, MEAN, STD = 100, 1e-3, 0.1307, 0.3081
+NORMS, WHEN = ("none", "batch", "layer", "rms", "instance"), "2026-01-01T10:00:00+00:00"
 
 
 @click.group()
@@ -94,6 +98,53 @@ def planned(jobs: int) -> tuple[float, int]:
         seconds, memory = time.perf_counter() - start, peak_memory() - before
     assert len(found.pending) == jobs
     return seconds, memory
+
+
+@main.command()
+@click.argument("runs", type=click.IntRange(10), nargs=-1)
+def summary(runs: tuple[int, ...]) -> None:
+    """Collate so many finished RUNS (default: 100, 1,000 and 10,000) by `regbench summary`, from its start to its end."""
+    table = Table("runs", "seconds", "ms per run", "MB at most", title="regbench summary, each in a process of its own")
+    for count in runs or (100, 1_000, 10_000):
+        with tempfile.TemporaryDirectory() as folder:
+            lay_out(Path(folder), count)
+            spent = min(collated(folder) for _ in range(3))
+        table.add_row(f"{count:,}", f"{spent[0]:.2f}", f"{spent[0] / count * 1e3:.2f}", f"{spent[1] / 1e6:,.0f}")
+    Console().print(table)
+
+
+def lay_out(folder: Path, runs: int) -> None:
+    """Finished runs as `regbench train` leaves them, of 5 norms, 2 initializers and as many seeds as it takes."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from regbench import provenance
+
+    facts = provenance.facts(torch.device("cpu"))
+    names = ("train_loss", "train_acc", "val_loss", "val_acc", "test_loss", "test_acc")
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cells = [[f"norm={norm}", f"init={init}"] for norm in NORMS for init in ("xavier", "kaiming")]
+        configs = [config.check(OmegaConf.to_container(compose("config", cell))).dump() for cell in cells]  # type: ignore[arg-type]
+    for number in range(runs):
+        figures = {"epoch": 5} | {name: 0.9 + (number * 7919 % 997) / 10_000 for name in names}
+        record = {
+            **{"format": 1, "status": "completed", "identity": f"{number:064x}", "study": "default"},
+            "config": configs[number % len(cells)] | {"seed": number // len(cells)},
+            **{"result": {"last": figures, "best_val": figures, "seconds": 3.1}, "error": None, "overrides": []},
+            **{**facts, "times": dict.fromkeys(("started", "updated", "finished"), WHEN)},
+        }
+        path = folder / "default" / f"run{number:05}"
+        path.mkdir(parents=True)
+        (path / "run.json").write_text(json.dumps(record, indent=1))
+
+
+def collated(folder: str) -> tuple[float, int]:
+    """Seconds and peak bytes of one `regbench summary`."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "regbench", "summary", folder], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    return time.perf_counter() - start, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def peak_memory() -> int:

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from golden.records import HERE as GOLDEN
-from golden.records import generate, record, write
+from golden.records import SETS, record, write
 from regbench import formats, notes, render
 from regbench.cells import cells
 from regbench.metrics import METRICS
@@ -53,10 +53,11 @@ def test_format(name: str, golden: Table) -> None:
     assert formats.FORMATS[name](golden).encode() == expected
 
 
-def test_the_committed_runs_are_those_of_the_generator(tmp_path: Path) -> None:
-    generate(tmp_path)
+@pytest.mark.parametrize("name", SETS)
+def test_the_committed_runs_are_those_of_the_generator(name: str, tmp_path: Path) -> None:
+    SETS[name](tmp_path)
     files = {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    committed = {str(p.relative_to(GOLDEN / "runs")): p.read_bytes() for p in GOLDEN.glob("runs/**/*") if p.is_file()}
+    committed = {str(p.relative_to(GOLDEN / name)): p.read_bytes() for p in GOLDEN.glob(f"{name}/**/*") if p.is_file()}
     assert files == committed
 
 

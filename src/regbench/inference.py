@@ -1,6 +1,7 @@
 """What differences of pairs can prove. A page over scipy.stats and statsmodels: import it only where it is needed."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ Correction = Literal["holm", "bh", "none"]
 ALPHA = 0.05
 POWER = 0.8
 MOST_SEEDS = 10_000
+LARGEST = 10.0  # effect that is told apart from larger ones
 RESAMPLES = 99_999  # sign patterns drawn where there are more: from n = 17
 CHUNK = 64  # tables of differences at once, so that memory stays small
 METHODS = {"holm": "holm", "bh": "fdr_bh"}
@@ -122,10 +124,10 @@ def seeds_to_agree(effect: float, margin: float, alpha: float) -> int | None:
 
 
 def _seeds(effect: float, alpha: float, power: float, alternative: str, least: int) -> int | None:
-    test = TTestPower()
-    if effect == math.inf or test.power(effect, least, alpha, alternative=alternative) >= power:
-        return least
-    if not test.power(effect, MOST_SEEDS, alpha, alternative=alternative) >= power:
-        return None
-    found = test.solve_power(effect, None, alpha, power, alternative)
-    return max(least, math.ceil(float(np.squeeze(found))))
+    """Bisected, as `solve_power` does not always converge; power is NaN, not 1, where the effect is overwhelming."""
+
+    def enough(seeds: int) -> bool:
+        return not TTestPower().power(min(effect, LARGEST), seeds, alpha, alternative=alternative) < power
+
+    seeds = least + bisect_left(range(least, MOST_SEEDS + 1), True, key=enough)
+    return seeds if seeds <= MOST_SEEDS else None

@@ -3,6 +3,7 @@
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,8 +35,7 @@ def condition(text: str, keys: Mapping[str, str]) -> Callable[[Mapping[str, Any]
         UserError: it is no such text, or names what no run has; on use, a text is compared with a number by size.
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval") if len(text) <= LONGEST else None
-        found = _truth(tree.body, keys) if tree else None
+        found = _truth(_parsed(text), keys)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         found = None
     except UserError as error:
@@ -44,6 +44,14 @@ def condition(text: str, keys: Mapping[str, str]) -> Callable[[Mapping[str, Any]
         hint = " Write == to compare." if "=" in text and not set("<>!=") & set(text.replace("=", "", 1)) else ""
         raise UserError(f"--where {text[:200]}: cannot be read.{hint} Allowed: {GRAMMAR}")
     return found
+
+
+def _parsed(text: str) -> ast.expr:
+    if len(text) > LONGEST:
+        raise SyntaxError
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of `1and`
+        return ast.parse(text.strip(), mode="eval").body
 
 
 def _truth(node: ast.expr, keys: Mapping[str, str]) -> Callable[[Mapping[str, Any]], bool]:
