@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from typing_extensions import TypedDict  # pydantic, which brings it, wants this one before Python 3.12
 
 from regbench.errors import UserError
 from regbench.metrics import SELECTIONS
@@ -30,6 +32,21 @@ class _Times(BaseModel):
     finished: AwareDatetime | None
 
 
+class _Versions(TypedDict, total=False):
+    regbench: Any
+    torch: Any
+
+
+class _Machine(TypedDict, total=False):
+    device: Any
+    device_name: Any
+
+
+class _Git(TypedDict, total=False):
+    commit: Any
+    dirty: Any
+
+
 class _Record(BaseModel):
     """What is needed of a run.json; the rest of it may grow."""
 
@@ -39,9 +56,9 @@ class _Record(BaseModel):
     config: dict[str, Any]
     result: _Result | None
     times: _Times
-    versions: dict[str, Any] | None = None
-    machine: dict[str, Any] | None = None
-    git: dict[str, Any] | None = None
+    versions: _Versions | None = None
+    machine: _Machine | None = None
+    git: _Git | None = None
 
     @model_validator(mode="after")
     def _has_result(self) -> "_Record":
@@ -76,6 +93,7 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
     for path in _find(roots):
         try:
             records[path] = _Record.model_validate_json((path / RUN).read_bytes())
+            records[path].config = dict(_flat(records[path].config))  # 10,000 nested ones take 100 MB more
         except (OSError, ValidationError):
             unreadable.append(str(path / RUN))
     if not records:
@@ -129,8 +147,8 @@ def _rank(record: _Record) -> tuple[bool, datetime]:
 
 
 def _frame(records: Mapping[Path, _Record]) -> pd.DataFrame:
-    configs = [dict(_flat(record.config)) for record in records.values()]
-    top = {key: None for record in records.values() for key in record.config}
+    configs = [record.config for record in records.values()]
+    top = {key.partition(".")[0]: None for config in configs for key in config}
     places = {key: place for place, key in enumerate(top)}
     keys = sorted({key: None for config in configs for key in config}, key=lambda key: places[key.partition(".")[0]])
     columns: dict[str, Any] = {
@@ -146,7 +164,7 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, _hashable(value)
             continue
         for inner, leaf in value.items():
-            yield key if inner == "name" else f"{key}.{inner}", _hashable(leaf)
+            yield key if inner == "name" else sys.intern(f"{key}.{inner}"), _hashable(leaf)
 
 
 def _hashable(value: Any) -> Any:
@@ -170,10 +188,14 @@ def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
 
 def _origins(record: _Record) -> tuple[str | None, ...]:
     """What ORIGINS names: versions, the device with its name, the commit and whether files differed from it."""
-    versions, machine, git = (record.versions or {}, record.machine or {}, record.git or {})
-    device = " ".join(str(machine[key]) for key in ("device", "device_name") if machine.get(key))
-    commit = f"{git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
-    return *(str(versions[key]) if key in versions else None for key in ("regbench", "torch")), device or None, commit
+    versions, machine, git = record.versions or {}, record.machine or {}, record.git or {}
+    device = " ".join(str(name) for name in (machine.get("device"), machine.get("device_name")) if name)
+    commit = f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
+    return (
+        *(str(name) if name else None for name in (versions.get("regbench"), versions.get("torch"))),
+        device or None,
+        commit,
+    )
 
 
 def _figures(records: list[_Record]) -> dict[str, Any]:
