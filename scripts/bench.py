@@ -1,8 +1,11 @@
 """Timings, as ratios on one machine: `scripts/bench epoch`. Nothing here is asserted: machines are noisy."""
 
 import gzip
+import json
 import multiprocessing
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +28,15 @@ from regbench.trainer import Epoch
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 BATCH, LR, MEAN, STD = 100, 1e-3, 0.1307, 0.3081
+MEASURED = """
+import atexit, pathlib, sys
+from regbench.cli import main
+status = pathlib.Path("/proc/self/status")
+peak = lambda: int(status.read_text().split("VmHWM:")[1].split()[0]) / 1000 if status.exists() else float("nan")
+atexit.register(lambda: print(peak(), file=sys.stderr))
+main()
+"""
+NORMS, WHEN = ("none", "batch", "layer", "rms", "instance"), "2026-01-01T10:00:00+00:00"
 
 
 @click.group()
@@ -95,6 +107,59 @@ def planned(jobs: int) -> tuple[float, int]:
         seconds, memory = time.perf_counter() - start, peak_memory() - before
     assert len(found.pending) == jobs
     return seconds, memory
+
+
+@main.command()
+@click.argument("runs", type=click.IntRange(10), nargs=-1)
+def summary(runs: tuple[int, ...]) -> None:
+    """Collate so many finished RUNS (default: 100, 1,000 and 10,000) by `regbench summary`, from a cold start."""
+    table = Table("runs", "seconds", "of CPU", "MB at most", title="regbench summary, the best of 3 processes")
+    for count in runs or (100, 1_000, 10_000):
+        with tempfile.TemporaryDirectory() as folder:
+            lay_out(Path(folder), count)
+            spent = min(collated(folder) for _ in range(3))
+        table.add_row(f"{count:,}", f"{spent[0]:.2f}", f"{spent[1]:.2f}", f"{spent[2]:,.0f}")
+    Console().print(table)
+
+
+def lay_out(folder: Path, runs: int) -> None:
+    """Finished runs as `regbench train` leaves them, of 5 norms, 2 initializers and as many seeds as it takes."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from regbench import provenance
+
+    facts = provenance.facts(torch.device("cpu"))
+    names = ("train_loss", "train_acc", "val_loss", "val_acc", "test_loss", "test_acc")
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cells = [[f"norm={norm}", f"init={init}"] for norm in NORMS for init in ("xavier", "kaiming")]
+        configs = [config.check(OmegaConf.to_container(compose("config", cell))).dump() for cell in cells]  # type: ignore[arg-type]
+    for number in range(runs):
+        figures = {"epoch": 5} | dict.fromkeys(names, 0.9 + (number * 7919 % 997) / 10_000)
+        record = facts | {
+            "format": 1,
+            "status": "completed",
+            "identity": f"{number:064x}",
+            "config": configs[number % len(cells)] | {"seed": number // len(cells)},
+            "result": {"last": figures, "best_val": figures, "seconds": 3.1},
+            "times": dict.fromkeys(("started", "updated", "finished"), WHEN),
+        }
+        path = folder / "default" / f"run{number:05}"
+        path.mkdir(parents=True)
+        (path / "run.json").write_text(json.dumps(record, indent=1))
+
+
+def collated(folder: str) -> tuple[float, float, float]:
+    """Seconds, seconds of CPU and peak megabytes (on Linux) of one `regbench summary`."""
+    words = [sys.executable, "-c", MEASURED, "summary", folder]
+    start = time.perf_counter()
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    peak = process.stderr.read()  # not ru_maxrss, which counts what this process held when it forked
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    assert status == 0
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, float(peak or "nan")
 
 
 def peak_memory() -> int:

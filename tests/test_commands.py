@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import pandas as pd
 import pytest
 
 from golden.records import HERE as GOLDEN
 from golden.records import INITS, NORMS, record, write
-from regbench import commands, render
-from regbench.summary import METRICS
+from regbench import commands, formats
+from regbench.metrics import METRICS
 
 SUMMARY = [sys.executable, "-m", "regbench", "summary"]
 
@@ -58,7 +59,7 @@ def test_every_format_is_printed(output: str, file: str, invoke: Invoke) -> None
 def test_the_formats_offered_are_those_there_are() -> None:
     option = next(p for p in commands.summary.params if p.name == "output")
     assert isinstance(option.type, click.Choice)
-    assert list(option.type.choices) == ["table", *render.FORMATS]
+    assert list(option.type.choices) == ["table", *formats.FORMATS, "parquet"]
 
 
 def test_csv_is_written_beside_what_is_printed(tmp_path: Path, invoke: Invoke) -> None:
@@ -176,3 +177,68 @@ def test_a_pipe_may_be_plain_ascii_and_may_close_early() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
+
+
+VERDICTS = ("verdicts", "--baseline", "norm=none", "--margin", "0.1")
+PIVOT = ("runs", "--rows", "init", "--cols", "norm", "--baseline", "norm=none", "--correction", "bh")
+EXPECTED = {"table": "txt", "csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
+
+
+@pytest.mark.parametrize("output", EXPECTED)
+@pytest.mark.parametrize(("name", "arguments"), [("verdicts", VERDICTS), ("pivot", PIVOT)])
+def test_comparisons_byte_for_byte(name: str, arguments: tuple[str, ...], output: str, invoke: Invoke) -> None:
+    result = invoke("summary", *arguments, "--format", output)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (GOLDEN / f"{name}.{EXPECTED[output]}").read_text(encoding="utf-8")
+
+
+def test_figures_of_epochs_byte_for_byte(invoke: Invoke) -> None:
+    """A torn last line and a damaged file leave their cells empty."""
+    arguments = ("--rows", "seed", "--cols", "norm", "--metric", "weight_norm:lower", "--select", "last")
+    result = invoke("summary", "verdicts", *arguments, "--where", "seed>=4 and norm in ['rms','group']")
+    assert result.out == (GOLDEN / "weights.txt").read_text(encoding="utf-8")
+
+
+def test_parquet_holds_what_csv_does(tmp_path: Path, invoke: Invoke) -> None:
+    for arguments, name in ((VERDICTS, "verdicts"), (PIVOT, "pivot")):
+        assert invoke("summary", *arguments, "--format", "parquet", "-o", tmp_path / "t.parquet").code == 0
+        found, expected = pd.read_parquet(tmp_path / "t.parquet"), pd.read_csv(GOLDEN / f"{name}.csv")
+        pd.testing.assert_frame_equal(found.convert_dtypes(), expected.convert_dtypes(), check_dtype=False)
+        assert len(found.attrs["notes"]) > 5
+
+
+@pytest.mark.parametrize("output", ["table", "md"])
+def test_any_format_can_go_to_a_file(output: str, tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("summary", "--format", output, "--output", tmp_path / "t")
+    assert (result.code, result.out) == (0, "")
+    assert "98.09" in (tmp_path / "t").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"), [("norm", "batch"), ("-norm", "rms"), ("mean", "layer"), ("-diff", "batch"), ("p", "batch")]
+)
+def test_sort(sort: str, first: str, invoke: Invoke) -> None:
+    content = json.loads(invoke("summary", *VERDICTS, "--format", "json", "--sort", sort).out)
+    assert content["rows"][0]["norm"] == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--where", "nrom=='x'"], "Did you mean 'norm'?"),
+        (["--where", "seed>99"], "holds for none of 15 runs"),
+        (["--sort", "nrom"], "--sort nrom: no column 'nrom' in the table. Did you mean 'norm'?"),
+        (["--margin", "0.1"], "--margin 0.1: needs a --baseline"),
+        (["--margin", "0", "--baseline", "norm=none"], "--margin"),
+        (["--cols", "nrom"], "Did you mean 'norm'?"),
+        (["--format", "parquet"], "needs --output FILE"),
+        (["--output", "runs"], "--output runs: is not a regular file"),
+        (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
+        (["--metric", "test_acc:up"], "no direction 'up'"),
+        (["--correction", "bonferroni"], "'bonferroni' is not one of"),
+    ],
+)
+def test_a_mistake_in_a_comparison_is_one_line(arguments: list[str], message: str, invoke: Invoke) -> None:
+    result = invoke("summary", *arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert message in result.err

@@ -15,12 +15,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from golden.records import HERE as GOLDEN
-from golden.records import generate, record, write
-from regbench import render
+from golden.records import SETS, record, write
+from regbench import formats, notes, render
+from regbench.cells import cells
+from regbench.metrics import METRICS
 from regbench.runs import Runs, load
-from regbench.summary import METRICS, Table, compare
+from regbench.summary import Table, compare
 
-EXPECTED = {"csv": "csv", "md": "md", "latex": "tex", "json": "json"}
+EXPECTED = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
 
 
 @pytest.fixture
@@ -45,28 +47,29 @@ def test_terminal(golden: Table) -> None:
     assert printed(golden) == (GOLDEN / "expected.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", render.FORMATS)
+@pytest.mark.parametrize("name", formats.FORMATS)
 def test_format(name: str, golden: Table) -> None:
     expected = (GOLDEN / f"expected.{EXPECTED[name]}").read_bytes()
-    assert render.FORMATS[name](golden).encode() == expected
+    assert formats.FORMATS[name](golden).encode() == expected
 
 
-def test_the_committed_runs_are_those_of_the_generator(tmp_path: Path) -> None:
-    generate(tmp_path)
+@pytest.mark.parametrize("name", SETS)
+def test_the_committed_runs_are_those_of_the_generator(name: str, tmp_path: Path) -> None:
+    SETS[name](tmp_path)
     files = {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    committed = {str(p.relative_to(GOLDEN / "runs")): p.read_bytes() for p in GOLDEN.glob("runs/**/*") if p.is_file()}
+    committed = {str(p.relative_to(GOLDEN / name)): p.read_bytes() for p in GOLDEN.glob(f"{name}/**/*") if p.is_file()}
     assert files == committed
 
 
 def test_every_format_holds_what_the_terminal_shows(golden: Table) -> None:
-    headings, rows = render.cells(golden)
-    csv_rows = pd.read_csv(io.StringIO(render.to_csv(golden))).to_dict("records")
-    json_rows = json.loads(render.to_json(golden))["rows"]
-    for shown, from_csv, from_json in zip(rows, csv_rows, json_rows, strict=True):
-        cells = dict(zip(headings, shown, strict=True))
+    found = cells(golden)
+    csv_rows = pd.read_csv(io.StringIO(formats.to_csv(golden))).to_dict("records")
+    json_rows = json.loads(formats.to_json(golden))["rows"]
+    for shown, from_csv, from_json in zip(found.rows, csv_rows, json_rows, strict=True):
+        shown_cells = dict(zip(found.headings, shown, strict=True))
         for row in (from_csv, from_json):
             names = {"test_acc %": "mean", "±": "ci95"}
-            for heading, cell in cells.items():
+            for heading, cell in shown_cells.items():
                 value = row[names.get(heading, heading)]
                 if heading in ("test_acc %", "±", "best", "worst"):
                     assert cell == ("" if value is None or value != value else f"{100 * value:.2f}")
@@ -75,8 +78,8 @@ def test_every_format_holds_what_the_terminal_shows(golden: Table) -> None:
 
 
 def test_numbers_survive_the_round_trip(golden: Table) -> None:
-    from_csv = list(csv.DictReader(io.StringIO(render.to_csv(golden))))
-    from_json = json.loads(render.to_json(golden))["rows"]
+    from_csv = list(csv.DictReader(io.StringIO(formats.to_csv(golden))))
+    from_json = json.loads(formats.to_json(golden))["rows"]
     for row, text, value in zip(golden.rows, from_csv, from_json, strict=True):
         assert value["mean"] == row.estimate.mean
         assert (float(text["mean"]) if text["mean"] else None) == row.estimate.mean
@@ -87,13 +90,13 @@ def test_values_are_written_as_on_the_command_line(tmp_path: Path) -> None:
     odd = {"model": {"name": "mlp", "hidden": [64]}, "clip_norm": 1e-05, "drop_last": True, "data": {"name": "mnist"}}
     by = ["model.hidden", "clip_norm", "drop_last", "data.train_size"]
     table = table_of(tmp_path, record(test_acc=0.9), record(**odd), by=by)
-    assert [row[:4] for row in render.cells(table)[1]] == [
+    assert [row[:4] for row in cells(table).rows] == [
         ["[64]", "1e-05", "true", "-"],
         ["[256,256]", "null", "false", "null"],
     ]
-    assert render.to_csv(table).splitlines()[1].startswith("[64],1e-05,true,,test_acc,")
-    assert render.to_csv(table).splitlines()[2].startswith('"[256,256]",null,false,null,test_acc,')
-    rows = json.loads(render.to_json(table))["rows"]
+    assert formats.to_csv(table).splitlines()[1].startswith("[64],1e-05,true,,test_acc,")
+    assert formats.to_csv(table).splitlines()[2].startswith('"[256,256]",null,false,null,test_acc,')
+    rows = json.loads(formats.to_json(table))["rows"]
     assert [rows[0][key] for key in by[:3]] == [[64], 1e-05, True]
     assert by[3] not in rows[0]
     assert [rows[1][key] for key in by] == [[256, 256], None, False, None]
@@ -108,10 +111,10 @@ KEYS = ("norm", "init", "optimizer.lr", "model.hidden", "optimizer.betas")
 def test_nothing_is_cut(number: int, width: int) -> None:
     table = compare(load([GOLDEN / "runs"]), KEYS[:number])
     text = printed(table, width).split("\n\n")[0]
-    headings, rows = render.cells(table)
-    cells = "".join("".join(row) for row in (headings, *rows))
-    assert Counter("".join(text.split()).translate(FRAME)) == Counter("".join(cells.split()).translate(FRAME))
-    for row in rows:
+    found = cells(table)
+    texts = "".join("".join(row) for row in (found.headings, *found.rows))
+    assert Counter("".join(text.split()).translate(FRAME)) == Counter("".join(texts.split()).translate(FRAME))
+    for row in found.rows:
         assert all(figure in text.split() for figure in row[number:] if figure)
     if (number < 5 and width == 80) or width == 200:
         assert max(map(cell_len, text.splitlines())) <= width
@@ -126,9 +129,9 @@ def test_styles_never_reach_a_file_or_a_terminal_without_colour(golden: Table, m
 
 def test_every_end_but_completed_has_a_column(tmp_path: Path) -> None:
     table = table_of(tmp_path, record(), record("failed", seed=1))
-    headings, rows = render.cells(table)
-    assert headings[-3:] == ["diverged", "failed", "unfinished"]
-    assert rows[0][-3:] == ["0", "1", "0"]
+    found = cells(table)
+    assert found.headings[-3:] == ["diverged", "failed", "unfinished"]
+    assert found.rows[0][-3:] == ["0", "1", "0"]
     assert "2 runs read: 1 completed, 0 diverged, 1 failed, 0 unfinished." in printed(table)
 
 
@@ -140,12 +143,12 @@ def test_markup_and_control_characters_are_only_text(tmp_path: Path) -> None:
     text = printed(table, force_terminal=True, color_system=None)
     assert all(value in text for value in ("[bold]a|b", r"'\x1b[2Jc\nd'", ":warning:"))
     assert "\x1b[2J" not in text
-    assert r"| [bold]a\|b" in render.to_markdown(table)
-    assert len(render.to_latex(table).splitlines()) == 9 + len(render.footer(table))
+    assert r"| [bold]a\|b" in formats.to_markdown(table)
+    assert len(formats.to_latex(table).splitlines()) == 9 + len(notes.footer(table))
 
 
 def test_latex_escapes_what_it_must(tmp_path: Path) -> None:
-    text = render.to_latex(table_of(tmp_path, record(norm={"name": "a_b%&#$"}), record()))
+    text = formats.to_latex(table_of(tmp_path, record(norm={"name": "a_b%&#$"}), record()))
     assert r"a\_b\%\&\#\$" in text
     assert r"test\_acc \%" in text
     assert r"$\pm$" in text
@@ -153,14 +156,14 @@ def test_latex_escapes_what_it_must(tmp_path: Path) -> None:
 
 def test_footer_says_where_the_figures_come_from(tmp_path: Path) -> None:
     table = table_of(tmp_path, record())
-    assert render.footer(table)[0] == "test_acc in %, at the epoch with the best validation loss."
-    assert render.footer(replace(table, select="last"))[0] == "test_acc in %, at the last epoch."
+    assert notes.footer(table)[0] == "test_acc in %, at the epoch with the best validation loss."
+    assert notes.footer(replace(table, select="last"))[0] == "test_acc in %, at the last epoch."
     loss = replace(table, metric=METRICS["val_loss"], without_validation=1)
-    assert render.footer(loss)[0].startswith(
+    assert notes.footer(loss)[0].startswith(
         "val_loss, at the epoch with the best validation loss, the last one for runs"
     )
     seconds = replace(table, metric=METRICS["seconds"], select=None)
-    assert render.footer(seconds)[:2] == ["seconds, of the whole run.", "±: 95 % t interval of the mean over seeds."]
+    assert notes.footer(seconds)[:2] == ["seconds, of the whole run.", "±: 95 % t interval of the mean over seeds."]
 
 
 def test_footer_says_what_is_not_in_the_figures(tmp_path: Path) -> None:
@@ -168,7 +171,7 @@ def test_footer_says_what_is_not_in_the_figures(tmp_path: Path) -> None:
     spoilt = replace(
         table, without_figure=2, averaged=("init",), duplicates=("a",), unreadable=tuple(map(str, range(5)))
     )
-    assert render.footer(spoilt)[1:] == [
+    assert notes.footer(spoilt)[1:] == [
         "±: 95 % t interval of the mean over the runs of a row, in percentage points.",
         "n = 1: one seed has no interval.",
         "The runs of a row also differ in init: --by shows them apart.",
@@ -195,5 +198,5 @@ def test_footer_says_what_is_not_in_the_figures(tmp_path: Path) -> None:
 def test_figures_are_readable(metric: str, value: float, expected: str, tmp_path: Path) -> None:
     table = table_of(tmp_path, record())
     row = replace(table.rows[0], best=value)
-    cells = render.cells(replace(table, metric=METRICS[metric], rows=(row,)))
-    assert dict(zip(cells[0], cells[1][0], strict=True))["best"] == expected
+    found = cells(replace(table, metric=METRICS[metric], rows=(row,)))
+    assert dict(zip(found.headings, found.rows[0], strict=True))["best"] == expected

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from golden.records import CONFIG, INITS, NORMS, record, write
 from regbench.errors import UserError
+from regbench.groups import differing
+from regbench.metrics import METRICS
 from regbench.rundir import Status
 from regbench.runs import Runs, load
-from regbench.summary import METRICS, Table, compare, differing
+from regbench.summary import Table, compare
 
 SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
 ADAM = CONFIG["optimizer"]

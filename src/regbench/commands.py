@@ -1,13 +1,17 @@
 """The commands beside train: parse, call, print."""
 
+import io
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from regbench.errors import INTERRUPTED, MISTAKE, UserError
 from regbench.housekeeping import ls, rm
+
+if TYPE_CHECKING:
+    from regbench.summary import Table
 
 
 class Commands(click.Group):
@@ -41,20 +45,45 @@ main.add_command(ls)
 main.add_command(rm)
 
 
-@main.command()
+class Spreading(click.Command):
+    """A command whose options for keys take what follows them: `--rows norm init --cols seed`."""
+
+    spread = ("--by", "--rows", "--cols")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each further value, which is anything but an option or a directory."""
+        spread: list[str] = []
+        option, first = "", False
+        for word in args:
+            if word.startswith("-"):
+                option, first = (word if word in self.spread else ""), True
+            elif option and not first:
+                option = "" if Path(word).is_dir() else option
+                spread += [option] if option else []
+            else:
+                first = False
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
+@main.command(cls=Spreading)
 @click.argument("dirs", nargs=-1)
 @click.option(
     "--by",
+    "--rows",
+    "by",
     multiple=True,
     metavar="KEY",
     help="Group by norm, optimizer.lr, seed, …: several with spaces or commas.  [default: what differs, seed aside]",
 )
+@click.option("--cols", multiple=True, metavar="KEY", help="Keys whose values stand across: a pivot.")
 @click.option(
     "--metric",
     default="test_acc",
     show_default=True,
     metavar="NAME",
-    help="test_, val_ or train_ with acc or loss, or epoch, or seconds.",
+    help="test_, val_ or train_ with acc or loss, or epoch, or seconds; any other of metrics.csv with its direction: "
+    "weight_norm:lower.",
 )
 @click.option(
     "--select",
@@ -63,52 +92,119 @@ main.add_command(rm)
     show_default=True,
     help="Whose figures: the epoch's with the best validation loss, or the last epoch's.",
 )
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help="Only some runs: \"optimizer.lr<0.01 and norm!='none'\". Keys, status, study and figures; accuracies are "
+    "fractions.",
+)
+@click.option(
+    "--baseline",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Compare each row with the one that differs from it in this: norm=none. Several with commas.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="Differences smaller than this do not matter, in percentage points for accuracies: tests equivalence.",
+)
+@click.option(
+    "--correction",
+    type=click.Choice(["holm", "bh", "none"]),
+    default="holm",
+    show_default=True,
+    help="For many comparisons: Holm, Benjamini-Hochberg, none.",
+)
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN the other way.  [default: best first]",
+)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as CSV too.")
 @click.option(
     "--format",
     "output",
-    type=click.Choice(["table", "csv", "md", "latex", "json"]),
+    type=click.Choice(["table", "csv", "md", "latex", "json", "html", "parquet"]),
     default="table",
     show_default=True,
-    help="How to print the table.",
+    help="How to print the table. csv, json and parquet have full precision and a row for each cell of a pivot.",
 )
+@click.option("--output", "-o", "file", type=click.Path(path_type=Path), metavar="FILE", help="Print into a file.")
 def summary(
     dirs: tuple[str, ...],
     by: tuple[str, ...],
+    cols: tuple[str, ...],
     metric: str,
     select: Literal["best_val", "last"],
+    where: str | None,
+    baseline: tuple[str, ...],
+    margin: float | None,
+    correction: Literal["holm", "bh", "none"],
+    sort: str | None,
     csv_file: Path | None,
     output: str,
+    file: Path | None,
 ) -> None:
     """Compare the runs below DIRS (default: runs).
 
     For each group: n, the mean with its 95 % t interval, best and worst. Diverged, failed and unfinished runs are
-    counted, never averaged.
+    counted, never averaged. With --baseline: the difference by seed, exact sign-flip test, corrected p, verdict.
     """
+    from regbench import formats
+    from regbench.runs import load
+    from regbench.summary import Against, compare
+
+    if margin is not None and not baseline:
+        raise UserError(f"--margin {margin:g}: needs a --baseline to be equivalent to")
+    table = compare(
+        load(dirs or ("runs",)),
+        _split(by),
+        metric,
+        select,
+        columns=_split(cols),
+        against=Against(baseline, margin, correction) if baseline else None,
+        where=where,
+        sort=sort,
+    )
+    if csv_file:
+        _write("--csv", csv_file, formats.to_csv(table).encode())
+    _print(table, output, file)
+
+
+def _split(texts: tuple[str, ...]) -> list[str]:
+    return [key.strip() for text in texts for key in text.split(",") if key.strip()]
+
+
+def _print(table: "Table", output: str, file: Path | None) -> None:
     from rich.console import Console
 
-    from regbench import render
-    from regbench.runs import load
-    from regbench.summary import compare
+    from regbench import formats, render
 
-    more = tuple(name for name in dirs if by and not Path(name).is_dir())  # --by norm init
-    keys = [key.strip() for given in (*by, *more) for key in given.split(",") if key.strip()]
-    places = [name for name in dirs if name not in more]
-    table = compare(load(places or ("runs",)), keys, metric, select)
-    if csv_file:
-        _write(csv_file, render.to_csv(table))
-    if output == "table":
+    if output == "parquet":
+        if file is None:
+            raise UserError("--format parquet: is no text, and needs --output FILE")
+        _write("--output", file, formats.to_parquet(table))
+    elif output == "table" and file:
+        console = Console(file=io.StringIO(), width=120, highlight=False)
+        with console.capture() as captured:
+            render.table(table, console)
+        _write("--output", file, captured.get().encode())
+    elif output == "table":
         render.table(table, Console(highlight=False))
+    elif file:
+        _write("--output", file, formats.FORMATS[output](table).encode())
     else:
-        click.echo(render.FORMATS[output](table), nl=False)
+        click.echo(formats.FORMATS[output](table), nl=False)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(option: str, path: Path, content: bytes) -> None:
     from regbench.rundir import write_atomically
 
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise UserError(f"--csv {path}: is not a regular file, which could be replaced")
+        raise UserError(f"{option} {path}: is not a regular file, which could be replaced")
     try:
-        write_atomically(path, text.encode())
+        write_atomically(path, content)
     except OSError as error:
-        raise UserError(f"--csv {path}: cannot be written: {error.strerror}") from None
+        raise UserError(f"{option} {path}: cannot be written: {error.strerror}") from None

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from typing_extensions import TypedDict  # pydantic, which brings it, wants this one before Python 3.12
 
 from regbench.errors import UserError
+from regbench.metrics import SELECTIONS
 from regbench.rundir import FORMAT, RUN, Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SELECTIONS = ("last", "best_val")
 SHORT = {"runtime.study": "study"}  # as on the command line
-FACTS = ("status", "identity", "path", "finished", "seconds")
+ORIGINS = ("regbench", "torch", "device", "commit")  # what may differ between machines and days
+FACTS = ("status", "identity", "path", "finished", "seconds", *ORIGINS)
 
 
 class _Result(BaseModel):
@@ -32,6 +35,21 @@ class _Times(BaseModel):
     finished: AwareDatetime | None
 
 
+class _Versions(TypedDict, total=False):
+    regbench: Any
+    torch: Any
+
+
+class _Machine(TypedDict, total=False):
+    device: Any
+    device_name: Any
+
+
+class _Git(TypedDict, total=False):
+    commit: Any
+    dirty: Any
+
+
 class _Record(BaseModel):
     """What is needed of a run.json; the rest of it may grow."""
 
@@ -41,6 +59,9 @@ class _Record(BaseModel):
     config: dict[str, Any]
     result: _Result | None
     times: _Times
+    versions: _Versions | None = None
+    machine: _Machine | None = None
+    git: _Git | None = None
 
     @model_validator(mode="after")
     def _has_result(self) -> "_Record":
@@ -75,6 +96,7 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
     for path in find(roots):
         try:
             records[path] = _Record.model_validate_json((path / RUN).read_bytes())
+            records[path].config = dict(flat(records[path].config))  # 10,000 nested ones take 100 MB more
         except (OSError, ValidationError):
             unreadable.append(str(path / RUN))
     if not records:
@@ -130,8 +152,8 @@ def _rank(record: _Record) -> tuple[bool, datetime]:
 def _frame(records: Mapping[Path, _Record]) -> "pd.DataFrame":
     import pandas as pd  # half a second that `regbench ls` does without
 
-    configs = [dict(flat(record.config)) for record in records.values()]
-    top = {key: None for record in records.values() for key in record.config}
+    configs = [record.config for record in records.values()]
+    top = {key.partition(".")[0]: None for config in configs for key in config}
     places = {key: place for place, key in enumerate(top)}
     keys = sorted(
         {key: None for config in configs for key in config},
@@ -150,7 +172,7 @@ def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, _hashable(value)
             continue
         for inner, leaf in value.items():
-            name = key if inner == "name" else f"{key}.{inner}"
+            name = key if inner == "name" else sys.intern(f"{key}.{inner}")
             yield SHORT.get(name, name), _hashable(leaf)
 
 
@@ -171,7 +193,20 @@ def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
         pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
         pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
     )
-    return dict(zip(FACTS, facts, strict=True))
+    origins = zip(*(_origins(run) for run in runs), strict=True)
+    return dict(zip(FACTS, (*facts, *map(list, origins)), strict=True))
+
+
+def _origins(record: _Record) -> tuple[str | None, ...]:
+    """What ORIGINS names: versions, the device with its name, the commit and whether files differed from it."""
+    versions, machine, git = record.versions or {}, record.machine or {}, record.git or {}
+    device = " ".join(str(name) for name in (machine.get("device"), machine.get("device_name")) if name)
+    commit = f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
+    return (
+        *(str(name) if name else None for name in (versions.get("regbench"), versions.get("torch"))),
+        device or None,
+        commit,
+    )
 
 
 def _figures(records: list[_Record]) -> dict[str, Any]:

@@ -2,62 +2,48 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from regbench.config import NO_EFFECT_ON_NUMBERS
-from regbench.errors import UserError, no_such, shown
-from regbench.runs import FACTS, SELECTIONS, Runs
+from regbench import epochs, groups
+from regbench.errors import UserError, no_such
+from regbench.groups import Group, Values, averaged, column, confounded, differing, grouped, sortable
+from regbench.metrics import METRICS, Metric, Selection, named
+from regbench.runs import ORIGINS, Runs
 from regbench.stats import Estimate, estimate
+from regbench.where import condition
 
-NEVER_A_DEFAULT = (*NO_EFFECT_ON_NUMBERS, "study", "seed")
-Selection = Literal["last", "best_val"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A recorded figure, its direction, and how people read it."""
-
-    name: str
-    higher_is_better: bool
-    decimals: int
-    percent: bool = False
-    per_epoch: bool = True
-
-    def column(self, select: Selection) -> str:
-        """Where `runs.load` keeps it."""
-        return f"{select}.{self.name}" if self.per_epoch else self.name
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("test_acc", higher_is_better=True, decimals=2, percent=True),
-        Metric("test_loss", higher_is_better=False, decimals=4),
-        Metric("val_acc", higher_is_better=True, decimals=2, percent=True),
-        Metric("val_loss", higher_is_better=False, decimals=4),
-        Metric("train_acc", higher_is_better=True, decimals=2, percent=True),
-        Metric("train_loss", higher_is_better=False, decimals=4),
-        Metric("epoch", higher_is_better=False, decimals=1),
-        Metric("seconds", higher_is_better=False, decimals=2, per_epoch=False),
-    )
-}
+if TYPE_CHECKING:
+    from regbench.inference import Correction
+    from regbench.verdict import Comparison
 
 
 @dataclass(frozen=True)
 class Row:
     """One group: the runs that share these values. A key that the group's option does not have is left out."""
 
-    group: Mapping[str, Any]
+    group: Values
     estimate: Estimate
     best: float | None
     worst: float | None
     diverged: int
     failed: int
     unfinished: int
+    comparison: "Comparison | None" = None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How rows were compared with their baseline. The margin is in the figure's unit."""
+
+    baseline: dict[str, str]
+    correction: "Correction"
+    margin: float | None
+    shared: tuple[str, ...]  # keys beside the seed in which partners agree
+    confounded: tuple[str, ...]  # keys that differ between rows without being named
 
 
 @dataclass(frozen=True)
@@ -75,106 +61,179 @@ class Table:
     without_validation: int
     duplicates: tuple[str, ...]
     unreadable: tuple[str, ...]
+    columns: tuple[str, ...] = ()  # the keys, the last ones, that a pivot has across
+    contrast: Contrast | None = None
+    where: str | None = None
+    left_out: int = 0  # runs that `where` does not hold for
+    mixed: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what of ORIGINS differs, and its values
 
 
-def compare(runs: Runs, by: Sequence[str] = (), metric: str = "test_acc", select: Selection = "best_val") -> Table:
-    """One row for each combination of the `by` keys' values, best mean first; by default the keys that differ.
+@dataclass(frozen=True)
+class Against:
+    """What rows are to be compared with.
+
+    Attributes:
+        baseline: `norm=none`: a row is compared with the one that differs from it in this; several join with commas.
+        margin: differences smaller than this do not matter; in percentage points for accuracies.
+        correction: for many comparisons.
+    """
+
+    baseline: Sequence[str]
+    margin: float | None = None
+    correction: "Correction" = "holm"
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """The baseline's keys and values; raises UserError for what is no KEY=VALUE."""
+        from regbench.verdict import spec
+
+        return spec(self.baseline)
+
+
+def compare(
+    runs: Runs,
+    by: Sequence[str] = (),
+    metric: str = "test_acc",
+    select: Selection = "best_val",
+    *,
+    columns: Sequence[str] = (),
+    against: Against | None = None,
+    where: str | None = None,
+    sort: str | None = None,
+) -> Table:
+    """One row for each group of runs, compared with its baseline where one is named.
+
+    Args:
+        runs: what `runs.load` found.
+        by: a row for each combination of these keys' values; by default the keys that differ.
+        metric: a recorded figure, as `metrics.named` reads it.
+        select: whose epoch's figures.
+        columns: keys whose values stand across, beside those of `by`.
+        against: the baseline.
+        where: a condition on the runs, as `where.condition` reads it.
+        sort: a key or one of COLUMNS, `-` before it turns the order round; by default best mean first.
 
     Raises:
-        UserError: no such metric, or no run has such a key.
+        UserError: no such metric, key, column or baseline, or no run that the condition holds for.
     """
-    if metric not in METRICS:
-        raise UserError(no_such("metric", metric, "the summary", METRICS))
-    frame, chosen = runs.frame, METRICS[metric]
-    keys = _checked(by, frame) or differing(frame)
-    groups = _groups(frame, keys)
-    figures = _column(frame, chosen.column(select))
-    statuses = _column(frame, "status")
-    rows = [_row(group, [(statuses[i], figures[i]) for i in members], chosen) for group, members in groups]
+    chosen = named(metric, () if metric in METRICS else epochs.recorded(runs.frame))
+    frame = filtered(runs.frame, where, select)
+    keys = _keys(frame, by, columns, against)
+    found = grouped(frame, keys)
+    figures = epochs.figures(frame, chosen, select)
+    statuses = column(frame, "status")
+    rows = [_row(group, [(statuses[i], figures[i]) for i in group.positions], chosen) for group in found]
+    varying = averaged(frame, found)
+    if against:
+        rows = _contrasted(frame, found, rows, figures, chosen, varying, against)
     completed = statuses.count("completed")
     return Table(
         keys=tuple(keys) or ("runs",),
-        rows=tuple(sorted(rows, key=_order(keys, chosen))),
+        rows=tuple(_sorted(rows, keys, chosen, sort, pivot=bool(columns))),
         metric=chosen,
         select=select if chosen.per_epoch else None,
-        averaged=tuple(_averaged(frame, groups)),
+        averaged=tuple(varying),
         runs=len(frame),
         completed=completed,
         without_figure=completed - sum(row.estimate.n for row in rows),
         without_validation=_without_validation(frame),
         duplicates=runs.duplicates,
         unreadable=runs.unreadable,
+        columns=tuple(key for key in keys if key in columns),
+        contrast=_contrast(frame, keys, varying, chosen, against) if against else None,
+        where=where,
+        left_out=len(runs.frame) - len(frame),
+        mixed=_mixed(frame),
     )
 
 
-def differing(frame: pd.DataFrame) -> list[str]:
-    """The config keys that differ between the runs, seed and what cannot change a number aside.
+def filtered(frame: pd.DataFrame, where: str | None, select: Selection = "best_val") -> pd.DataFrame:
+    """The runs that a condition on config keys, facts and figures holds for.
 
-    An argument differs only if runs of the same option differ in it. Of keys that split the runs in the same way the
-    first is kept.
+    Raises:
+        UserError: the condition cannot be read, or holds for none.
     """
-    keys = [key for key in config_keys(frame) if key.partition(".")[0] not in NEVER_A_DEFAULT and _differs(frame, key)]
-    splits = {key: tuple(_codes(_column(frame, key))) for key in reversed(keys)}
-    first = {split: key for key, split in splits.items()}
-    return [key for key in keys if first[splits[key]] == key]
+    if where is None:
+        return frame
+    names = {name: name for name in map(str, frame.columns)}
+    names |= {name.partition(".")[2]: name for name in names if name.startswith(f"{select}.")}
+    holds = condition(where, names)
+    columns = {name: column(frame, name) for name in names.values()}
+    runs = ({name: values[place] for name, values in columns.items()} for place in range(len(frame)))
+    kept = frame[[holds(run) for run in runs]].reset_index(drop=True)
+    if kept.empty:
+        raise UserError(f"--where {where}: holds for none of {len(frame)} runs")
+    return kept
 
 
-def config_keys(frame: pd.DataFrame) -> list[str]:
-    """The columns that come from the config, in its order."""
-    return [key for key in map(str, frame.columns) if key not in FACTS and key.partition(".")[0] not in SELECTIONS]
+def _keys(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], against: Against | None) -> list[str]:
+    """Those of the rows, then those across. A baseline's keys are among them; named rows must name them.
+
+    Raises:
+        UserError: no run has such a key, or the rows lack the baseline's.
+    """
+    across, rows = groups.checked(columns, frame), groups.checked(by, frame)
+    wanted = groups.checked(against.wanted, frame) if against else []
+    if not rows:
+        rows = list(dict.fromkeys([*differing(frame), *wanted]))
+    keys = [key for key in rows if key not in across] + across
+    for key in wanted:
+        if key not in keys:
+            raise UserError(f"--baseline {key}: {no_such('key', key, 'the rows', keys)}")
+    return keys
 
 
-def _checked(by: Sequence[str], frame: pd.DataFrame) -> list[str]:
-    allowed = config_keys(frame)
-    for key in by:
-        if key not in allowed:
-            raise UserError(no_such("key", key, "the runs", allowed))
-    return list(dict.fromkeys(by))
+def _contrasted(
+    frame: pd.DataFrame,
+    found: Sequence[Group],
+    rows: Sequence[Row],
+    figures: Sequence[float],
+    metric: Metric,
+    varying: Sequence[str],
+    against: Against,
+) -> list[Row]:
+    """Rows with their comparisons. scipy.stats and statsmodels are imported only here, as they take their time."""
+    from regbench import pairing, verdict
+
+    base = verdict.baselines([group.values for group in found], against.wanted)
+    blocks = pairing.blocks(frame, pairing.shared(_named(found), varying))
+    statuses = column(frame, "status")
+    counted = [status == "completed" and math.isfinite(x) for status, x in zip(statuses, figures, strict=True)]
+    members = [[(blocks[i], figures[i]) for i in group.positions if counted[i]] for group in found]
+    compared = verdict.compared(members, base, metric, _margin(against, metric), against.correction)
+    return [replace(row, comparison=comparison) for row, comparison in zip(rows, compared, strict=True)]
 
 
-def _column(frame: pd.DataFrame, key: str) -> list[Any]:
-    """A column's values, each NaN the same object, so that they are equal as keys; all NaN where there is none."""
-    if key not in frame:
-        return [math.nan] * len(frame)
-    return [math.nan if value != value else value for value in frame[key].tolist()]
+def _named(found: Sequence[Group]) -> list[str]:
+    return list(dict.fromkeys(key for group in found for key in group.values))
 
 
-def _codes(values: Iterable[Hashable]) -> list[int]:
-    """For each value the number of distinct values before its first appearance."""
-    seen: dict[Hashable, int] = {}
-    return [seen.setdefault(value, len(seen)) for value in values]
+def _margin(against: Against, metric: Metric) -> float | None:
+    return None if against.margin is None else against.margin / metric.scale
 
 
-def _differs(frame: pd.DataFrame, key: str) -> bool:
-    axis, _, argument = key.partition(".")
-    options = _column(frame, axis) if argument else [None] * len(frame)
-    values = zip(options, _column(frame, key), strict=True)
-    pairs = {(option, value) for option, value in values if value is not math.nan}
-    return len(pairs) > len({option for option, _ in pairs})
+def _contrast(
+    frame: pd.DataFrame, keys: Sequence[str], varying: Sequence[str], metric: Metric, against: Against
+) -> Contrast:
+    from regbench import pairing
+
+    return Contrast(
+        baseline=against.wanted,
+        correction=against.correction,
+        margin=_margin(against, metric),
+        shared=tuple(pairing.shared(keys, varying)),
+        confounded=tuple(confounded(frame, keys, varying)),
+    )
 
 
-def _groups(frame: pd.DataFrame, keys: Sequence[str]) -> list[tuple[dict[str, Any], list[int]]]:
-    """Each combination of values and the positions of its runs; every run is in exactly one."""
-    members: dict[tuple[Any, ...], list[int]] = {}
-    columns = [_column(frame, key) for key in keys]
-    for position in range(len(frame)):
-        members.setdefault(tuple(column[position] for column in columns), []).append(position)
-    if not keys:
-        return [({"runs": "all"}, members[()])]
-    return [
-        ({key: value for key, value in zip(keys, values, strict=True) if value is not math.nan}, positions)
-        for values, positions in members.items()
-    ]
-
-
-def _row(group: Mapping[str, Any], members: Iterable[tuple[str, float]], metric: Metric) -> Row:
+def _row(group: Group, members: Iterable[tuple[str, float]], metric: Metric) -> Row:
     """A group's figures from its completed runs; the others count in their own columns only."""
     runs = list(members)
     counts = Counter(status for status, _ in runs)
     values = sorted(figure for status, figure in runs if status == "completed" and math.isfinite(figure))
     ranked = values[::-1] if metric.higher_is_better else values
     return Row(
-        group=group,
+        group=group.values,
         estimate=estimate(values),
         best=ranked[0] if ranked else None,
         worst=ranked[-1] if ranked else None,
@@ -184,34 +243,63 @@ def _row(group: Mapping[str, Any], members: Iterable[tuple[str, float]], metric:
     )
 
 
+def _sorted(
+    rows: Sequence[Row], keys: Sequence[str], metric: Metric, sort: str | None, *, pivot: bool
+) -> Sequence[Row]:
+    """Best mean first, groups without one last, ties by the group's values; then as `sort` says.
+
+    The rows of a pivot are in the order of their keys' values.
+    """
+    found = sorted(rows, key=_order(keys, metric))
+    if sort is None:
+        return sorted(found, key=lambda row: [sortable(row.group, key) for key in keys]) if pivot else found
+    name = sort.removeprefix("-")
+    if name not in COLUMNS and name not in keys:
+        raise UserError(f"--sort {sort}: {no_such('column', name, 'the table', {*COLUMNS, *keys})}")
+
+    def place(row: Row) -> Any:
+        return COLUMNS[name](row) if name in COLUMNS else sortable(row.group, name) if name in row.group else None
+
+    present = [row for row in found if place(row) is not None]
+    absent = [row for row in found if place(row) is None]
+    return [*sorted(present, key=place, reverse=sort.startswith("-")), *absent]
+
+
+def _of(name: str) -> Callable[[Row], Any]:
+    return lambda row: getattr(row.comparison, name) if row.comparison else None
+
+
+COLUMNS: dict[str, Callable[[Row], Any]] = {
+    "n": lambda row: row.estimate.n,
+    "mean": lambda row: row.estimate.mean,
+    "best": lambda row: row.best,
+    "worst": lambda row: row.worst,
+    "diff": _of("difference"),
+    "p": _of("p"),
+    "won": _of("won"),
+    "verdict": _of("verdict"),
+}
+
+
 def _order(keys: Sequence[str], metric: Metric) -> Callable[[Row], tuple[Any, ...]]:
     """Best mean first, groups without one last, ties by the group's values."""
     sign = -1 if metric.higher_is_better else 1
 
     def place(row: Row) -> tuple[Any, ...]:
         mean = row.estimate.mean
-        return mean is None, sign * (mean or 0.0), [_sortable(row.group, key) for key in keys]
+        return mean is None, sign * (mean or 0.0), [sortable(row.group, key) for key in keys]
 
     return place
 
 
-def _sortable(group: Mapping[str, Any], key: str) -> tuple[int, float, str]:
-    """Numbers as numbers, then texts, then groups that lack the key."""
-    if key not in group:
-        return 2, 0.0, ""
-    value = group[key]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (0, value, "") if number else (1, 0.0, shown(value))
-
-
-def _averaged(frame: pd.DataFrame, groups: Sequence[tuple[Mapping[str, Any], Sequence[int]]]) -> list[str]:
-    """The keys beside the seed in which the runs of a row differ: its mean is over them too."""
-    row_of = {position: number for number, (_, members) in enumerate(groups) for position in members}
-    rows = [row_of[position] for position in range(len(frame))]
-    return [key for key in differing(frame) if len(set(zip(rows, _column(frame, key), strict=True))) > len(groups)]
-
-
 def _without_validation(frame: pd.DataFrame) -> int:
     """How many completed runs had no validation images, so that their last epoch is the chosen one."""
-    losses = zip(_column(frame, "status"), _column(frame, "best_val.val_loss"), strict=True)
+    losses = zip(column(frame, "status"), column(frame, "best_val.val_loss"), strict=True)
     return sum(status == "completed" and math.isnan(loss) for status, loss in losses)
+
+
+def _mixed(frame: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What of the completed runs' origins differs, with its values."""
+    done = frame[[status == "completed" for status in column(frame, "status")]]
+    found = {name: {str(value) for value in column(done, name) if value == value} for name in ORIGINS}
+    return tuple((name, tuple(sorted(values))) for name, values in found.items() if len(values) > 1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,6 +133,42 @@ def generate(runs: Path) -> None:
     (runs / "norms" / "sweep.log").write_text("Another one.\n")
 
 
+VERDICTS = {"none": 0, "batch": 40, "layer": -30, "rms": 0, "group": 12, "instance": 3}  # planted, in 1/10,000
+SPREAD = {"none": 15, "batch": 8, "layer": 8, "rms": 2, "group": 30, "instance": 20}  # of the differences
+OTHER_NORMS = {name: {"name": name} for name in VERDICTS.keys() - NORMS.keys()}
+
+
+def generate_verdicts(runs: Path) -> None:
+    """A sweep of six norms and ten seeds: something of each verdict, a lost seed, a missing one, torn epochs."""
+    draw = random.Random(6)
+    by_seed = [9700 + round(draw.gauss(0, SPREAD["none"])) for _ in range(10)]
+    for norm, effect in VERDICTS.items():
+        option = (NORMS | OTHER_NORMS)[norm]
+        for seed, base in enumerate(by_seed):
+            noise = round(draw.gauss(0, SPREAD[norm])) if norm != "none" else 0
+            lost = "diverged" if (norm, seed) == ("group", 3) else "completed"
+            if (norm, seed) == ("instance", 7):
+                continue
+            content = record(lost, (base + effect + noise) / 10_000, norm=option, seed=seed, study="verdicts")
+            content["versions"]["torch"] = "2.10.0" if seed == 9 else "2.9.0"
+            write_metrics(write(runs, content), 5 + effect / 100 + seed / 7)
+    (torn,) = runs.glob("verdicts/mlp-rms-*-s5-*/metrics.csv")
+    torn.write_text(torn.read_text()[:-30])
+    (damaged,) = runs.glob("verdicts/mlp-rms-*-s6-*/metrics.csv")
+    damaged.write_bytes(damaged.read_bytes()[:40] + b"\xff\xfe")
+    (damaged.parent / "notes.txt").write_text("A stray file.\n")
+    write(runs, record("completed", 0.5, norm=NORMS["batch"], study="copy", finished="2025-12-31T10:05:00+00:00"))
+
+
+def write_metrics(run: Path, weight_norm: float) -> None:
+    """Epochs as the program writes them, or a few of their columns."""
+    rows = [f"{epoch},{0.001},{1 / epoch},{weight_norm + epoch},0.5" for epoch in range(1, EPOCHS + 1)]
+    (run / "metrics.csv").write_text("\n".join(["epoch,lr,train_loss,weight_norm,seconds", *rows]) + "\n")
+
+
+SETS = {"runs": generate, "verdicts": generate_verdicts}
+
 if __name__ == "__main__":
-    shutil.rmtree(HERE / "runs", ignore_errors=True)
-    generate(HERE / "runs")
+    for name, make in SETS.items():
+        shutil.rmtree(HERE / name, ignore_errors=True)
+        make(HERE / name)

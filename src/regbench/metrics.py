@@ -1,0 +1,68 @@
+"""The figures that runs record: where they are kept, which direction is better, how people read them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from regbench.errors import UserError, no_such
+
+Selection = Literal["last", "best_val"]
+SELECTIONS: tuple[Selection, ...] = ("last", "best_val")
+DIRECTIONS = {"higher": True, "lower": False}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A recorded figure, its direction, and how people read it."""
+
+    name: str
+    higher_is_better: bool
+    decimals: int
+    percent: bool = False
+    per_epoch: bool = True
+
+    @property
+    def scale(self) -> int:
+        """What a figure is multiplied by where people read it: fractions as percentages."""
+        return 100 if self.percent else 1
+
+    def column(self, select: Selection) -> str:
+        """Where `runs.load` keeps it."""
+        return f"{select}.{self.name}" if self.per_epoch else self.name
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("test_acc", higher_is_better=True, decimals=2, percent=True),
+        Metric("test_loss", higher_is_better=False, decimals=4),
+        Metric("val_acc", higher_is_better=True, decimals=2, percent=True),
+        Metric("val_loss", higher_is_better=False, decimals=4),
+        Metric("train_acc", higher_is_better=True, decimals=2, percent=True),
+        Metric("train_loss", higher_is_better=False, decimals=4),
+        Metric("epoch", higher_is_better=False, decimals=1),
+        Metric("seconds", higher_is_better=False, decimals=2, per_epoch=False),
+    )
+}
+
+
+def named(text: str, recorded: Iterable[str] = ()) -> Metric:
+    """The metric that `test_acc`, or `weight_norm:lower` for one without a direction of its own, means.
+
+    Args:
+        text: a name, and where it needs one or another one, a direction.
+        recorded: the per-epoch figures that the runs have beside METRICS.
+
+    Raises:
+        UserError: no such figure or direction, or none where one is needed.
+    """
+    name, colon, direction = text.partition(":")
+    allowed = {*METRICS, *recorded}
+    if name not in allowed:
+        raise UserError(no_such("metric", name, "the summary", allowed))
+    if colon and direction not in DIRECTIONS:
+        raise UserError(f"--metric {text}: {no_such('direction', direction, repr(text), DIRECTIONS)}")
+    if not colon and name not in METRICS:
+        raise UserError(f"--metric {name}: has no direction of its own. Write {name}:lower or {name}:higher")
+    known = METRICS.get(name, Metric(name, higher_is_better=True, decimals=4))
+    return replace(known, higher_is_better=DIRECTIONS[direction]) if colon else known

@@ -1,0 +1,91 @@
+"""The same table by other people's programs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from autorank import autorank
+from rliable import metrics as rliable_metrics
+from scipy import stats
+
+import regbench
+from golden.records import HERE as GOLDEN
+
+DIGITS = 1e-10
+BASE = {"norm": "none"}
+
+
+@pytest.fixture(scope="module")
+def wide() -> pd.DataFrame:
+    """Seeds by norms, those that all have."""
+    runs = regbench.load(GOLDEN / "verdicts")
+    done = runs[runs["status"] == "completed"]
+    return done.pivot(index="seed", columns="norm", values="best_val.test_acc").astype(float).dropna()
+
+
+@pytest.fixture(scope="module")
+def ours(wide: pd.DataFrame) -> pd.DataFrame:
+    runs = regbench.load(GOLDEN / "verdicts")
+    runs = runs[runs["seed"].isin(wide.index)]
+    return regbench.compare(runs, baseline=BASE, margin=0.1).set_index("norm")
+
+
+def test_means_are_those_of_autorank_and_rliable(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    ranked = autorank(wide, force_mode="parametric", approach="frequentist", verbose=False).rankdf
+    for norm in wide:
+        assert ours.loc[norm, "mean"] == pytest.approx(ranked.loc[norm, "mean"], rel=DIGITS)
+        assert ours.loc[norm, "mean"] == pytest.approx(
+            rliable_metrics.aggregate_mean(wide[[norm]].to_numpy()), rel=DIGITS
+        )
+        sem = wide[norm].std(ddof=1) / np.sqrt(len(wide))
+        assert ours.loc[norm, "ci95"] == pytest.approx(stats.t.ppf(0.975, len(wide) - 1) * sem, rel=1e-8)
+
+
+def test_seeds_won_are_rliables_probability_of_improvement_seed_by_seed(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    """Its estimate over one seed each, averaged over the seeds; a tie is half there."""
+    for norm in wide.columns.drop("none"):
+        one = [
+            rliable_metrics.probability_of_improvement(np.array([[x]]), np.array([[y]]))
+            for x, y in zip(wide[norm], wide["none"], strict=True)
+        ]
+        row = ours.loc[norm]
+        assert (row["won"] + row["tied"] / 2) / row["pairs"] == pytest.approx(np.mean(one), rel=DIGITS)
+
+
+def test_differences_are_those_of_scipy(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    others = list(wide.columns.drop("none"))
+    ps = {}
+    for norm in others:
+        found = stats.ttest_rel(wide[norm], wide["none"])
+        interval = found.confidence_interval()
+        row = ours.loc[norm]
+        assert row["diff"] == pytest.approx((wide[norm] - wide["none"]).mean(), rel=DIGITS, abs=1e-15)
+        assert (row["diff_ci95_low"], row["diff_ci95_high"]) == pytest.approx((interval.low, interval.high), rel=1e-8)
+        images = [np.rint(10_000 * wide[column]).astype(int) for column in (norm, "none")]  # ties are ties
+        ps[norm] = stats.permutation_test(
+            images,
+            lambda x, y: np.mean(x - y),
+            permutation_type="samples",
+            n_resamples=np.inf,
+        ).pvalue
+        assert row["p"] == pytest.approx(ps[norm], rel=DIGITS)
+    ordered = sorted(others, key=lambda norm: ps[norm])
+    running = 0.0
+    for place, norm in enumerate(ordered):  # Holm's steps
+        running = min(1.0, max(running, (len(others) - place) * ps[norm]))
+        assert ours.loc[norm, "p_adjusted"] == pytest.approx(running, rel=DIGITS)
+
+
+def test_cohens_d_of_autorank_is_not_paired_and_so_another_figure(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    """Named here so that nobody expects them to agree."""
+    ranked = autorank(wide[["batch", "none"]], force_mode="parametric", approach="frequentist", verbose=False).rankdf
+    assert abs(ranked["effect_size"]).max() < ours.loc["batch", "hedges_g"]
+
+
+def test_api_and_csv_are_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(GOLDEN)
+    found = regbench.compare(regbench.load("verdicts"), baseline="norm=none", margin=0.1)
+    expected = pd.read_csv(GOLDEN / "verdicts.csv")
+    pd.testing.assert_frame_equal(found.convert_dtypes(), expected.convert_dtypes(), check_dtype=False)
+    assert found.attrs["notes"][0] == "test_acc in %, at the epoch with the best validation loss, higher is better."
