@@ -73,11 +73,11 @@ def assert_mistake(ended: Ended, words: Sequence[str]) -> None:
 MISTAKES: dict[str, list[str]] = {
     # a name that does not exist
     "norm=bacth": ["norm=bacth", "Did you mean 'batch'?", "Allowed: batch, group, instance, layer, none"],
-    "nomr=batch": ["nomr", "Did you mean 'norm'?", "Allowed: activation, batch_size, clip_norm"],
+    "nomr=batch": ["nomr", "Did you mean 'norm'?", "Allowed: activation, augment, batch_size"],
     "+foo=1": ["foo", "Allowed: activation"],
     "~dropout": ["dropout", "missing", "a number in [0, 1)"],
     "~norm": ["norm", "Allowed: batch, group, instance, layer, none"],
-    "optimizer=null": ["optimizer", "adam, adamw"],
+    "optimizer=null": ["optimizer", "adam, adamax, adamw"],
     "norm=": ["norm=", "Allowed: batch"],
     "norm.groups=4": ["norm.groups", "'norm'"],
     "norm.name=bacth": ["norm.name", "Did you mean 'batch'?"],

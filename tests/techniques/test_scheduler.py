@@ -97,7 +97,7 @@ def test_every_schedule_has_its_torch_class_here():
 
 @pytest.mark.parametrize(("name", "changes"), CASES)
 def test_every_epoch_s_rate_is_that_of_the_torch_class(make_option, name, changes):
-    option = make_option("scheduler", name, **changes)
+    option = make_option("scheduler", name, **{**SHARED, **changes})
     theirs = torch_rates(lambda optimizer: TORCH[name](optimizer, **own(option)))
     assert rates(option) == pytest.approx(theirs, rel=1e-12, abs=1e-15)
 
@@ -106,14 +106,14 @@ def test_every_epoch_s_rate_is_that_of_the_torch_class(make_option, name, change
 @pytest.mark.parametrize("name", sorted(TORCH))
 def test_after_the_warm_up_it_is_torch_s_sequence(make_option, name):
     """The warm-up's rates are torch's LinearLR, from lr / 4 to lr."""
-    option = make_option("scheduler", name, warmup_epochs=3)
+    option = make_option("scheduler", name, warmup_epochs=3, interval="epoch")
 
     def sequence(optimizer):
         parts = [lr_scheduler.LinearLR(optimizer, 0.25, 1.0, 3), TORCH[name](optimizer, **own(option))]
         return lr_scheduler.SequentialLR(optimizer, parts, [3])
 
     if name in ("linear", "polynomial", "cosine", "one_cycle", "cyclic"):  # cyclic sets the rate when it is made
-        plain = make_option("scheduler", name)
+        plain = make_option("scheduler", name, interval="epoch")
         expected = [LR * (k + 1) / 4 for k in range(3)] + [at(plain, k, epochs=EPOCHS - 3) for k in range(EPOCHS - 3)]
     else:
         expected = torch_rates(sequence)
