@@ -57,7 +57,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     yield popen
     for process in begun:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=SECONDS)
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
@@ -335,3 +335,41 @@ def test_a_killed_job_of_submitit_takes_only_its_own_run_down(start: Start) -> N
     assert [record(seed)["status"] for seed in range(2)] == ["completed", "failed"]
     assert "its job" in record(1)["error"]
     assert "1 run not completed:" in out
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "launcher", [pytest.param(name, marks=needs[name.partition("_")[0]]) for name in ("ray", "submitit_local")]
+)
+def test_ctrl_c_and_a_killed_parent_leave_no_worker_of_other_engines(start: Start, launcher: str) -> None:
+    sweep = start(launcher, "seed=0", f"epochs={ENDLESS}")
+    until(lambda: trained(0))
+    pid = holder(0)
+    sweep.send_signal(signal.SIGINT)
+    code, _, err = ended(sweep)
+    assert code == 130
+    assert err.endswith("interrupted: the same command goes on after the last finished epoch\n")
+    until(lambda: not is_alive(pid))
+    assert record(0)["status"] == "interrupted"
+
+    again = start(launcher, "seed=0", f"epochs={ENDLESS}")
+    until(lambda: record(0)["status"] == "running")
+    pid = holder(0)
+    again.kill()
+    again.wait()
+    until(lambda: not is_alive(pid))
+
+
+@linux
+@needs["submitit"]
+@pytest.mark.slow
+def test_a_preempted_job_is_queued_again_and_goes_on(start: Start) -> None:
+    sweep = start("submitit_local", "seed=0", f"epochs={ENDLESS}")
+    until(lambda: trained(0))
+    first = holder(0)
+    os.kill(first, signal.SIGUSR2)
+    until(lambda: not is_alive(first))
+    until(lambda: record(0)["status"] == "running")
+    assert holder(0) != first
+    assert sweep.poll() is None

@@ -1,8 +1,10 @@
 """Workers as jobs of submitit (`pip install 'regbench[slurm]'`): of a Slurm cluster, or processes of this machine."""
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from regbench.errors import UserError
@@ -16,6 +18,7 @@ except ModuleNotFoundError:
     ) from None
 
 SECONDS = 0.5  # between looks at the jobs
+SECONDS_TO_SAVE = 5
 
 
 class Submitit:
@@ -37,9 +40,16 @@ class Submitit:
                 if not ended:
                     time.sleep(SECONDS)
         except (KeyboardInterrupt, GeneratorExit):
-            for job in jobs:
-                job.cancel()
+            self._stop(list(jobs))
             raise
+
+    def _stop(self, jobs: Sequence[Any]) -> None:
+        """Cancel the jobs; those of this machine save, for which they get a second or two."""
+        for job in jobs:
+            job.cancel()
+        limit = time.monotonic() + SECONDS_TO_SAVE
+        while self._cluster == "local" and time.monotonic() < limit and not all(job.done() for job in jobs):
+            time.sleep(SECONDS)
 
     def _submit(self, units: Sequence[Unit], threads: int) -> dict[Any, Unit]:
         try:
@@ -47,9 +57,41 @@ class Submitit:
             executor.update_parameters(**{"name": "regbench", "cpus_per_task": threads, **self._parameters})
         except (NameError, TypeError, RuntimeError) as error:
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {error}") from None
+        parent = os.getpid() if self._cluster == "local" else None  # a cluster's jobs may outlive who submitted them
         with executor.batch():
-            jobs = [executor.submit(work, unit, here()) for unit in units]
+            jobs = [executor.submit(Work(), unit, here(), parent) for unit in units]
         return dict(zip(jobs, units, strict=True))
+
+
+class Work:
+    """What a job does. Slurm queues it again if it is preempted or out of time: it goes on where it stopped."""
+
+    def __call__(self, unit: Unit, folder: str, parent: int | None) -> None:
+        """Train a unit, no longer than the parent lives if there is one."""
+        if parent:
+            threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+        work(unit, folder)
+
+    def checkpoint(self, *arguments: Any) -> Any:
+        """What is queued again."""
+        return submitit.helpers.DelayedSubmission(self, *arguments)
+
+
+def _die_with(parent: int) -> None:
+    while _is_alive(parent):
+        time.sleep(SECONDS)
+    os._exit(1)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process is there; one that has ended and that nobody has asked about is not."""
+    try:
+        os.kill(pid, 0)
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except ProcessLookupError:
+        return False
+    except OSError:  # no /proc, or a process of someone else
+        return True
 
 
 def _outcome(job: Any) -> str | None:

@@ -1,5 +1,6 @@
 """`zip=norm,init` and `where='dropout == 0 or norm == none'`: the sweeper's settings, as a shell takes them easily."""
 
+import re
 from collections.abc import Sequence
 
 from regbench.errors import UserError
@@ -32,6 +33,9 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
 
 
 def _list(texts: Sequence[str]) -> str:
-    """A list of texts in Hydra's grammar, each in quotes."""
-    escaped = (text.replace("\\", "\\\\").replace("'", "\\'") for text in texts)
-    return "[{}]".format(",".join(f"'{text}'" for text in escaped))
+    """A list of texts in Hydra's grammar, each in quotes: only backslashes before a quote are to be doubled."""
+    return "[{}]".format(",".join("'{}'".format(re.sub(r"(\\*)('|$)", _escaped, text)) for text in texts))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return 2 * found[1] + ("\\'" if found[2] else "")

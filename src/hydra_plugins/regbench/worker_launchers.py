@@ -43,7 +43,7 @@ class SubmititConf:
     _target_: str = f"{HERE}.SubmititLauncher"
     cluster: str = "local"
     folder: str = ".submitit"  # of their logs
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=lambda: {"timeout_min": 43200})
 
 
 @dataclass
