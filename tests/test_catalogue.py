@@ -57,7 +57,7 @@ def test_values_beside_the_axes_are_there(made, keys):
 
 
 def test_every_technique_that_is_a_value_is_explained():
-    others = {"epochs", "batch_size", "drop_last", "seed", "study", "force", "runtime"}
+    others = {"epochs", "batch_size", "drop_last", "precision", "seed", "force", "runtime"}
     assert {key for keys in VALUES for key in keys} == RunConfig.model_fields.keys() - REGISTRIES.keys() - others
 
 

@@ -7,7 +7,7 @@ from regbench.app import config_dir
 from regbench.config import AXES, RunConfig, Runtime
 from regbench.helptext import WIDTH, train_help
 
-LINES = 60
+LINES = 64
 
 
 def text_of(*overrides: str, folder: Path | None = None) -> str:

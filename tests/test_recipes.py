@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from regbench import sweep
+from regbench import grid, sweep
 from regbench.app import config_dir
 from regbench.checks import check_techniques
 from regbench.compose import Composer
@@ -63,7 +63,7 @@ def jobs_of():
             master = loader.load_configuration("config", words, RunMode.MULTIRUN)
             assert master.hydra.mode == RunMode.MULTIRUN
             plugin = master.hydra.sweeper
-            return sweep.expand(loader, plugin.params, words, plugin.each), Composer(master, loader)
+            return grid.expand(loader, plugin.params, words, each=plugin.each), Composer(master, loader)
 
     yield expanded
     HydraConfig.instance().cfg = before

@@ -40,7 +40,7 @@ def expand(
     """
     parser = OverridesParser.create(config_loader=loader)
     given = {override.key_or_group for override in parser.parse_overrides(list(arguments))}
-    words = [*(f"{key}={value}" for key, value in params.items() if key not in given), *arguments]
+    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     changes = [[f"{key}={value}"] for key, value in (each or {}).items() if key not in given]
     jobs = [job for change in changes or [[]] for job in _combinations(parser, [*change, *words], zipped)]
     if not jobs:

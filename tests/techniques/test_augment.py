@@ -268,8 +268,8 @@ def test_validation_and_test_images_are_never_augmented(make_config, monkeypatch
     scores = []
     for overrides in ((), ("augment=erasing", "augment.p=1", "augment.scale=[0.9,1.0]")):
         trainer, _ = split_of(*overrides)
-        records = [record for (record,) in trainer.epochs(lambda samples: None)]
-        scores.append((records[0].train_loss, records[0].val_loss, trainer.test(0)))
+        records = [epoch[0] for epoch in trainer.epochs(lambda samples: None)]
+        scores.append((records[0].train_loss, records[0].val_loss, trainer.test()[0]))
     assert scores[0][0] != scores[1][0]
     assert scores[0][1:] == scores[1][1:]
 
