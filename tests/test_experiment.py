@@ -59,7 +59,7 @@ class Run:
 
     def train(self, reporter: Reporter | None = None, force: bool = False) -> str:
         config = self.config.model_copy(update={"force": force})
-        return experiment.run(config, ["seed=0"], reporter or Reporter("off"))
+        return experiment.run(experiment.Run(config, ["seed=0"]), reporter or Reporter("off"))
 
     def stop(self, steps: int) -> None:
         with pytest.raises(KeyboardInterrupt):
@@ -475,7 +475,7 @@ def at_most(seconds: int) -> Iterator[None]:
 def test_a_mistake_is_one_line_and_leaves_nothing(make_config, tmp_path, overrides, words):
     with at_most(seconds=5), pytest.raises(UserError) as caught:
         config = make_config(*TINY, f"runtime.dir={tmp_path}/runs", *overrides)
-        experiment.run(config, [], Reporter("off"))
+        experiment.run(experiment.Run(config, []), Reporter("off"))
     text = str(caught.value)
     assert not [word for word in words if word not in text], text
     assert "\n" not in text

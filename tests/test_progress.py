@@ -47,7 +47,7 @@ def shown(mode: str, terminal: bool, finished: int = 0, moving: bool = False) ->
     reporter.begin("mlp: 269,322 parameters", 55_000, 3, finished)
     for epoch in range(finished, 3):
         train_an_epoch(reporter, file, f"epoch {epoch + 1}/3" if moving else "")
-        reporter.epoch(replace(ROW, epoch=epoch + 1))
+        reporter.epoch([replace(ROW, epoch=epoch + 1)])
     reporter.end()
     reporter.result(finished_run())
     return file.getvalue()
@@ -74,13 +74,13 @@ def test_elsewhere_than_on_a_terminal_there_are_plain_lines():
 def test_the_line_of_an_epoch():
     reporter = Reporter("plain", console(False)[0])
     reporter.begin("about", 55_000, 3, 0)
-    line = reporter.epoch(ROW)
+    line = reporter.line(ROW)
     assert line.split() == ["1/3", "0.001", "0.3456", "91.23", "0.2345", "93.45", "22,000", "2.50", "s"]
     assert len(line) <= WIDTH
 
 
 def test_the_columns_stand_below_their_titles():
-    line = Reporter("off").epoch(ROW)
+    line = Reporter("off").line(ROW)
     titles = ["epoch", "lr", "train loss", "acc %", "val loss", "acc %", "images/s", "time"]
     ends, start = [], 0
     for title in titles:
@@ -103,11 +103,11 @@ def test_the_columns_stand_below_their_titles():
     ids=["near the end of float32", "large losses", "diverged", "long", "quick"],
 )
 def test_a_line_stays_in_80_columns(row):
-    assert len(Reporter("off").epoch(row)) <= WIDTH
+    assert len(Reporter("off").line(row)) <= WIDTH
 
 
 def test_without_validation_there_are_dashes():
-    line = Reporter("off").epoch(replace(ROW, val_loss=None, val_acc=None))
+    line = Reporter("off").line(replace(ROW, val_loss=None, val_acc=None))
     assert line.split()[4:6] == ["-", "-"]
     screen, file = console(False)
     chosen = {**RESULT["last"], "val_loss": None}

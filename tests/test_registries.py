@@ -12,7 +12,7 @@ from regbench.app import config_dir
 from regbench.config import AXES, registries
 from regbench.errors import UserError
 from regbench.models import MODELS
-from regbench.stack import Member
+from regbench.stack import Stack
 
 REGISTRIES = registries()
 OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in registry]
@@ -115,7 +115,7 @@ def test_option_explains_itself_in_one_line_first(axis, name):
 @pytest.fixture(scope="module")
 def batch():
     rng = torch.Generator().manual_seed(0)
-    return torch.randn(8, 28, 28, generator=rng), torch.arange(8)
+    return torch.randn(1, 8, 28, 28, generator=rng), torch.arange(8)[None]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -124,20 +124,21 @@ def test_option_trains_every_model_or_says_why_not(make_config, make_option, bat
     config = make_config(f"model={model}").model_copy(update={axis: make_option(axis, name)})
     if reason := REFUSED.get((axis, name, model)):
         with pytest.raises(UserError, match=rf"^{axis}.*{reason}[^\n]*$"):
-            Member(config, CPU)
+            Stack([config], CPU)
         return
-    member = Member(config, CPU)
-    before = [parameter.detach().clone() for parameter in member.parameters]
-    rate = member.begin_epoch(0, steps=2)
-    loss, hits, penalty, norm, clipped = (float(figure) for figure in member.step(*batch))
+    stack = Stack([config], CPU)
+    before = stack.weights(0)
+    (rate,) = stack.begin_epoch(0, steps=2)
+    loss, hits, penalty, norm, clipped = (float(figure) for figure in stack.step(*batch))
     assert rate > 0
     assert math.isfinite(loss) and loss > 0
     assert hits in range(9)
     assert math.isfinite(penalty) and (penalty > 0) == (axis == "regularizer" and name != "none")
     assert math.isfinite(norm) and norm > 0
     assert clipped == 0
-    assert any(not torch.equal(old, new) for old, new in zip(before, member.parameters, strict=True))
-    assert all(math.isfinite(figure) for figure in member.evaluate([batch]))
+    assert any(not torch.equal(before[key], parameter) for key, parameter in stack.models[0].named_parameters())
+    (figures,) = stack.evaluate([batch])
+    assert all(map(math.isfinite, figures))
 
 
 @pytest.mark.parametrize(
@@ -146,9 +147,9 @@ def test_option_trains_every_model_or_says_why_not(make_config, make_option, bat
     ids=str,
 )
 def test_group_norm_trains_where_groups_divide_every_width(make_config, batch, overrides):
-    member = Member(make_config(*overrides), CPU)
-    member.begin_epoch(0)
-    assert all(figure.isfinite() for figure in member.step(*batch))
+    stack = Stack([make_config(*overrides)], CPU)
+    stack.begin_epoch(0)
+    assert all(figure.isfinite() for figure in stack.step(*batch))
 
 
 # mistakes are one line that names the key, the value and what is allowed

@@ -19,6 +19,7 @@ from regbench.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("own_process")
 
+ROUNDING = 1e-4  # relative, of float32 over the two steps of TINY
 TINY = ["model.hidden=[16]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
 
 
@@ -42,12 +43,12 @@ def titles(output: str) -> list[str]:
 
 @pytest.fixture
 def fails(monkeypatch):
-    """`fails(1, 3)`: from now on the runs with these seeds fail."""
+    """`fails(1, 3)`: from now on the runs with these seeds fail, and every stack that has one of them."""
     original = Stack.step
 
     def of_seeds(*chosen: int) -> None:
         def step(self: Stack, *batch: Any) -> Any:
-            if self.members[0].config.seed in chosen:
+            if any(config.seed in chosen for config in self.configs):
                 raise ZeroDivisionError("boom")
             return original(self, *batch)
 
@@ -92,7 +93,7 @@ def test_one_mistake_anywhere_and_nothing_is_trained(train, sweep, words):
 def test_it_says_what_it_is_going_to_do(train):
     first = train("-m", *TINY, "seed=0,1")
     assert (first.code, first.err) == (0, "")
-    assert first.out.startswith("2 runs: 2 to train\n")
+    assert first.out.startswith("2 runs: 2 to train in 1 stack\n")
     more = train("-m", *TINY, "seed=0,1,2,0,2", "batch_size=100")
     assert (more.code, more.err) == (0, "")
     assert more.out.startswith("3 runs (2 duplicates left out): 2 done already, 1 to train\n")
@@ -108,11 +109,28 @@ def test_it_says_what_it_is_going_to_do(train):
 def test_runs_are_trained_in_the_order_of_the_sweep(train):
     ended = train("-m", "norm=layer,none", "seed=2,0,1", *TINY)
     assert ended.code == 0
-    found = [(record["config"]["norm"]["name"], record["config"]["seed"]) for record in records()]
-    assert found == [(norm, seed) for norm in ("layer", "none") for seed in (2, 0, 1)]
-    assert [line.split("  ")[1].split(" model")[0] for line in titles(ended.out)] == [
-        f"norm={norm} seed={seed}" for norm, seed in found
+    assert began() == [(norm, seed) for norm in ("layer", "none") for seed in (2, 0, 1)]
+    assert ended.out.startswith("6 runs: 6 to train in 2 stacks\n")
+    assert titles(ended.out) == [
+        f"#{number} of 2  3 runs: norm={norm} seed=2,0,1 {' '.join(TINY)}"
+        for number, norm in enumerate(("layer", "none"), 1)
     ]
+
+
+def test_runs_that_train_one_by_one_keep_the_order_too(train):
+    ended = train("-m", "norm=layer,none", "seed=2,0,1", *TINY, "runtime.stack=1")
+    assert ended.code == 0
+    assert began() == [(norm, seed) for norm in ("layer", "none") for seed in (2, 0, 1)]
+    assert ended.out.startswith("6 runs: 6 to train\n")
+    assert titles(ended.out) == [
+        f"#{number} of 6  norm={norm} seed={seed} {' '.join(TINY)} runtime.stack=1"
+        for number, (norm, seed) in enumerate(began(), 1)
+    ]
+
+
+def began() -> list[tuple[str, int]]:
+    """Norm and seed of each run, in the order in which they began."""
+    return [(record["config"]["norm"]["name"], record["config"]["seed"]) for record in records()]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +167,7 @@ def test_a_command_line_value_replaces_the_sweeper_s(train):
 def test_forced_runs_are_trained_again(train):
     train("-m", "seed=0,1", *TINY)
     ended = train("-m", "seed=0,1", "force=true", *TINY)
-    assert ended.out.startswith("2 runs: 2 to train\n")
+    assert ended.out.startswith("2 runs: 2 to train in 1 stack\n")
 
 
 def test_jobs_know_their_number(train):
@@ -174,6 +192,7 @@ def test_a_run_of_a_sweep_is_recorded_as_the_run_alone(train):
     (swept,) = [record for record in records() if record["identity"] == run["identity"]]
     assert swept.keys() == run.keys()
     assert swept["overrides"] == run["overrides"][:-1]
+    assert (swept["stack"], run["stack"]) == (2, 1)
     assert {**swept["config"], "runtime": None} == {**run["config"], "runtime": None}
     assert without_seconds(swept["result"]) == without_seconds(run["result"])
 
@@ -208,7 +227,10 @@ def test_it_ends_with_the_table_of_its_own_runs(train):
 def test_a_run_that_fails_stops_no_other(train, fails):
     fails(1)
     ended = train("-m", "seed=0,1,2", *TINY)
-    assert (ended.code, ended.err) == (1, "")
+    assert ended.code == 1
+    assert ended.err.splitlines() == [
+        f"warning: {runs} runs together failed (ZeroDivisionError: boom): in halves from here" for runs in (3, 2)
+    ]
     assert [record["status"] for record in records()] == ["completed", "failed", "completed"]
     assert "3 runs read: 2 completed" in ended.out
     *_, heading, line, again = ended.out.splitlines()
@@ -217,6 +239,32 @@ def test_a_run_that_fails_stops_no_other(train, fails):
     (log,) = Path("runs/default").glob("*-s1-*/train.log")
     assert line == f"  seed=1 {' '.join(TINY)}: ZeroDivisionError: boom ({log})"
     assert "boom" in log.read_text()
+    assert not [path for path in Path("runs/default").glob("*-s[02]-*/train.log") if "boom" in path.read_text()]
+
+
+def test_a_stack_is_halved_until_the_culprits_are_alone(train, fails):
+    fails(2, 6)
+    ended = train("-m", "seed=range(0,8)", *TINY)
+    assert ended.code == 1
+    assert [line.split()[1] for line in ended.err.splitlines()] == ["8", "4", "2", "4", "2"]
+    assert [record["status"] for record in records()] == [
+        "failed" if seed in (2, 6) else "completed" for seed in range(8)
+    ]
+    fails()
+    assert train("-m", "seed=range(0,8)", *TINY, "runtime.dir=sound").code == 0
+    sound = {record["config"]["seed"]: without_seconds(record["result"]) for record in records("sound/default")}
+    for record in records():
+        if record["status"] == "completed":
+            found, expected = without_seconds(record["result"]), sound[record["config"]["seed"]]
+            for epoch in ("last", "best_val"):
+                assert found[epoch] == pytest.approx(expected[epoch], rel=ROUNDING)
+
+
+def test_runs_one_by_one_fail_one_by_one(train, fails):
+    fails(1)
+    ended = train("-m", "seed=0,1,2", *TINY, "runtime.stack=1")
+    assert (ended.code, ended.err) == (1, "")
+    assert [record["status"] for record in records()] == ["completed", "failed", "completed"]
 
 
 def test_failed_runs_are_trained_again(train, fails):
@@ -225,7 +273,7 @@ def test_failed_runs_are_trained_again(train, fails):
     fails()
     ended = train("-m", "seed=0,1,2", *TINY)
     assert ended.code == 0
-    assert ended.out.startswith("3 runs: 1 done already, 2 to train\n")
+    assert ended.out.startswith("3 runs: 1 done already, 2 to train in 1 stack\n")
     assert "not completed" not in ended.out
     assert [record["status"] for record in records()] == ["completed"] * 3
 
@@ -311,24 +359,40 @@ def test_a_run_that_cannot_begin_is_given_up(train, monkeypatch):
     assert ended.err.count("no place") == 2 * 4
 
 
-def test_ctrl_c_ends_the_sweep_and_the_same_command_goes_on(train, monkeypatch):
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C in the first step of a stack that has a run with seed 1."""
     original = Stack.step
 
     def stop(self: Stack, *batch: Any) -> Any:
-        if self.members[0].config.seed == 1:
+        if any(config.seed == 1 for config in self.configs):
             raise KeyboardInterrupt
         return original(self, *batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(Stack, "step", stop)
-        ended = train("-m", "seed=0,1,2", *TINY)
+        yield patch
+
+
+@pytest.mark.parametrize(
+    ("stack", "statuses", "left"),
+    [
+        (1, ["completed", "interrupted"], "1 done already, 2 to train"),
+        (2, ["completed", "interrupted", "interrupted"], "1 done already, 2 to train in 1 stack"),
+        (3, ["interrupted"] * 3, "3 to train in 1 stack"),
+    ],
+)
+def test_ctrl_c_ends_the_sweep_and_the_same_command_goes_on(train, interrupted, stack, statuses, left):
+    ended = train("-m", "seed=0,1,2", *TINY, f"runtime.stack={stack}")
     assert ended.code == 130
     assert ended.err.startswith("interrupted: ")
     assert ended.err.count("\n") == 1
-    assert [record["status"] for record in records()] == ["completed", "interrupted"]
-    again = train("-m", "seed=0,1,2", *TINY)
+    assert [record["status"] for record in records()] == statuses
+    interrupted.undo()
+    again = train("-m", "seed=0,1,2", *TINY, f"runtime.stack={stack}")
     assert again.code == 0
-    assert again.out.startswith("3 runs: 1 done already, 2 to train\n")
+    assert again.out.startswith(f"3 runs: {left}\n")
+    assert [record["status"] for record in records()] == ["completed"] * 3
 
 
 def test_a_crash_outside_of_training_is_no_mistake(train, monkeypatch):
@@ -375,12 +439,12 @@ def test_a_sweep_may_be_piped_as_plain_ascii():
 @pytest.mark.slow
 def test_pandas_is_imported_after_training():
     code = (
-        "import sys\nfrom regbench.app import train\nfrom regbench.sweep import Run\noriginal = Run.train\n"
-        "def checked(*args): print('pandas' in sys.modules); return original(*args)\n"
-        "Run.train = checked\ntrain(sys.argv[1:])"
+        "import sys\nfrom regbench import experiment\nfrom regbench.app import train\noriginal = experiment.train\n"
+        "def checked(*args): original(*args); print('pandas' in sys.modules)\n"
+        "experiment.train = checked\ntrain(sys.argv[1:])"
     )
-    command = [sys.executable, "-c", code, "-m", "seed=0,1", *TINY]
+    command = [sys.executable, "-c", code, "-m", "norm=none,layer", "seed=0,1", *TINY]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert [line for line in done.stdout.splitlines() if line in ("True", "False")] == ["False", "False"]
-    assert "2 runs read: 2 completed" in done.stdout
+    assert "4 runs read: 4 completed" in done.stdout

@@ -28,7 +28,7 @@ def trainer_of(*configs: RunConfig) -> Trainer:
 
 
 def train(trainer: Trainer) -> list[Epoch]:
-    return [record for (record,) in trainer.epochs(lambda images: None)]
+    return [records[0] for records in trainer.epochs(lambda images: None)]
 
 
 def pixels(images: Tensor) -> Tensor:
@@ -161,7 +161,8 @@ def test_each_epoch_has_an_order_of_its_own(make_config, monkeypatch):
     original = Split.batch
     monkeypatch.setattr(Split, "batch", lambda self, r, draws: (rows.append(r), original(self, r, draws))[1])
     train(Trainer([config], [split], CPU))
-    training = [part for part in rows if part.dim() == 2]
+    training = [part for part in rows if part.shape == (1, config.batch_size)]
+    assert len(training) == 10
     first, second = torch.cat(training[:5], 1)[0], torch.cat(training[5:], 1)[0]
     assert not torch.equal(first, second)
     assert first.sort().values.equal(split.train.sort().values)
@@ -174,11 +175,11 @@ def test_each_epoch_has_an_order_of_its_own(make_config, monkeypatch):
 def test_evaluation_covers_every_image_and_drops_nothing_out(make_config):
     config = make_config(*TINY, "data.val_size=2345", "dropout=0.5", "norm=batch", "batch_size=64")
     trainer = trainer_of(config)
-    split, model = trainer.splits[0], trainer.stack.members[0].model
+    split, model = trainer.splits[0], trainer.stack.models[0]
     record = train(trainer)[-1]
     loss, acc = plain_evaluation(model, split.train_images[split.val], split.train_labels[split.val])
     assert (record.val_loss, record.val_acc) == pytest.approx((loss, acc), rel=1e-5)
-    test_loss, test_acc = trainer.test(0)["last"]
+    test_loss, test_acc = trainer.test()[0]["last"]
     assert test_acc * 10_000 == pytest.approx(round(test_acc * 10_000), abs=1e-6)
     assert len(split.test_labels) == 10_000
     if trainer.best[0].epoch == config.epochs:
@@ -188,17 +189,17 @@ def test_evaluation_covers_every_image_and_drops_nothing_out(make_config):
 def test_the_test_figures_belong_to_the_last_and_the_chosen_epoch(make_config):
     config = make_config(*TINY, "epochs=6", "optimizer.lr=0.03", "model.hidden=[64]")
     trainer = trainer_of(config)
-    split, model = trainer.splits[0], trainer.stack.members[0].model
+    split, model = trainer.splits[0], trainer.stack.models[0]
     snapshots, losses = [], []
-    for (record,) in trainer.epochs(lambda images: None):
+    for records in trainer.epochs(lambda images: None):
         snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
-        losses.append(record.val_loss)
+        losses.append(records[0].val_loss)
     chosen = losses.index(min(losses))
     assert chosen < 5, "overfits: the last epoch must not be the best"
     best = trainer.best[0]
     assert (best.epoch, best.val_loss) == (chosen + 1, losses[chosen])
     assert all(torch.equal(best.weights[name], value) for name, value in snapshots[chosen].items())
-    figures = trainer.test(0)
+    figures = trainer.test()[0]
     for name, snapshot in {"last": snapshots[-1], "best_val": snapshots[chosen]}.items():
         model.load_state_dict(snapshot)
         plain = plain_evaluation(model, split.test_images, split.test_labels)
@@ -219,9 +220,9 @@ def test_without_validation_the_last_epoch_is_chosen(make_config):
     assert [(record.val_loss, record.val_acc) for record in records] == [(None, None)] * 3
     best = trainer.best[0]
     assert best.epoch == 3
-    current = trainer.stack.members[0].model.state_dict()
+    current = trainer.stack.models[0].state_dict()
     assert all(torch.equal(best.weights[name], value) for name, value in current.items())
-    figures = trainer.test(0)
+    figures = trainer.test()[0]
     assert figures["last"] == figures["best_val"]
 
 
@@ -235,11 +236,22 @@ def test_training_stops_when_the_loss_is_no_number(make_config):
     assert trainer.finished == 1
 
 
-def test_training_goes_on_while_one_run_is_finite(make_config):
+def test_a_run_that_diverged_leaves_and_the_other_goes_on(make_config):
     sound = make_config(*TINY, "epochs=3", "optimizer=sgd")
     wild = make_config(*TINY, "epochs=3", "optimizer=sgd", "optimizer.lr=1e6")
-    records = list(trainer_of(sound, wild).epochs(lambda images: None))
-    assert [[record.diverged for record in pair] for pair in records] == [[False, True]] * 3
+    trainer = trainer_of(wild, sound)
+    records = list(trainer.epochs(lambda images: None))
+    diverged = [{run: record.diverged for run, record in epoch.items()} for epoch in records]
+    assert diverged == [{0: True, 1: False}, {1: False}, {1: False}]
+    assert trainer.active == list(trainer.test()) == [1]
+
+
+def test_training_stops_when_every_run_has_diverged(make_config):
+    rates = ("optimizer.lr=1e6", "optimizer.lr=1e20")
+    trainer = trainer_of(*[make_config(*TINY, "epochs=5", "optimizer=sgd", rate) for rate in rates])
+    (records,) = trainer.epochs(lambda images: None)
+    assert all(record.diverged for record in records.values())
+    assert (trainer.finished, trainer.active, trainer.test()) == (1, [], {})
 
 
 @pytest.mark.parametrize("figure", ["train_loss", "val_loss", "penalty"])
@@ -316,7 +328,7 @@ def test_training_leaves_the_global_generator_alone(make_config):
     state = torch.get_rng_state()
     trainer = trainer_of(config)
     train(trainer)
-    trainer.test(0)
+    trainer.test()[0]
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -324,6 +336,6 @@ def test_training_prints_nothing_and_touches_no_file(make_config, capfd, tmp_pat
     monkeypatch.chdir(tmp_path)
     trainer = trainer_of(make_config(*TINY))
     train(trainer)
-    trainer.test(0)
+    trainer.test()[0]
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []

@@ -47,10 +47,10 @@ class Network:
     and writes its part of the network. For a single run the network is its model.
     """
 
-    def __init__(self, models: Sequence[nn.Sequential]) -> None:
-        self.models = models
-        self.template = max(models, key=lambda model: len(list(model.modules())))  # of some, dropout is 0: no layer
-        self.runs = len(models)
+    def __init__(self, models: Sequence[nn.Sequential], template: nn.Sequential) -> None:
+        """`template` has the layers of all models together, as some may lack dropout; it needs no memory."""
+        self.models, self.runs = models, len(models)
+        self.template = template if self.runs > 1 else models[0]
         self._names = [name for name, _ in self.template.named_parameters()]
         self._tensors: dict[str, Tensor] = {}
         self.leaves: list[Tensor] = list(self.template.parameters())  # what is differentiated
@@ -88,8 +88,9 @@ class Network:
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
         """The gradient of each parameter [K, ...] for the sum of the runs' losses, a scalar."""
-        gradients = torch.autograd.grad(loss, self.leaves)
-        return list(gradients) if self.runs > 1 else [gradient[None] for gradient in gradients]
+        pairs = zip(torch.autograd.grad(loss, self.leaves), self.leaves, strict=True)
+        gradients = [laid_out_as(leaf, gradient) for gradient, leaf in pairs]
+        return gradients if self.runs > 1 else [gradient[None] for gradient in gradients]
 
     def of_model(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """`function(model, *tensors)`, of one run, as a function of tensors [K, ...]; it may be differentiated."""
@@ -118,6 +119,13 @@ class Network:
             return lambda features: folded(layer, features)
         call = vmap(lambda state, features: functional_call(layer, state, (features,)))
         return lambda features: call(own, features)
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the parameter's memory format: torch's fused optimizers take it for granted."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter, requires_grad=False).copy_(gradient)
 
 
 def folded(layer: nn.Module, features: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from regbench.config import RunConfig
 from regbench.lift import Network, lift
-from regbench.models import build
+from regbench.models import build, skeleton
 from regbench.rng import Stream, generator
 from regbench.techniques.clip import clip, total_norm
 from regbench.techniques.dropout import Dropout, draw
@@ -47,7 +47,11 @@ class Stack:
         self.config = configs[0]  # for what is the same in all
         self.dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
         self.models = [self._placed(build(config)) for config in configs]
-        self.network = Network(self.models)
+        dropouts = {
+            "dropout": max(config.dropout for config in configs),
+            "dropout_conv": max(config.conv_dropout for config in configs),
+        }
+        self.network = Network(self.models, skeleton(self.config.model_copy(update=dropouts)))
         self.update = update(configs, self.network)
         self._dropouts = self._dropout_layers()
         self._rngs: list[Generator] = []

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from regbench.techniques.dropout import Dropout
+from regbench.techniques.dropout import Dropout, draw
 
 RATES = [0.1, 0.25, 0.5, 0.9]
 UNITS, MAPS = (40,), (40, 1, 1)
@@ -13,7 +13,8 @@ def seeded(seed=0):
 
 def drawn(shape=UNITS, rate=0.5, samples=500, rng=None):
     layer = Dropout(shape, rate)
-    layer.redraw(samples, rng or seeded())
+    layer.mask = torch.empty(samples, *shape)
+    draw(layer.mask, rate, rng or seeded())
     return layer
 
 
@@ -67,11 +68,13 @@ def test_evaluation_drops_nothing(prepared):
     assert torch.equal(layer.eval()(features), features)
 
 
-def test_rate_zero_drops_nothing():
-    assert torch.equal(drawn(rate=0.0).mask, torch.ones(500, 40))
+def test_rate_zero_drops_nothing_and_draws_nothing():
+    rng = seeded(3)
+    assert torch.equal(drawn(rate=0.0, rng=rng).mask, torch.ones(500, 40))
+    assert torch.equal(rng.get_state(), seeded(3).get_state())
 
 
-def test_mask_stays_until_the_next_redraw():
+def test_mask_stays_until_the_next_is_drawn():
     layer, features = drawn(samples=6), torch.ones(6, 40)
     assert torch.equal(layer(features), layer(features))
 
@@ -81,7 +84,7 @@ def test_equal_generators_draw_equal_masks():
     assert not torch.equal(drawn(rng=seeded(3)).mask, drawn(rng=seeded(4)).mask)
 
 
-def test_each_redraw_differs():
+def test_each_draw_differs():
     rng = seeded()
     first, second = drawn(rng=rng).mask, drawn(rng=rng).mask
     agreement = (first == second).double().mean().item()

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from regbench.models import build
-from regbench.stack import Member
+from regbench.stack import Stack
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.regularizer import REGULARIZERS, constrain, limited, penalty, smoothing
@@ -180,15 +180,14 @@ def test_decay_of_the_gradient_hardly_shrinks_what_adam_sees_large_gradients_of(
 def test_a_run_trains_on_loss_plus_penalty(make_config):
     """Over weights alone, by the runs' own steps, against torch's decay of a group of weights."""
     overrides = ("model.hidden=[12]", "optimizer=sgd", "norm=batch", "init.bias=0.3")
-    config = make_config(*overrides, "regularizer=l2", f"regularizer.strength={LAMBDA}", "regularizer.half=true")
-    member = Member(config, CPU)
-    member.model.double()
+    terms = ("regularizer=l2", f"regularizer.strength={LAMBDA}", "regularizer.half=true", "precision=fp64")
+    stack = Stack([make_config(*overrides, *terms)], CPU)
     reference = build(make_config(*overrides)).double()
     groups = [
         {"params": [p for p in reference.parameters() if p.ndim > 1], "weight_decay": LAMBDA},
         {"params": [p for p in reference.parameters() if p.ndim == 1], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.SGD(groups, lr=member.begin_epoch(0))
+    optimizer = torch.optim.SGD(groups, lr=stack.begin_epoch(0)[0])
     rng = torch.Generator().manual_seed(0)
     for _ in range(20):
         images = torch.randn(8, 28, 28, generator=rng, dtype=torch.float64)
@@ -199,11 +198,14 @@ def test_a_run_trains_on_loss_plus_penalty(make_config):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        figures = member.step(images, labels)
+        figures = stack.step(images[None], labels[None])
         assert figures.penalty.item() == pytest.approx(expected, rel=1e-9)
         assert figures.loss.item() == pytest.approx(loss.item(), rel=1e-9)
         torch.testing.assert_close(
-            parameters_to_vector(member.parameters), parameters_to_vector(reference.parameters()), rtol=1e-8, atol=1e-10
+            parameters_to_vector(stack.models[0].parameters()),
+            parameters_to_vector(reference.parameters()),
+            rtol=1e-8,
+            atol=1e-10,
         )
 
 
@@ -247,30 +249,35 @@ def batch():
     return torch.randn(16, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 10
 
 
+def stacked(batch):
+    """The batch of a stack of one."""
+    return tuple(tensor[None] for tensor in batch)
+
+
 def test_a_run_trains_on_smoothed_labels_and_evaluates_on_plain_ones(make_config, batch):
-    member = Member(make_config("label_smoothing=0.3", "model.hidden=[12]", "optimizer=sgd"), CPU)
-    logits = member.model(batch[0])
+    member = Stack([make_config("label_smoothing=0.3", "model.hidden=[12]", "optimizer=sgd")], CPU)
+    logits = member.models[0](batch[0])
     (expected,) = torch.autograd.grad(
-        cross_entropy(logits, batch[1], label_smoothing=0.3), [member.model.output.weight], retain_graph=True
+        cross_entropy(logits, batch[1], label_smoothing=0.3), [member.models[0].output.weight], retain_graph=True
     )
     plain = cross_entropy(logits, batch[1]).item()
     member.begin_epoch(0)
-    figures = member.step(*batch)
-    torch.testing.assert_close(member.model.output.weight.grad, expected)
+    figures = member.step(*stacked(batch))
+    torch.testing.assert_close(member.models[0].output.weight.grad, expected)
     assert figures.loss.item() == pytest.approx(plain, rel=1e-6)
     assert figures.penalty.item() == pytest.approx(
         cross_entropy(logits, batch[1], label_smoothing=0.3).item() - plain, rel=1e-5
     )
-    fresh = Member(make_config("model.hidden=[12]", "optimizer=sgd"), CPU)
-    fresh.model.load_state_dict(member.model.state_dict())
-    assert member.evaluate([batch]) == fresh.evaluate([batch])
+    fresh = Stack([make_config("model.hidden=[12]", "optimizer=sgd")], CPU)
+    fresh.models[0].load_state_dict(member.models[0].state_dict())
+    assert member.evaluate([stacked(batch)]) == fresh.evaluate([stacked(batch)])
 
 
 def test_smoothing_and_a_regularizer_add_up(make_config, batch):
     def added(*overrides):
-        member = Member(make_config("model.hidden=[12]", *overrides), CPU)
+        member = Stack([make_config("model.hidden=[12]", *overrides)], CPU)
         member.begin_epoch(0)
-        return member.step(*batch).penalty.item()
+        return member.step(*stacked(batch)).penalty.item()
 
     both = added("label_smoothing=0.1", "regularizer=l2")
     assert both == pytest.approx(added("label_smoothing=0.1") + added("regularizer=l2"), rel=1e-6)
@@ -304,15 +311,15 @@ def test_zero_weights_stay_zero_and_no_limit_is_none():
 @pytest.mark.parametrize("model", [["model.hidden=[20,15]"], ["model=cnn", "model.channels=[4,8]"]], ids=["mlp", "cnn"])
 def test_a_run_s_units_never_get_longer_than_the_limit(make_config, batch, model):
     limited_run, free = (
-        Member(make_config(*model, "norm=batch", "optimizer=sgd", "optimizer.lr=5", *more), CPU)
+        Stack([make_config(*model, "norm=batch", "optimizer=sgd", "optimizer.lr=5", *more)], CPU)
         for more in (["max_norm=0.7"], [])
     )
     for member in (limited_run, free):
         member.begin_epoch(0)
         for _ in range(3):
-            member.step(*batch)
+            member.step(*stacked(batch))
     longest = [
-        max(float(layer.weight.detach().flatten(1).norm(dim=1).max()) for layer in weighted_layers(member.model))
+        max(float(layer.weight.detach().flatten(1).norm(dim=1).max()) for layer in weighted_layers(member.models[0]))
         for member in (limited_run, free)
     ]
     assert longest[0] == pytest.approx(0.7, rel=1e-5)

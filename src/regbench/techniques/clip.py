@@ -32,7 +32,8 @@ def clip(
         left = total_norm(clipped, norm_type)
     if max_norm is not None:
         changed = changed | (left > max_norm)
-        factor = (max_norm / (left + EPS)).clamp(max=1.0)
+        limit = torch.as_tensor(max_norm, dtype=norm.dtype, device=norm.device)
+        factor = torch.where(limit.isinf(), 1.0, (limit / (left + EPS)).clamp(max=1.0))  # inf / inf is no number
         clipped = [gradient * factor for gradient in clipped]
     return clipped, norm, changed
 
