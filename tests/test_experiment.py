@@ -1,7 +1,10 @@
 import csv
+import gc
 import json
+import shutil
 import signal
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,7 +105,7 @@ class Run:
 @pytest.fixture
 def run(make_config, tmp_path) -> Callable[..., Run]:
     """`run("norm=batch")`: a small run in a folder of its own."""
-    folders: Iterator[Path] = (tmp_path / f"runs{index}" for index in range(10))
+    folders: Iterator[Path] = (tmp_path / f"runs{index}" for index in range(20))
     return lambda *overrides: Run(make_config(*TINY, *overrides), next(folders))
 
 
@@ -431,6 +434,246 @@ def test_memory_that_is_not_there_is_one_line(run):
     assert status == "failed"
     assert "memory" in huge.record["error"]
     assert any(line.startswith("failed: ") for line in lines)
+
+
+# Several runs as one model
+
+EXACT = 1e-10
+
+
+@pytest.fixture
+def some(run) -> Callable[..., list[Run]]:
+    """`some(3, "norm=layer")`: so many runs that differ in their seeds and in what may differ in a stack."""
+    different = ("dropout=0", "dropout=0.4", "clip_norm=0.5", "optimizer.lr=0.01", "scheduler=cosine")
+    return lambda number, *overrides: [
+        run("precision=fp64", f"seed={seed}", different[seed], *overrides) for seed in range(number)
+    ]
+
+
+def train_together(runs: list[Run], reporter: Reporter | None = None) -> None:
+    experiment.train(
+        [experiment.Run(one.config, [f"seed={one.config.seed}"]) for one in runs], reporter or Reporter("off")
+    )
+
+
+def assert_as_alone(runs: list[Run], expected: list[Run]) -> None:
+    """Completed, with the figures of runs that train alone, which is done here."""
+    for one, other in zip(runs, expected, strict=True):
+        assert other.train() == "completed"
+        assert one.record["status"] == "completed", one.record["error"]
+        for row, plain in zip(one.rows(), other.rows(), strict=True):
+            assert floats(row) == pytest.approx(floats(plain), rel=EXACT, abs=EXACT)
+        for name in ("last", "best_val"):
+            assert one.record["result"][name] == pytest.approx(other.record["result"][name], rel=EXACT)
+        mine, theirs = (load_file(of.path / "model.safetensors") for of in (one, other))
+        for name, tensor in theirs.items():
+            torch.testing.assert_close(mine[name], tensor, rtol=EXACT, atol=EXACT, msg=name)
+        assert not (one.path / "checkpoint.pt").exists()
+
+
+def floats(row: dict[str, str]) -> dict[str, float]:
+    return {key: float(value) for key, value in row.items()}
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_runs_that_train_together_leave_what_each_leaves_alone(some, number):
+    together = some(number)
+    train_together(together)
+    assert_as_alone(together, some(number))
+    for one in together:
+        assert one.record["stack"] == number
+        assert one.record["overrides"] == [f"seed={one.config.seed}"]
+        log = (one.path / "train.log").read_text()
+        assert "3/3" in log
+
+
+def test_each_log_has_the_run_s_own_figures(some):
+    together = some(2)
+    train_together(together)
+    for one in together:
+        lines = [line for line in (one.path / "train.log").read_text().splitlines() if "/3 " in line]
+        assert [line.split()[3] for line in lines] == [f"{float(row['train_loss']):.4f}" for row in one.rows()]
+
+
+def test_what_is_finished_is_left_alone(some):
+    together = some(3)
+    together[1].train()
+    before = together[1].files()
+    train_together(together)
+    assert together[1].files() == before
+    assert [one.record["stack"] for one in together] == [2, 1, 2]
+    assert_as_alone(together, some(3))
+
+
+def test_a_run_that_another_process_has_stays_out(some, capsys):
+    together = some(3)
+    together[1].stop(0)
+    before = together[1].record
+    with FileLock(together[1].path / ".lock"):
+        train_together(together)
+    assert "another process" in capsys.readouterr().err
+    assert together[1].record == before
+    assert_as_alone([together[0], together[2]], some(3)[::2])
+
+
+def test_runs_may_have_finished_different_epochs(some):
+    together = some(4)
+    together[1].stop(STEPS)
+    together[3].stop(2 * STEPS)
+    train_together(together)
+    assert_as_alone(together, some(4))
+
+
+@pytest.mark.parametrize("regrouped", [[[0, 1, 2]], [[0], [1], [2]], [[2, 0], [1]]], ids=str)
+def test_an_interrupted_stack_goes_on_in_any_grouping(some, regrouped):
+    together = some(3)
+    with pytest.raises(KeyboardInterrupt):
+        train_together(together, Stopping(STEPS + 2))
+    assert [one.record["status"] for one in together] == ["interrupted"] * 3
+    assert [len(one.rows()) for one in together] == [1] * 3
+    for places in regrouped:
+        train_together([together[place] for place in places])
+    assert_as_alone(together, some(3))
+
+
+def test_a_run_of_a_stack_that_diverges_is_recorded_as_such(some, run):
+    wild = run(*WILD, "precision=fp64", "optimizer.lr=1e300")
+    together = some(3, "optimizer=sgd", "epochs=2")
+    configs = [*together[:1], wild, *together[1:]]
+    wild.config = wild.config.model_copy(update={"epochs": 2})
+    train_together(configs)
+    assert (wild.record["status"], wild.record["result"], len(wild.rows())) == ("diverged", None, 1)
+    assert "epoch 1" in wild.record["error"]
+    assert_as_alone(together, some(3, "optimizer=sgd", "epochs=2"))
+
+
+# Memory that is short, directories that cannot be written
+
+
+@pytest.fixture
+def short(monkeypatch) -> Callable[[int, int], list[int]]:
+    """`short(2, 1)`: from the second epoch on there is memory for two runs at most; the sizes of the stacks tried."""
+    tried: list[int] = []
+    original = Trainer._train
+
+    def of(most: int, epoch: int) -> list[int]:
+        def train(self: Trainer, *args: Any) -> Any:
+            tried.append(len(self.active))
+            if len(self.active) > most and self.finished >= epoch:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return original(self, *args)
+
+        monkeypatch.setattr(Trainer, "_train", train)
+        return tried
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("most", "epoch", "sizes"),
+    [
+        (2, 0, [5, 2, 2, 2, 3, 1, 1, 1, 2, 2, 2]),
+        (1, 0, [5, 2, 1, 1, 1, 1, 1, 1, 3, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1]),
+        (2, 1, [5, 5, 2, 2, 3, 1, 1, 2, 2]),
+        (3, 2, [5, 5, 5, 2, 3]),
+    ],
+)
+def test_too_little_memory_halves_a_stack_and_loses_nothing(some, short, capsys, most, epoch, sizes):
+    """`sizes`: of the stack in each epoch that was begun: none that was finished is trained again."""
+    together, tried = some(5), short(most, epoch)
+    train_together(together)
+    assert tried == sizes
+    warnings = capsys.readouterr().err.splitlines()
+    assert warnings[0] == (
+        "warning: 5 runs together failed (OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB): "
+        "in halves from here"
+    )
+    assert len(warnings) == sum(size > most for size in sizes[epoch:])
+    assert_as_alone(together, some(5))
+
+
+def test_memory_for_not_even_one_fails_each_run(some, short):
+    together = some(3)
+    short(0, 1)
+    train_together(together)
+    assert [one.record["status"] for one in together] == ["failed"] * 3
+    assert all("out of memory" in one.record["error"] for one in together)
+    assert [len(one.rows()) for one in together] == [1] * 3
+
+
+def test_memory_that_is_short_for_setting_up_halves_too(some, monkeypatch):
+    original = Trainer.__init__
+
+    def init(self: Trainer, configs: Any, *args: Any) -> None:
+        if len(configs) > 2:
+            raise torch.OutOfMemoryError("no memory")
+        original(self, configs, *args)
+
+    together = some(4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "__init__", init)
+        train_together(together)
+    assert_as_alone(together, some(4))
+
+
+def test_a_stack_that_failed_takes_no_memory_while_its_halves_train(some, short, monkeypatch):
+    alive: list[weakref.ref[Trainer]] = []
+    counts = []
+    original = Trainer.__init__
+
+    def init(self: Trainer, *args: Any) -> None:
+        gc.collect()
+        counts.append(sum(trainer() is not None for trainer in alive))
+        alive.append(weakref.ref(self))
+        original(self, *args)
+
+    monkeypatch.setattr(Trainer, "__init__", init)
+    short(2, 1)
+    train_together(some(4))
+    assert counts == [0, 0, 0]
+
+
+def test_a_diverged_run_stays_so_when_its_stack_fails_later(some, run, short):
+    wild = run("optimizer=sgd", "optimizer.lr=1e300", "precision=fp64")
+    together = some(3)
+    short(2, 1)
+    train_together([wild, *together])
+    assert (wild.record["status"], len(wild.rows())) == ("diverged", 1)
+    assert_as_alone(together, some(3))
+
+
+@pytest.mark.parametrize("name", ["save", "start", "complete"])
+def test_a_run_that_cannot_be_written_fails_alone(some, monkeypatch, name):
+    original = getattr(RunDir, name)
+
+    def full(self: RunDir, *args: Any) -> Any:
+        if self.config.seed == 1 and (name != "save" or args[0].epoch == 2):
+            raise OSError(28, "No space left on device")
+        return original(self, *args)
+
+    together = some(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDir, name, full)
+        train_together(together)
+    if name != "start":  # then nothing of it is there
+        assert together[1].record["status"] == "failed"
+        assert "No space left" in together[1].record["error"]
+    assert_as_alone(together[::2], some(3)[::2])
+    assert together[1].train() == "completed"
+
+
+def test_a_directory_that_goes_away_costs_its_own_run_only(some):
+    """Not even the failure can be recorded there."""
+    together = some(3)
+
+    class Removing(Stopping):
+        def tick(self, images: int) -> None:
+            self.steps += 1
+            if self.steps == STEPS + 2:
+                shutil.rmtree(together[1].path)
+
+    train_together(together, Removing(0))
+    assert_as_alone(together[::2], some(3)[::2])
 
 
 # What is refused, before anything is written

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from regbench import linear
-from regbench.linear import Linear
+from regbench.linear import Linear, stacked
 
 needs_onednn = pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="torch without oneDNN")
 
@@ -56,6 +56,49 @@ def test_other_precisions_and_small_layers_are_torchs_own(dtype: torch.dtype, mo
     for layer in (Linear(784, 256).to(dtype), Linear(256, 10)):
         features = torch.ones(3, layer.in_features, dtype=layer.weight.dtype)
         assert torch.equal(layer(features), F.linear(features, layer.weight, layer.bias))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "onednn", "inputs"),
+    [
+        (torch.float64, False, 784),
+        (torch.float32, False, 784),
+        pytest.param(torch.float32, True, 784, marks=needs_onednn),
+    ],
+    ids=["float64", "float32", "oneDNN"],
+)
+@pytest.mark.parametrize("images", [True, False])
+def test_layers_of_several_runs_are_those_of_each(
+    dtype: torch.dtype, onednn: bool, inputs: int, images: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the gradient of the features, unless they are the images."""
+    monkeypatch.setattr(linear, "onednn_is_faster", lambda: onednn)
+    rng = torch.Generator().manual_seed(0)
+    shapes = ((3, 20, inputs), (3, 64, inputs), (3, 64), (3, 20, 64))
+    features, weight, bias, toward = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in shapes)
+    leaves = [
+        tensor.to(dtype).requires_grad_(wanted)
+        for tensor, wanted in ((features, not images), (weight, True), (bias, True))
+    ]
+    result = stacked(*leaves)
+    result.backward(toward.to(dtype))
+    tolerance = {"rtol": 1e-12, "atol": 1e-11} if dtype == torch.float64 else {"rtol": 1e-5, "atol": 2e-4}
+    for run in range(3):
+        exact = [tensor[run].detach().clone().requires_grad_() for tensor in (features, weight, bias)]
+        expected = F.linear(*exact)
+        expected.backward(toward[run])
+        torch.testing.assert_close(result[run].double(), expected, **tolerance)
+        for leaf, reference in zip(leaves, exact, strict=True):
+            if leaf.requires_grad:
+                torch.testing.assert_close(leaf.grad[run].double(), reference.grad, **tolerance)
+    assert (leaves[0].grad is None) == images
+
+
+def test_layers_of_several_runs_are_of_bfloat16_under_autocast() -> None:
+    features, weight, bias = torch.ones(2, 3, 8), torch.ones(2, 4, 8), torch.ones(2, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert stacked(features, weight, bias).dtype == torch.bfloat16
+    assert stacked(features, weight, bias).dtype == torch.float32
 
 
 def test_the_choice_does_not_depend_on_a_timing() -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from conftest import composed, option_of
 from regbench.config import RunConfig
 from regbench.data import Split, load_split
+from regbench.plan import CLOSURE
 from regbench.stack import Stack
 from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import INITS
@@ -31,22 +32,34 @@ SMALL_CNN = ("model=cnn", "model.channels=[4,8]", "model.dense=[12]", *SMALL[1:]
 RUNS = 3
 
 EXACT = 1e-10  # relative, in float64
-# Relative, in float32 after six steps. The sums of a stack's products are rounded in another order, 6e-8 to begin with;
-# the optimizers that divide by the size of the gradient make the most of it where the gradient is rounding itself.
-ROUNDING = 2e-3
+# Relative, in float32 after ten steps: sums of products are rounded in another order, 6e-8 to begin with. An image in a
+# hundred may change its class.
+ROUNDING, FLIPPED = 1e-4, 0.01
+# To optimizers that divide by the size of the gradient. A bias before a batch norm has a gradient of 0, in practice of
+# rounding, which they would make as large as any.
+DAMPED = {EXACT: 1e-6, ROUNDING: 1e-3}
 
 Outcome = tuple[list[Epoch], Tests | None, dict[str, torch.Tensor]]
 
 
 def split_of(config: RunConfig) -> Split:
-    """As `load_split`, with fewer test images: 10,000 take longer than the training here."""
-    return _split(config.seed, tuple(config.data.args.items()), config.data.name)
+    """As `load_split`, with fewer test images: 10,000 take longer than the training here.
+
+    Convolutions see noise: of the equal pixels of a background, rounding chooses the one that max-pooling takes.
+    """
+    return _split(config.seed, tuple(config.data.args.items()), config.data.name, config.model.name == "cnn")
 
 
 @cache
-def _split(seed: int, args: tuple[Any, ...], name: str) -> Split:
+def _split(seed: int, args: tuple[Any, ...], name: str, noise: bool) -> Split:
     split = load_split(option_of("data", name, **dict(args)), seed, CPU, Path("unused"))
-    return replace(split, test_images=split.test_images[:300], test_labels=split.test_labels[:300])
+    images = noisy(split.train_images) if noise else split.train_images
+    return replace(split, train_images=images, test_images=split.test_images[:300], test_labels=split.test_labels[:300])
+
+
+@cache
+def noisy(images: torch.Tensor) -> torch.Tensor:
+    return torch.randint(256, images.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def trainer_of(configs: Sequence[RunConfig]) -> Trainer:
@@ -68,17 +81,24 @@ def assert_equal(found: Outcome, expected: Outcome, tolerance: float) -> None:
     """All figures and weights within a relative tolerance; 0 means to the bit."""
     assert len(found[0]) == len(expected[0])
     for one, other in zip(found[0], expected[0], strict=True):
-        assert vars(one) == pytest.approx(vars(other), rel=tolerance, abs=tolerance / 100, nan_ok=True)
+        assert vars(one) == {name: near(name, value, tolerance) for name, value in vars(other).items()}
     assert (found[1] is None) == (expected[1] is None)
-    for name, figures in (expected[1] or {}).items():
+    for name, (loss, acc) in (expected[1] or {}).items():
         assert found[1] is not None
-        assert found[1][name] == pytest.approx(figures, rel=tolerance, abs=tolerance / 100)
+        assert found[1][name] == (near("loss", loss, tolerance), near("acc", acc, tolerance))
     assert found[2].keys() == expected[2].keys()
     for name, tensor in expected[2].items():
-        # Of a bias before a batch norm the gradient is nothing but rounding: small beside 1, not beside itself.
+        absolute = tolerance * tensor.abs().max().item() if tensor.dim() > 1 else tolerance  # of biases, some are 0
         torch.testing.assert_close(
-            found[2][name], tensor, rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+            found[2][name], tensor, rtol=tolerance, atol=absolute, msg=lambda text, of=name: f"{of}: {text}"
         )
+
+
+def near(name: str, value: Any, tolerance: float) -> Any:
+    if value is None:
+        return None
+    absolute = FLIPPED if tolerance == ROUNDING and "acc" in name else tolerance / 100
+    return pytest.approx(value, rel=tolerance, abs=absolute, nan_ok=True)
 
 
 def assert_stacked_as_alone(configs: Sequence[RunConfig], tolerance: float) -> list[Outcome]:
@@ -97,6 +117,8 @@ def batch(runs: int, samples: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
 # Alone and in a stack, over all techniques
 
 NORM_NAMES = [name for name in NORMS if name != "instance"]  # needs feature maps
+STACKING = [name for name in OPTIMIZERS if name != CLOSURE]  # which trains alone
+ROUGH = ("rprop", "adafactor")  # a whole step from a gradient that is rounding, as a batch norm makes some
 STRENGTHS, ALPHAS = (1e-4, 0.0, 3e-4), (0.1, 0.5, 0.9)
 SCHEDULES = (
     option_of("scheduler", "constant"),
@@ -106,18 +128,26 @@ SCHEDULES = (
 NORM_CHANGES = {"group": {"groups": 4}}
 
 
-def different_runs(norm: str, optimizer: str, regularizer: str, case: int, *overrides: str) -> list[RunConfig]:
+def different_runs(
+    norm: str, optimizer: str, regularizer: str, case: int, *overrides: str, tolerance: float = EXACT
+) -> list[RunConfig]:
     """Runs that differ in all that may differ within a stack."""
-    base = composed(*overrides)
-    inits = [name for name in INITS if name != "constant"]  # equal weights everywhere train to equal weights
-    rate = option_of("optimizer", optimizer).args["lr"]
+    base = composed(*overrides, *["precision=fp64"] * (tolerance == EXACT))
+    arguments = option_of("optimizer", optimizer).args
+    damped = {"eps": DAMPED[tolerance]} if "eps" in arguments and norm == "batch" else {}
+    # Equal weights everywhere train to equal weights. Before a batch norm the weight of a pixel that is always black
+    # has a gradient of rounding; where it is 0 as well, rounding chooses the side to which |w| pulls.
+    kinks = {"sparse"} if norm == "batch" and regularizer in ("l1", "elastic_net") else set()
+    inits = [name for name in INITS if name not in {"constant"} | kinks]
     configs = []
     for run in range(RUNS):
         terms = {"strength": STRENGTHS[run], "alpha": ALPHAS[run]}
         known = option_of("regularizer", regularizer).args
         changes = {
+            # A bias before a batch norm changes nothing: its gradient is rounding.
+            "norm_position": "post" if norm == "batch" else "pre",
             "norm": option_of("norm", norm, **NORM_CHANGES.get(norm, {})),
-            "optimizer": option_of("optimizer", optimizer, lr=rate * (1.0, 0.5, 0.2)[run]),
+            "optimizer": option_of("optimizer", optimizer, lr=arguments["lr"] * (1.0, 0.5, 0.2)[run], **damped),
             "regularizer": option_of("regularizer", regularizer, **{k: v for k, v in terms.items() if k in known}),
             "init": option_of("init", inits[(case + run) % len(inits)]),
             "scheduler": SCHEDULES[run],
@@ -134,9 +164,11 @@ def different_runs(norm: str, optimizer: str, regularizer: str, case: int, *over
 def cases() -> list[Any]:
     """Every combination; those that hold each pair of a norm, an optimizer and a regularizer are quick to try."""
     found = []
-    names = (NORM_NAMES, list(OPTIMIZERS), list(REGULARIZERS))
+    names = (NORM_NAMES, STACKING, list(REGULARIZERS))
     for number, places in enumerate(product(*(range(len(axis)) for axis in names))):
         norm, optimizer, regularizer = (axis[place] for axis, place in zip(names, places, strict=True))
+        if norm == "batch" and optimizer in ROUGH:
+            continue
         chosen = (places[0] + places[1]) % len(REGULARIZERS) == places[2]
         marks = [] if chosen else [pytest.mark.slow]
         found.append(pytest.param(norm, optimizer, regularizer, number, marks=marks))
@@ -145,7 +177,7 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize(("norm", "optimizer", "regularizer", "case"), cases())
 def test_every_technique_trains_in_a_stack_as_alone(norm, optimizer, regularizer, case):
-    configs = different_runs(norm, optimizer, regularizer, case, *SMALL, "precision=fp64")
+    configs = different_runs(norm, optimizer, regularizer, case, *SMALL)
     together = assert_stacked_as_alone(configs, EXACT)
     assert all(len(epochs) == 2 for epochs, _, _ in together)
     assert together[1][0][0].clipped > 0  # or the limits would show nothing
@@ -153,12 +185,12 @@ def test_every_technique_trains_in_a_stack_as_alone(norm, optimizer, regularizer
 
 @pytest.mark.parametrize(("norm", "optimizer"), list(zip(NORM_NAMES, OPTIMIZERS, strict=False)))
 def test_in_float32_they_agree_but_for_rounding(norm, optimizer):
-    assert_stacked_as_alone(different_runs(norm, optimizer, "l2", 0, *SMALL), ROUNDING)
+    assert_stacked_as_alone(different_runs(norm, optimizer, "l2", 0, *SMALL, tolerance=ROUNDING), ROUNDING)
 
 
 def test_in_bfloat16_they_agree_but_for_its_rounding():
     """Eight bits, so 0.4 % to begin with."""
-    configs = different_runs("layer", "sgd", "l2", 0, *SMALL, "precision=bf16")
+    configs = different_runs("layer", "sgd", "l2", 0, *SMALL, "precision=bf16", tolerance=ROUNDING)
     together = outcomes(trainer_of(configs))
     for config, (epochs, _, _) in zip(configs, together, strict=True):
         (alone,) = outcomes(trainer_of([config]))
@@ -168,7 +200,9 @@ def test_in_bfloat16_they_agree_but_for_its_rounding():
 
 
 def test_runs_may_differ_in_optimizer():
-    different = [different_runs("batch", optimizer, "l1", 7, *SMALL, "precision=fp64")[1] for optimizer in OPTIMIZERS]
+    different = [
+        different_runs("batch", optimizer, "l1", 7, *SMALL)[1] for optimizer in STACKING if optimizer not in ROUGH
+    ]
     assert_stacked_as_alone(different, EXACT)
 
 
@@ -177,11 +211,11 @@ def test_runs_may_differ_in_optimizer():
 def test_convolutions_train_in_a_stack_as_alone(norm, optimizer):
     """The planner keeps them apart on a CPU, as they take longer together, but not elsewhere."""
     regularizer = "elastic_net" if optimizer == "adam" else "none"
-    assert_stacked_as_alone(different_runs(norm, optimizer, regularizer, 5, *SMALL_CNN, "precision=fp64"), EXACT)
+    assert_stacked_as_alone(different_runs(norm, optimizer, regularizer, 5, *SMALL_CNN), EXACT)
 
 
 def test_convolutions_in_float32_agree_but_for_rounding():
-    assert_stacked_as_alone(different_runs("batch", "adam", "l2", 5, *SMALL_CNN), ROUNDING)
+    assert_stacked_as_alone(different_runs("layer", "adam", "l2", 5, *SMALL_CNN, tolerance=ROUNDING), ROUNDING)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -212,10 +246,11 @@ PAIRS = [
     [("seed=0",), ("seed=1",)],
     [("optimizer=sgd",), ("optimizer=sgd", "optimizer.lr=0.01")],
     [("dropout=0.1",), ("dropout=0.6",)],
-    [("norm=batch", "init=xavier"), ("norm=batch", "init=orthogonal", "seed=4")],
+    [("norm=batch", "init=xavier", "optimizer.eps=1e-3"), ("norm=batch", "optimizer.eps=1e-3", "seed=4")],
     [("data.val_size=0",), ("data.val_size=0", "seed=1")],
     [("model.hidden=[]",), ("model.hidden=[]", "seed=1")],
-    [("batch_size=499", "drop_last=true"), ("batch_size=499", "drop_last=true", "clip_norm=0.1", "clip_norm_type=inf")],
+    [("clip_norm_type=inf", "clip_norm=0.01"), ("clip_norm_type=inf", "seed=1")],
+    [("batch_size=499", "drop_last=true"), ("batch_size=499", "drop_last=true", "seed=1")],
 ]
 
 
@@ -251,11 +286,11 @@ def test_a_run_that_diverges_leaves_the_others_as_they_would_have_been(make_conf
 
 
 def test_a_run_that_diverges_later_leaves_the_others_as_they_would_have_been(make_config):
-    fixed = (*SMALL, "precision=fp64", "optimizer=sgd", "optimizer.momentum=0.9", "epochs=4")
+    fixed = (*SMALL, "precision=fp64", "optimizer=sgd", "optimizer.momentum=0.9", "epochs=5")
     sound = [make_config(*fixed, f"seed={seed}", "dropout=0.3") for seed in (1, 2)]
-    wild = make_config(*fixed, "scheduler=exponential", "scheduler.gamma=1e150", "optimizer.lr=1e-150")
+    wild = make_config(*fixed, "scheduler=exponential", "scheduler.gamma=1e60", "optimizer.lr=1e-60")
     found = outcomes(trainer_of([sound[0], wild, sound[1]]))
-    assert 1 < len(found[1][0]) < 4
+    assert 1 < len(found[1][0]) < 5
     assert found[1][0][-1].diverged
     for one, config in zip((found[0], found[2]), sound, strict=True):
         assert_equal(one, outcomes(trainer_of([config]))[0], EXACT)
@@ -263,7 +298,8 @@ def test_a_run_that_diverges_later_leaves_the_others_as_they_would_have_been(mak
 
 def test_only_the_last_one_left_trains_as_alone(make_config):
     fixed = (*SMALL, "optimizer=sgd", "precision=fp64")
-    configs = [make_config(*fixed, *WILD), make_config(*fixed, "seed=1"), make_config(*fixed, *WILD, "seed=3")]
+    wild = [make_config(*fixed, "optimizer.lr=1e300", f"seed={seed}") for seed in (0, 2)]
+    configs = [wild[0], make_config(*fixed, "seed=1"), wild[1]]
     found = outcomes(trainer_of(configs))
     assert [len(epochs) for epochs, _, _ in found] == [1, 2, 1]
     assert_equal(found[1], outcomes(trainer_of(configs[1:2]))[0], EXACT)
@@ -272,10 +308,11 @@ def test_only_the_last_one_left_trains_as_alone(make_config):
 def test_runs_may_be_dropped_between_epochs(make_config):
     configs = [make_config(*SMALL, "precision=fp64", "dropout=0.2", f"seed={seed}", "epochs=3") for seed in range(4)]
     trainer = trainer_of(configs)
-    for records in trainer.epochs(lambda images: None):
-        if trainer.finished == 1:
-            trainer.drop([2, 0])
-            trainer.drop([])
+    epochs = trainer.epochs(lambda images: None)
+    assert list(next(epochs)) == [0, 1, 2, 3]
+    trainer.drop([2, 0])
+    trainer.drop([])
+    *_, records = epochs
     assert list(records) == trainer.active == [1, 3]
     for run, tests in trainer.test().items():
         (alone,) = outcomes(trainer_of([configs[run]]))
@@ -292,10 +329,12 @@ def saved(trainer: Trainer, run: int) -> dict[str, Any]:
     return state
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", STACKING)
 def test_a_saved_run_goes_on_in_any_company(make_config, optimizer):
-    fixed = (*SMALL, "precision=fp64", f"optimizer={optimizer}", "norm=batch", "dropout=0.3", "scheduler=cosine")
-    more = {"sgd": ("optimizer.momentum=0.9",), "adam": ("optimizer.amsgrad=true",)}.get(optimizer, ())
+    norm = "none" if optimizer in ROUGH else "batch"
+    fixed = (*SMALL, "precision=fp64", f"optimizer={optimizer}", f"norm={norm}", "dropout=0.3", "scheduler=cosine")
+    damped = (f"optimizer.eps={DAMPED[EXACT]}",) if "eps" in option_of("optimizer", optimizer).args else ()
+    more = damped + {"sgd": ("optimizer.momentum=0.9",), "adam": ("optimizer.amsgrad=true",)}.get(optimizer, ())
     configs = [make_config(*fixed, *more, f"seed={seed}", "epochs=3") for seed in range(4)]
     whole = outcomes(trainer_of(configs[:3]))
     stopped = trainer_of(configs[:3])

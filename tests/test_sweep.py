@@ -176,6 +176,44 @@ def test_jobs_know_their_number(train):
     assert seeds() == [0, 1, 2]
 
 
+# The plan alone
+
+
+def test_a_plan_trains_nothing(train):
+    ended = train("-m", "norm=none,layer", "seed=0,1,2", "runtime.stack=2", *TINY, "--plan")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert lines[0] == "6 runs: 6 to train in 4 stacks"
+    table = [line.split()[:3] for line in lines if line.split()[0].isdigit()]
+    assert table[1:] == [["2", "3", "norm=none"], ["2", "3", "norm=layer"]]
+    assert lines[-2:] == ["norm differs: none, layer", "runtime.stack=2 is the most for a stack"]
+    assert written() == {}
+
+
+def test_a_plan_leaves_out_what_is_done(train):
+    train("-m", "seed=0,1", *TINY)
+    before = written()
+    ended = train("-m", "seed=0,1,2", *TINY, "--plan")
+    assert ended.out.startswith("3 runs: 2 done already, 1 to train\n")
+    ended = train("-m", "seed=0,1", *TINY, "--plan")
+    assert (ended.code, ended.out) == (0, "2 runs: 2 done already\n")
+    assert written() == before
+
+
+def test_a_plan_is_checked_as_the_sweep(train):
+    ended = train("-m", "seed=0,-1", *TINY, "--plan")
+    assert (ended.code, ended.out) == (2, "")
+    assert "seed=-1" in ended.err
+
+
+def test_there_is_no_plan_for_one_run(train):
+    ended = train(*TINY, "--plan")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("error: --plan: ")
+    assert "-m" in ended.err
+    assert written() == {}
+
+
 # What is kept
 
 

@@ -19,6 +19,9 @@ CPU = torch.device("cpu")
 TINY = ("model.hidden=[16]", "data.train_size=500", "data.val_size=300", "epochs=2")
 
 
+L2 = ("regularizer=l2", "regularizer.strength=0.01")
+
+
 def split_of(config: RunConfig) -> Split:
     return load_split(config.data, config.seed, CPU, Path("unused"))
 
@@ -110,8 +113,13 @@ def plain_loop(config: RunConfig, split: Split, rates: list[float], strength: fl
         (["norm=batch", "scheduler=cosine", "optimizer=sgd", "epochs=3"], [0.1, 0.075, 0.025], 0.0),
         (["optimizer=sgd", "clip_norm=0.9", "batch_size=300", "drop_last=true"], [0.1] * 2, 0.0),
         (["model=cnn", "model.channels=[4,8]", "model.dense=[]", "data.train_size=300"], [1e-3] * 2, 0.0),
+        (
+            ["model=cnn", "model.channels=[4,8]", "model.dense=[]", "data.train_size=300", "clip_norm=5", *L2],
+            [1e-3] * 2,
+            0.01,
+        ),
     ],
-    ids=["sgd momentum, a small last batch", "l2", "batch norm, cosine", "clipping, drop_last", "cnn"],
+    ids=["sgd momentum, a small last batch", "l2", "batch norm, cosine", "clipping, drop_last", "cnn", "cnn, l2"],
 )
 def test_the_figures_are_those_of_a_plain_loop(make_config, overrides, rates, strength):
     sizes = ("data.train_size=2000", "data.val_size=1234", "epochs=2")

@@ -78,16 +78,18 @@ def directory(config: RunConfig) -> RunDir:
 
 def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device, reporter: Reporter) -> None:
     """Train into open directories what is not finished there. Whatever happens, each run.json says so."""
-    pairs = [
-        (one, rundir) for one, rundir in zip(runs, rundirs, strict=True) if one.config.force or not rundir.finished
-    ]
+    both = zip(runs, rundirs, strict=True)
+    pairs = [(one, rundir) for one, rundir in both if one.config.force or not rundir.finished]
     states: dict[RunDir, State] = {}
     try:
         for one, rundir in pairs:
-            states[rundir] = rundir.start({"overrides": list(one.overrides), **facts(device), "stack": len(pairs)})
-            for warning in warnings(one.config):
-                reporter.warn(warning)
-                rundir.log(f"warning: {warning}")
+            try:
+                states[rundir] = begin(one, rundir, {**facts(device), "stack": len(pairs)}, reporter)
+            except OSError as error:  # no space for it
+                if len(pairs) == 1:
+                    raise
+                rundir.record = {"status": "failed", "error": str(error)}
+                reporter.warn(f"{rundir.path}: {error}")
         attempt(states, device, reporter)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         for rundir in states:
@@ -98,21 +100,51 @@ def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device,
         reporter.end()
 
 
+def begin(one: Run, rundir: RunDir, known: Mapping[str, Any], reporter: Reporter) -> State:
+    """Begin a run or go on with it: the state to go on from."""
+    state = rundir.start({"overrides": list(one.overrides), **known})
+    for warning in warnings(one.config):
+        reporter.warn(warning)
+        rundir.log(f"warning: {warning}")
+    return state
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is kept of an exception: it would hold the memory of all that was computed."""
+
+    line: str
+    traceback: str
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        """An exception in one line, and in full."""
+        line = f"{type(error).__name__}: {error}".splitlines()[0]
+        return cls(line, "".join(traceback.format_exception(error)))
+
+
 def attempt(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> None:
     """Train runs together; if that fails, in halves, each run from its last saved epoch: memory may be short of it."""
     for epoch in sorted({finished(state) for state in states.values()}):
         group = {rundir: state for rundir, state in states.items() if finished(state) == epoch}
-        try:
-            fit(group, device, reporter)
-        except Exception as error:
-            reporter.end()
-            left = [rundir for rundir in group if rundir.status == "running"]
-            if len(group) == 1:
-                fail(left[0], error)
-            elif left:
-                reporter.warn(f"{len(group)} runs together failed ({describe(error)}): in halves from here")
-                for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-                    attempt({rundir: rundir.state() for rundir in half}, device, reporter)
+        failure = trial(group, device, reporter)
+        left = [rundir for rundir in group if rundir.status == "running"]
+        if failure and len(left) == 1:
+            fail(left[0], failure, reporter, alone=len(states) == 1)
+        elif failure and left:
+            reporter.warn(f"{len(group)} runs together failed ({failure.line}): in halves from here")
+            for half in (left[: len(left) // 2], left[len(left) // 2 :]):
+                attempt({rundir: rundir.state() for rundir in half}, device, reporter)
+
+
+def trial(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> Failure | None:
+    """Train runs together; what went wrong, if anything did."""
+    try:
+        fit(states, device, reporter)
+    except Exception as error:
+        reporter.end()
+        return Failure.of(error)
+    return None
 
 
 def finished(state: State) -> int:
@@ -138,11 +170,14 @@ def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter
             try:
                 keep(rundirs[place], epoch, None if epoch.diverged else trainer.state(place), reporter.line(epoch))
             except OSError as error:
-                fail(rundirs[place], error)
+                fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
                 trainer.drop([place])
         reporter.epoch(list(epochs.values()))
     for place, tests in trainer.test().items():
-        finish(rundirs[place], trainer.best[place], tests)
+        try:
+            finish(rundirs[place], trainer.best[place], tests)
+        except OSError as error:
+            fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
 
 
 def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None:
@@ -170,15 +205,20 @@ def finish(rundir: RunDir, best: Best | None, tests: Tests) -> None:
         rundir.complete(best.weights, best.epoch, tests)
 
 
-def fail(rundir: RunDir, error: Exception) -> None:
-    """The record of a run that failed."""
-    rundir.log("".join(traceback.format_exception(error)))
-    rundir.end("failed", describe(error))
+def fail(rundir: RunDir, failure: Failure, reporter: Reporter, alone: bool) -> None:
+    """The record of a run that failed, if it can be written at all; a run that is not alone stops no other.
 
-
-def describe(error: Exception) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    Raises:
+        OSError: it cannot, and the run is alone.
+    """
+    try:
+        rundir.log(failure.traceback)
+        rundir.end("failed", failure.line)
+    except OSError as error:
+        if alone:
+            raise
+        rundir.record["status"] = "failed"
+        reporter.warn(f"{rundir.path}: {failure.line}; nor can that be recorded: {error.strerror}")
 
 
 def about(trainer: Trainer) -> str:

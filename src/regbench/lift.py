@@ -47,10 +47,10 @@ class Network:
     and writes its part of the network. For a single run the network is its model.
     """
 
-    def __init__(self, models: Sequence[nn.Sequential], template: nn.Sequential) -> None:
-        """`template` has the layers of all models together, as some may lack dropout; it needs no memory."""
+    def __init__(self, models: Sequence[nn.Sequential], template: nn.Sequential | None = None) -> None:
+        """`template` has the layers of all models together where some lack dropout; it needs no memory."""
         self.models, self.runs = models, len(models)
-        self.template = template if self.runs > 1 else models[0]
+        self.template = template if template and self.runs > 1 else models[0]
         self._names = [name for name, _ in self.template.named_parameters()]
         self._tensors: dict[str, Tensor] = {}
         self.leaves: list[Tensor] = list(self.template.parameters())  # what is differentiated

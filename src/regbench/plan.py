@@ -1,5 +1,6 @@
 """Which runs can train together as one model, how many at once, and why others cannot."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -115,8 +116,9 @@ def reasons(found: Sequence[Group], configs: Sequence[RunConfig], device: torch.
         values = dict.fromkeys(shown(group.shape[key]) for group in found if key in group.shape)
         if len(values) > 1:
             lines.append(f"{key} differs: {', '.join(values)}")
-    if len(found) > len({tuple(map(str, group.shape.items())) for group in found}):
-        lines += dict.fromkeys(_limit(configs[group.places[0]], device) for group in found)
+    counts = Counter(str(group.shape) for group in found)
+    several = [group for group in found if counts[str(group.shape)] > 1]
+    lines += dict.fromkeys(_limit(configs[group.places[0]], device) for group in several)
     return lines
 
 

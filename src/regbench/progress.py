@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -130,5 +129,8 @@ def mean(records: "Sequence[Epoch]") -> "Epoch":
     if len(records) == 1:
         return records[0]
     columns = {name: [getattr(record, name) for record in records] for name in vars(records[0])}
-    means: dict[str, Any] = {name: None if None in column else fmean(column) for name, column in columns.items()}
+    means: dict[str, Any] = {
+        name: None if None in column else sum(value / len(column) for value in column)
+        for name, column in columns.items()
+    }
     return replace(records[0], **means | {"epoch": records[0].epoch})

@@ -131,6 +131,8 @@ def train(stacks: Sequence[Sequence[Run]]) -> None:
 
 def show(planned: Plan, reporter: Reporter) -> None:
     """What trains together: a line for the stacks of each shape. And why it is not all one stack."""
+    if reporter.mode == "off":
+        return
     from rich.table import Table
     from rich.text import Text
 

@@ -115,6 +115,7 @@ class Trainer:
         kept = [(run, self.stack.state(place)) for place, run in enumerate(self.active) if run not in gone]
         self.active = [run for run, _ in kept]
         if kept:
+            del self.stack  # its memory is needed for the next
             self.stack = Stack([self.configs[run] for run in self.active], self.device)
         for place, (_, state) in enumerate(kept):
             self.stack.load_state(place, state)

@@ -101,7 +101,7 @@ class Together:
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
-        self._rates.copy_(torch.tensor(rates))
+        self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
         for optimizer, rate in zip(self._alone, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate
 
@@ -122,7 +122,7 @@ class Together:
         alone, shared = self._alone[run], self._optimizer.state
         for parameter, leaf in zip(alone.param_groups[0]["params"], self._leaves, strict=True):
             alone.state[parameter] = {
-                key: value[run] if value.shape == leaf.shape else value for key, value in shared[leaf].items()
+                key: value[run].clone() if value.shape == leaf.shape else value for key, value in shared[leaf].items()
             }
         return alone.state_dict()
 
