@@ -242,3 +242,17 @@ def test_a_mistake_in_a_comparison_is_one_line(arguments: list[str], message: st
     result = invoke("summary", *arguments)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert message in result.err
+
+
+def test_effects_explain_and_diff_print(tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("effects", "verdicts", "--by", "norm", "--where", "norm!='group'", "--csv", tmp_path / "t.csv")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("effect    df  share %")
+    assert pd.read_csv(tmp_path / "t.csv")["term"].tolist() == ["norm", "seed", "residual"]
+    assert invoke("explain", "norm=rms", "seed=3", "verdicts").out.count("\n") == 3
+    runs = sorted((GOLDEN / "verdicts" / "verdicts").glob("*-rms-*"))
+    assert "seed" in invoke("diff", *runs[:2]).out
+    assert "No key differs." in invoke("diff", runs[0], runs[0]).out
+    for words in (["effects", "runs"], ["explain", "norm=x"], ["diff", "runs", "runs"], ["reproduce", "runs"]):
+        result = invoke(*words)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)

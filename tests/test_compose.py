@@ -129,6 +129,7 @@ def test_each_override_means_what_it_means_to_hydra(fast, by_hydra, words):
 @example(overrides=["+experiment=one", "norm=layer", "init=normal", "norm.eps=3"], number=4)
 @example(overrides=["norm=bacth", "dropout=0.2"], number=4)
 @pytest.mark.slow
+@pytest.mark.stress
 def test_jobs_are_composed_as_by_hydra(fast, by_hydra, overrides, number):
     assert outcome(fast, overrides, number) == outcome(by_hydra, overrides, number)
 

@@ -62,6 +62,7 @@ def weights(folder: str) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("launcher", ["local", "processes"])
 def test_a_sweep_killed_again_and_again_ends_in_the_same_bits(launcher, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

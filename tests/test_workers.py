@@ -223,6 +223,7 @@ def test_finished_runs_need_no_workers(train: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.stress
 def test_workers_train_what_one_process_trains(start: Start, tmp_path: Path) -> None:
     words = ["seed=0,1,2", "epochs=2"]
     assert ended(start("processes", *words, "hydra.launcher.n_jobs=2"))[0] == 0
@@ -280,6 +281,7 @@ def test_ctrl_c_has_workers_save(start: Start) -> None:
 
 @linux
 @pytest.mark.slow
+@pytest.mark.stress
 def test_ctrl_c_twice_is_at_once(start: Start) -> None:
     sweep = start("processes", "seed=0,1", f"epochs={ENDLESS}", "hydra.launcher.n_jobs=2")
     until(lambda: trained(0) and trained(1))
@@ -312,6 +314,7 @@ def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str]
 @linux
 @needs["ray"]
 @pytest.mark.slow
+@pytest.mark.stress
 def test_a_killed_worker_of_ray_takes_only_its_own_run_down(start: Start) -> None:
     sweep = start("ray", "seed=0,1,2", f"epochs=2,{ENDLESS},2", "zip=seed,epochs", "+hydra.launcher.init.num_cpus=2")
     until(lambda: trained(1))
@@ -326,6 +329,7 @@ def test_a_killed_worker_of_ray_takes_only_its_own_run_down(start: Start) -> Non
 @linux
 @needs["submitit"]
 @pytest.mark.slow
+@pytest.mark.stress
 def test_a_killed_job_of_submitit_takes_only_its_own_run_down(start: Start) -> None:
     sweep = start("submitit_local", "seed=0,1", f"epochs=2,{ENDLESS}", "zip=seed,epochs")
     until(lambda: trained(1))
@@ -339,6 +343,7 @@ def test_a_killed_job_of_submitit_takes_only_its_own_run_down(start: Start) -> N
 
 @linux
 @pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize(
     "launcher", [pytest.param(name, marks=needs[name.partition("_")[0]]) for name in ("ray", "submitit_local")]
 )
@@ -364,6 +369,7 @@ def test_ctrl_c_and_a_killed_parent_leave_no_worker_of_other_engines(start: Star
 @linux
 @needs["submitit"]
 @pytest.mark.slow
+@pytest.mark.stress
 def test_a_preempted_job_is_queued_again_and_goes_on(start: Start) -> None:
     sweep = start("submitit_local", "seed=0", f"epochs={ENDLESS}")
     until(lambda: trained(0))

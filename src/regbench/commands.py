@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from regbench.errors import INTERRUPTED, MISTAKE, UserError
+from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError
 from regbench.housekeeping import ls, rm
 
 if TYPE_CHECKING:
@@ -208,3 +208,84 @@ def _write(option: str, path: Path, content: bytes) -> None:
         write_atomically(path, content)
     except OSError as error:
         raise UserError(f"{option} {path}: cannot be written: {error.strerror}") from None
+
+
+@main.command(cls=Spreading)
+@click.argument("dirs", nargs=-1)
+@click.option("--by", multiple=True, metavar="KEY", help="The knobs.  [default: keys that differ, seed aside]")
+@click.option("--metric", default="test_acc", show_default=True, metavar="NAME", help="As of summary.")
+@click.option("--select", type=click.Choice(["best_val", "last"]), default="best_val", show_default=True)
+@click.option("--where", metavar="CONDITION", help="Only some runs, as of summary.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the shares: PNG, SVG or PDF.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as CSV too.")
+def effects(
+    dirs: tuple[str, ...],
+    by: tuple[str, ...],
+    metric: str,
+    select: Literal["best_val", "last"],
+    where: str | None,
+    plot: Path | None,
+    csv_file: Path | None,
+) -> None:
+    """Which knob matters in the factorial sweep below DIRS (default: runs).
+
+    Main effects and two-way interactions by analysis of variance, the seed as block.
+    """
+    import pandas as pd
+    from rich.console import Console
+
+    from regbench import effects as analysis
+    from regbench import render
+    from regbench.runs import load
+
+    found = analysis.effects(load(dirs or ("runs",)), _split(by), metric, select, where)
+    if csv_file:
+        _write("--csv", csv_file, pd.DataFrame(found.terms).to_csv(index=False).encode())
+    if plot:
+        analysis.plot(found, plot)
+    render.laid_out(analysis.cells(found), found.notes, Console(highlight=False))
+
+
+@main.command()
+@click.argument("words", nargs=-1, required=True, metavar="KEY=VALUE... [DIRS]...")
+def explain(words: tuple[str, ...]) -> None:
+    """The runs behind a cell, norm=batch init=xavier: their directories, commands, versions."""
+    from regbench.explain import behind
+    from regbench.runs import load
+    from regbench.verdict import spec
+
+    dirs = [word for word in words if "=" not in word]
+    for line in behind(load(dirs or ("runs",)), spec([word for word in words if "=" in word])):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+def diff(first: Path, second: Path) -> None:
+    """What two runs differ in: config, versions, figures."""
+    from rich.console import Console
+
+    from regbench import render
+    from regbench.explain import difference
+
+    config, figures = difference(first, second)
+    console = Console(highlight=False)
+    render.laid_out(config, () if config.rows else ("No key differs.",), console)
+    render.laid_out(figures, (), console)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def reproduce(run: Path) -> None:
+    """Train RUN again elsewhere, and say whether it comes to the same numbers: exit code 1 if not."""
+    from regbench.progress import Reporter
+    from regbench.reproduce import TOLERANCE
+    from regbench.reproduce import reproduce as again
+
+    outcome = again(run, Reporter("plain"))
+    click.echo(f"{outcome.verdict}: {outcome.figures} figures compared")
+    if outcome.first:
+        click.echo(f"first at {outcome.first}; largest relative difference {outcome.largest:.2g} (limit {TOLERANCE:g})")
+    if outcome.verdict == "different":
+        sys.exit(FAILED)

@@ -19,9 +19,14 @@ KEY_FOLD, HEADING_FOLD = 8, 4  # the narrowest that a key's values and a heading
 
 def table(comparison: Table, console: Console) -> None:
     """Print the table and its footer."""
-    console.print(grid(cells(comparison), console.width), crop=False)
+    laid_out(cells(comparison), footer(comparison), console)
+
+
+def laid_out(found: Cells, lines: Sequence[str], console: Console) -> None:
+    """Print cells, and below them some lines."""
+    console.print(grid(found, console.width), crop=False)
     console.print()
-    notes(footer(comparison), console)
+    notes(lines, console)
 
 
 def notes(lines: Sequence[str], console: Console) -> None:
@@ -34,7 +39,7 @@ def notes(lines: Sequence[str], console: Console) -> None:
 def grid(found: Cells, width: int) -> Grid:
     """The cells laid out in so many columns of the terminal, or in as few more as they need."""
     headings = found.headings
-    needed = [max(map(cell_len, column), default=0) for column in zip(*found.rows, strict=True)]
+    needed = [max((cell_len(row[place]) for row in found.rows), default=0) for place in range(len(headings))]
     least = _least(needed, found.keys)
     gap = next((gap for gap in GAPS if sum(least) + gap * (len(headings) - 1) <= width), GAPS[-1])
     room = width - gap * (len(headings) - 1)

@@ -67,7 +67,7 @@ def baselines(groups: Sequence[Values], wanted: Mapping[str, str]) -> list[int |
     Raises:
         UserError: no group has the wanted values, or several are the baseline of the same group.
     """
-    candidates = [n for n, group in enumerate(groups) if all(_is(group, key, text) for key, text in wanted.items())]
+    candidates = [n for n, group in enumerate(groups) if all(matches(group, key, text) for key, text in wanted.items())]
     if not candidates:
         raise UserError(_nowhere(groups, wanted))
     return [_baseline(group, groups, candidates, wanted) for group in groups]
@@ -87,7 +87,8 @@ def _baseline(
     return found[0] if found else None
 
 
-def _is(group: Values, key: str, text: str) -> bool:
+def matches(group: Values, key: str, text: str) -> bool:
+    """Whether a group has the value that `text` is on the command line."""
     if key not in group:
         return False
     value = group[key]

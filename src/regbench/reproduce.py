@@ -1,0 +1,76 @@
+"""A run trained again elsewhere, and whether it came to the same numbers."""
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from regbench import epochs, experiment
+from regbench.config import check
+from regbench.errors import UserError
+from regbench.progress import Reporter
+from regbench.rundir import RUN
+from regbench.runs import load
+
+TOLERANCE = 1e-5  # relative: rounding of float32 sums in another order grows to about this in a few epochs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`first` is where the two runs are told apart for the first time, in words; None where they are not."""
+
+    verdict: Literal["bitwise equal", "equal within tolerance", "different"]
+    figures: int
+    largest: float
+    first: str | None
+
+
+def reproduce(path: Path, reporter: Reporter) -> Outcome:
+    """Train a run again from its recorded config, in a directory that is deleted afterwards.
+
+    Raises:
+        UserError: the path holds no completed run, or this program cannot train it.
+    """
+    found = load([path])
+    if len(found.frame) != 1 or found.frame["status"].tolist() != ["completed"]:
+        raise UserError(f"{path}: must be the directory of one completed run")
+    place = Path(found.frame["path"].iloc[0])
+    recorded = json.loads((place / RUN).read_bytes())
+    with tempfile.TemporaryDirectory() as folder:
+        threads = recorded["machine"]["threads"]  # not auto: other sums come from another number
+        runtime = recorded["config"]["runtime"] | {"dir": folder, "progress": reporter.mode, "threads": threads}
+        config = check(recorded["config"] | {"runtime": runtime, "force": False})
+        experiment.run(config, recorded.get("overrides") or [], reporter)
+        again = experiment.directory(config)
+        if again.status != "completed":
+            return Outcome("different", 0, math.inf, f"status: completed, now {again.status}")
+        figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.record["result"]))
+    return compared(*figures)
+
+
+def _figures(run: Path, result: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """All that must repeat, in the order of time: each epoch's columns but for seconds, then the final figures."""
+    for row in epochs.read(run):
+        yield from ((f"epoch {row['epoch']:.0f}, {name}", value) for name, value in row.items() if name != "seconds")
+    for selection in ("last", "best_val"):
+        for name, value in result[selection].items():
+            yield f"{selection}.{name}", math.nan if value is None else float(value)
+
+
+def compared(before: list[tuple[str, float]], now: list[tuple[str, float]]) -> Outcome:
+    """Bit for bit, else within TOLERANCE, else where first."""
+    if [name for name, _ in before] != [name for name, _ in now]:
+        odd = next(iter({name for name, _ in before} ^ {name for name, _ in now}), "the order of figures")
+        return Outcome("different", min(len(before), len(now)), math.inf, f"{odd}: recorded by one of the runs only")
+    unequal = [(n, a, b) for (n, a), (_, b) in zip(before, now, strict=True) if not (a == b or (a != a and b != b))]
+    far = [(n, a, b) for n, a, b in unequal if not math.isclose(a, b, rel_tol=TOLERANCE)]
+    largest = max(
+        (abs(a - b) / max(abs(a), abs(b)) if math.isfinite(a - b) else math.inf for _, a, b in unequal), default=0
+    )
+    shown = (far or unequal)[:1]
+    first = f"{shown[0][0]}: {shown[0][1]!r}, now {shown[0][2]!r}" if shown else None
+    verdict: Any = "different" if far else "equal within tolerance" if unequal else "bitwise equal"
+    return Outcome(verdict, len(before), largest, first)
