@@ -43,7 +43,7 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         threads = recorded["machine"]["threads"]  # not auto: other sums come from another number
         runtime = recorded["config"]["runtime"] | {"dir": folder, "progress": reporter.mode, "threads": threads}
         config = check(recorded["config"] | {"runtime": runtime, "force": False})
-        experiment.run(config, recorded.get("overrides") or [], reporter)
+        experiment.run(experiment.Run(config, recorded.get("overrides") or []), reporter)
         again = experiment.directory(config)
         if again.status != "completed":
             return Outcome("different", 0, math.inf, f"status: completed, now {again.status}")
