@@ -280,12 +280,12 @@ def diff(first: Path, second: Path) -> None:
 def reproduce(run: Path) -> None:
     """Train RUN again elsewhere, and say whether it comes to the same numbers: exit code 1 if not."""
     from regbench.progress import Reporter
-    from regbench.reproduce import TOLERANCE
     from regbench.reproduce import reproduce as again
 
     outcome = again(run, Reporter("plain"))
     click.echo(f"{outcome.verdict}: {outcome.figures} figures compared")
     if outcome.first:
-        click.echo(f"first at {outcome.first}; largest relative difference {outcome.largest:.2g} (limit {TOLERANCE:g})")
+        limit = f"largest relative difference {outcome.largest:.2g} (limit {outcome.limit:g})"
+        click.echo(f"first at {outcome.first}; {limit}")
     if outcome.verdict == "different":
         sys.exit(FAILED)
