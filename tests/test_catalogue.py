@@ -13,7 +13,6 @@ from regbench.techniques.registry import Registry
 ROOT = Path(__file__).parent.parent
 REGISTRIES = registries()
 OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in registry]
-TOLD_WHEN = [(axis, name) for axis, name in OPTIONS if axis in ("model", "norm", "activation", "init", "regularizer")]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def test_every_option_is_there_with_all_its_arguments(made, axis, name):
     assert f"[{name}](#{axis}{name})" in made
 
 
-@pytest.mark.parametrize(("axis", "name"), TOLD_WHEN)
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
 def test_when_to_use_an_option_is_said_once_and_every_argument_means_something(made, axis, name):
     text = entry(made, f"{axis}={name}")
     assert text.count("**When**: Use ") == 1

@@ -39,6 +39,8 @@ DATASETS: Registry[Callable[..., Images]] = Registry("data")
 def mnist(cache: Path) -> Images:
     """Handwritten digits, in the package itself [LeCun 1998].
 
+    Use it first: there is nothing to download; good networks differ by tenths of a percent, so take several seeds.
+
     Raises:
         UserError: a file of the package is damaged.
     """
@@ -50,6 +52,8 @@ def mnist(cache: Path) -> Images:
 def fashion_mnist(cache: Path) -> Images:
     """Photographs of clothes, downloaded once [Xiao 2017] (`torchvision.datasets.FashionMNIST`).
 
+    Use it where MNIST is too easy to tell techniques apart.
+
     Raises:
         UserError: not in the cache, and not to be had.
     """
@@ -59,6 +63,8 @@ def fashion_mnist(cache: Path) -> Images:
 @DATASETS.register
 def kmnist(cache: Path) -> Images:
     """Cursive Japanese characters, downloaded once [Clanuwat 2018] (`torchvision.datasets.KMNIST`).
+
+    Use it to see whether what holds for digits holds for other handwriting.
 
     Raises:
         UserError: not in the cache, and not to be had.
@@ -71,6 +77,8 @@ def image_folder(cache: Path, *, path: Annotated[str, Field(min_length=1)]) -> I
     """Images of your own in `path`/train/CLASS/ and `path`/test/CLASS/ (`torchvision.datasets.ImageFolder`).
 
     Resized to 28×28 grey; the model gets as many outputs as there are classes.
+
+    Use it for images that can be told apart at 28×28 pixels without colour.
 
     Raises:
         UserError: not such a folder; a file that is no image.

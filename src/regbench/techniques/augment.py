@@ -77,7 +77,10 @@ def apply(images: Tensor, draws: Draws) -> Tensor:
 
 @AUGMENTS.register
 def none(samples: int, rng: Generator) -> Draws:
-    """Images as they are."""
+    """Images as they are.
+
+    Use it as the control.
+    """
     return moving(torch.eye(2, 3, device=rng.device).expand(samples, 2, 3))
 
 
@@ -86,6 +89,8 @@ def affine(samples: int, rng: Generator, *, degrees: Degrees, translate: Share, 
     """Turned, shifted, scaled and slanted, each by a draw within its limits (`torchvision.transforms.RandomAffine`).
 
     Shifts need not be whole pixels.
+
+    Use it first for digits: what small turns and shifts leave readable; train longer than without.
     """
     angle, slant = (uniform(samples, -limit, limit, rng).deg2rad() for limit in (degrees, shear))
     shift_x, shift_y = (uniform(samples, -translate * SIDE, translate * SIDE, rng) for _ in range(2))
@@ -104,6 +109,8 @@ def random_resized_crop(samples: int, rng: Generator, *, scale: Area, ratio: Ran
     """A part of the image, enlarged to all of it (`torchvision.transforms.RandomResizedCrop`).
 
     `scale` is the part's share of the area, `ratio` its width over its height. Its borders need not be whole pixels.
+
+    Use it where objects differ in size and place, and a part of one is enough to know it.
     """
     return moving(crop_maps(samples, rng, scale, ratio))
 
@@ -118,7 +125,10 @@ def crop_maps(samples: int, rng: Generator, scale: tuple[float, float], ratio: t
 
 @AUGMENTS.register
 def flip_rotate(samples: int, rng: Generator, *, flip: Share, quarter_turn: Share) -> Draws:
-    """Mirrored left to right, turned by one to three quarters, each with its probability."""
+    """Mirrored left to right, turned by one to three quarters, each with its probability.
+
+    Use it where a mirror image means the same, as with clothes; it makes digits into other signs.
+    """
     return moving(flip_maps(samples, rng, flip, quarter_turn))
 
 
@@ -137,6 +147,8 @@ def erasing(samples: int, rng: Generator, *, p: Share, scale: Area, ratio: Range
     """A rectangle of one grey, with a probability p [Zhong 2020] (`torchvision.transforms.RandomErasing`).
 
     `scale` is its share of the area, `ratio` its width over its height, `value` from black (0) to white (1).
+
+    Use it where the network should not rely on any one part of the image.
     """
     return none(samples, rng)._replace(
         boxes=erased_boxes(samples, rng, p, scale, ratio),
@@ -172,7 +184,10 @@ def custom(
     erase_ratio: Range,
     erase_value: Share,
 ) -> Draws:
-    """All of it in turn: flip_rotate, affine, enlarged to `resize` pixels and cut to the centre, cropped, erased."""
+    """All of it in turn: flip_rotate, affine, enlarged to `resize` pixels and cut to the centre, cropped, erased.
+
+    Use it to combine several, or to set what the others leave out.
+    """
     flips = flip_maps(samples, rng, flip, quarter_turn)
     moves = affine(samples, rng, degrees=degrees, translate=translate, scale=scale, shear=shear).maps
     enlarged = torch.eye(2, 3, device=rng.device).expand(samples, 2, 3) * (SIDE / resize)

@@ -34,6 +34,8 @@ def sgd(
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum [Sutskever 2013] (`torch.optim.SGD`).
 
+    Use it as the plain rule that others are measured by: with momentum, and a rate that was searched for.
+
     Raises:
         UserError: nesterov without momentum, or with dampening.
     """
@@ -60,7 +62,10 @@ def adam(
     weight_decay: NonNegativeFloat,
     amsgrad: bool,
 ) -> torch.optim.Optimizer:
-    """Adam [Kingma & Ba 2015]; its weight decay is added to the gradient (`torch.optim.Adam`)."""
+    """Adam [Kingma & Ba 2015]; its weight decay is added to the gradient (`torch.optim.Adam`).
+
+    Use it first: its default rate is a good start for most networks.
+    """
     return torch.optim.Adam(
         parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, fused=True
     )
@@ -76,7 +81,10 @@ def adamw(
     weight_decay: NonNegativeFloat,
     amsgrad: bool,
 ) -> torch.optim.Optimizer:
-    """Adam with weight decay apart from the gradient [Loshchilov & Hutter 2019] (`torch.optim.AdamW`)."""
+    """Adam with weight decay apart from the gradient [Loshchilov & Hutter 2019] (`torch.optim.AdamW`).
+
+    Use it in place of adam wherever weights should decay: they do so alike, whatever their gradients have been.
+    """
     return torch.optim.AdamW(
         parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, fused=True
     )
@@ -93,7 +101,10 @@ def rmsprop(
     momentum: NonNegativeFloat,
     centered: bool,
 ) -> torch.optim.Optimizer:
-    """Gradients over the root of their running mean square [Hinton 2012] (`torch.optim.RMSprop`)."""
+    """Gradients over the root of their running mean square [Hinton 2012] (`torch.optim.RMSprop`).
+
+    Use it where gradients differ widely in size between weights, and to see what adam's momentum adds.
+    """
     return torch.optim.RMSprop(
         parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered
     )
@@ -109,7 +120,10 @@ def adagrad(
     initial_accumulator_value: NonNegativeFloat,
     eps: PositiveFloat,
 ) -> torch.optim.Optimizer:
-    """Gradients over the root of their summed squares [Duchi 2011] (`torch.optim.Adagrad`, fused on the CPU)."""
+    """Gradients over the root of their summed squares [Duchi 2011] (`torch.optim.Adagrad`, fused on the CPU).
+
+    Use it for inputs that are seldom other than 0; in long training its steps become too small to learn.
+    """
     return torch.optim.Adagrad(
         parameters,
         lr=lr,
@@ -132,7 +146,10 @@ def nadam(
     momentum_decay: NonNegativeFloat,
     decoupled_weight_decay: bool,
 ) -> torch.optim.Optimizer:
-    """Adam with Nesterov's momentum [Dozat 2016] (`torch.optim.NAdam`)."""
+    """Adam with Nesterov's momentum [Dozat 2016] (`torch.optim.NAdam`).
+
+    Use it where adam suits and its momentum should look one step ahead; compare at the same rate, not the default.
+    """
     return torch.optim.NAdam(
         parameters,
         lr=lr,
@@ -154,7 +171,10 @@ def radam(
     weight_decay: NonNegativeFloat,
     decoupled_weight_decay: bool,
 ) -> torch.optim.Optimizer:
-    """Adam whose first steps are rectified, without a warm-up [Liu 2020] (`torch.optim.RAdam`)."""
+    """Adam whose first steps are rectified, without a warm-up [Liu 2020] (`torch.optim.RAdam`).
+
+    Use it where adam is unsteady in its first steps and no warm-up is wanted.
+    """
     return torch.optim.RAdam(
         parameters,
         lr=lr,
@@ -174,7 +194,10 @@ def adamax(
     eps: PositiveFloat,
     weight_decay: NonNegativeFloat,
 ) -> torch.optim.Optimizer:
-    """Adam by the infinity norm [Kingma & Ba 2015] (`torch.optim.Adamax`)."""
+    """Adam by the infinity norm [Kingma & Ba 2015] (`torch.optim.Adamax`).
+
+    Use it where single large gradients should shorten adam's steps at once, and for longer.
+    """
     return torch.optim.Adamax(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
 
@@ -187,7 +210,10 @@ def adadelta(
     eps: PositiveFloat,
     weight_decay: NonNegativeFloat,
 ) -> torch.optim.Optimizer:
-    """Gradients in units of the weights' own running change [Zeiler 2012] (`torch.optim.Adadelta`)."""
+    """Gradients in units of the weights' own running change [Zeiler 2012] (`torch.optim.Adadelta`).
+
+    Use it where no rate is to be searched for: at 1, the default, it is the published rule, which has none.
+    """
     return torch.optim.Adadelta(parameters, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay)
 
 
@@ -204,6 +230,8 @@ def asgd(
     """SGD with a decaying rate, as for averaging [Polyak & Juditsky 1992] (`torch.optim.ASGD`).
 
     As in torch, the weights trained and evaluated are the last ones; their average is kept beside them.
+
+    Use it for SGD whose rate decays with every step; for averaged weights it is of no use, they are not evaluated.
     """
     return torch.optim.ASGD(parameters, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
 
@@ -220,6 +248,8 @@ def rprop(
 
     Made for gradients of all images at once: small batches change signs by chance. `lr` is the first step's length,
     so that a schedule changes nothing later.
+
+    Use it with `batch_size` as large as the training set, and nowhere else.
     """
     return torch.optim.Rprop(parameters, lr=lr, etas=etas, step_sizes=step_sizes)
 
@@ -239,6 +269,8 @@ def lbfgs(
     """Quasi-Newton steps from a history of gradients [Liu & Nocedal 1989] (`torch.optim.LBFGS`).
 
     Evaluates a batch up to max_eval times (1.25 max_iter by default) in each step; large batches suit it.
+
+    Use it for small networks and few images, in batches as large as memory allows.
     """
     return LBFGS(
         parameters,
@@ -256,7 +288,10 @@ def lbfgs(
 def sparse_adam(
     parameters: Parameters, *, lr: PositiveFloat, betas: Betas, eps: PositiveFloat
 ) -> torch.optim.Optimizer:
-    """Adam that leaves weights without a gradient, and their moments, as they are (`torch.optim.SparseAdam`)."""
+    """Adam that leaves weights without a gradient, and their moments, as they are (`torch.optim.SparseAdam`).
+
+    Use it where many gradients are exactly 0: with `data.scaling=unit`, those of pixels black throughout a batch.
+    """
     return SparseAdam(parameters, lr=lr, betas=betas, eps=eps)
 
 
@@ -274,6 +309,8 @@ def adafactor(
     """Adam with second moments kept by row and column [Shazeer & Stern 2018] (`torch.optim.Adafactor`).
 
     `lr` is relative to each weight's root mean square, and at most the inverse root of the step's number.
+
+    Use it where a second moment for each weight takes too much memory, which networks as small as these never need.
     """
     return torch.optim.Adafactor(
         parameters, lr=lr, beta2_decay=beta2_decay, eps=(eps1, eps2), d=d, weight_decay=weight_decay
@@ -300,6 +337,8 @@ def muon(
 
     Hidden are the weights of dense layers but for the network's first and last layer, as in the author's text. Those
     two, filters, biases and norm parameters train by AdamW at adamw_lr_ratio times the rate.
+
+    Use it for deep dense networks, whose hidden matrices are most of the weights.
 
     Raises:
         UserError: there are no hidden matrices.

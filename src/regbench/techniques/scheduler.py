@@ -54,25 +54,37 @@ def rate(
 
 @SCHEDULERS.register
 def constant(lr: float, at: Position, *, factor: PositiveFloat, total_iters: NonNegativeInt) -> float:
-    """The same rate throughout, but for a factor in the first epochs (`torch.optim.lr_scheduler.ConstantLR`)."""
+    """The same rate throughout, but for a factor in the first epochs (`torch.optim.lr_scheduler.ConstantLR`).
+
+    Use it as the control, and while searching for a rate.
+    """
     return lr * factor if at.epoch < total_iters else lr
 
 
 @SCHEDULERS.register
 def step(lr: float, at: Position, *, step_size: PositiveInt, gamma: PositiveFloat) -> float:
-    """Times gamma after every step_size epochs (`torch.optim.lr_scheduler.StepLR`)."""
+    """Times gamma after every step_size epochs (`torch.optim.lr_scheduler.StepLR`).
+
+    Use it where training is long and the loss settles after some epochs at each rate.
+    """
     return lr * float(gamma ** (at.epoch // step_size))
 
 
 @SCHEDULERS.register
 def multistep(lr: float, at: Position, *, milestones: list[PositiveInt], gamma: PositiveFloat) -> float:
-    """Times gamma at each milestone (`torch.optim.lr_scheduler.MultiStepLR`)."""
+    """Times gamma at each milestone (`torch.optim.lr_scheduler.MultiStepLR`).
+
+    Use it where it is known, from a constant rate's curve, when the loss stops falling.
+    """
     return lr * float(gamma ** sum(at.epoch >= milestone for milestone in milestones))
 
 
 @SCHEDULERS.register
 def exponential(lr: float, at: Position, *, gamma: PositiveFloat) -> float:
-    """Times gamma after every epoch (`torch.optim.lr_scheduler.ExponentialLR`)."""
+    """Times gamma after every epoch (`torch.optim.lr_scheduler.ExponentialLR`).
+
+    Use it for a smooth decay whose pace should not depend on the number of epochs.
+    """
     return lr * float(gamma**at.epoch)
 
 
@@ -80,14 +92,20 @@ def exponential(lr: float, at: Position, *, gamma: PositiveFloat) -> float:
 def linear(
     lr: float, at: Position, *, start_factor: PositiveFloat, end_factor: NonNegativeFloat, total_iters: Epochs
 ) -> float:
-    """In a line from start_factor to end_factor times lr (`torch.optim.lr_scheduler.LinearLR`)."""
+    """In a line from start_factor to end_factor times lr (`torch.optim.lr_scheduler.LinearLR`).
+
+    Use it to end at a rate of 0 with nothing to tune, or, from a low start_factor, for a long rise.
+    """
     done = min(at.epoch / (total_iters or at.epochs), 1.0)
     return lr * (start_factor + (end_factor - start_factor) * done)
 
 
 @SCHEDULERS.register
 def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Epochs) -> float:
-    """Times a power of the share of epochs that is left (`torch.optim.lr_scheduler.PolynomialLR`)."""
+    """Times a power of the share of epochs that is left (`torch.optim.lr_scheduler.PolynomialLR`).
+
+    Use it to end at a rate of 0 and choose, by the power, how early most of the decay happens.
+    """
     left = max(1 - at.epoch / (total_iters or at.epochs), 0.0)
     return lr * float(left**power)
 
@@ -97,6 +115,8 @@ def cosine(lr: float, at: Position, *, t_max: Epochs, eta_min: NonNegativeFloat)
     """Half a cosine from lr to eta_min over t_max epochs, or over all of them [Loshchilov & Hutter 2017].
 
     As `torch.optim.lr_scheduler.CosineAnnealingLR`.
+
+    Use it first when the number of epochs is fixed: hardly anything to tune, and small steps at the end.
     """
     return between(lr, eta_min, at.epoch / (t_max or at.epochs))
 
@@ -113,6 +133,8 @@ def cosine_restarts(
     """Half cosines, the first of t_0 epochs and each t_mult times as long as the last [Loshchilov & Hutter 2017].
 
     As `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
+
+    Use it to have a good network at the end of each cycle, whichever of them is the last.
     """
     start, length = 0, t_0
     if t_mult == 1:
@@ -137,6 +159,8 @@ def one_cycle(
 
     Up from lr / div_factor in the first pct_start of training, down to 1 / final_div_factor of that at its end. In
     three phases, down to the beginning as fast as up, then on to the end.
+
+    Use it for short training with a high rate, which it approaches from below; `lr` is the highest.
     """
     low, last = lr / div_factor, at.epochs - at.interval
     ends, rates = [pct_start * at.epochs - at.interval, last], [low, lr, low / final_div_factor]
@@ -165,6 +189,8 @@ def cyclic(
     """Up from base_factor times lr to lr and down again, in lines [Smith 2017] (`torch.optim.lr_scheduler.CyclicLR`).
 
     triangular2 halves the height after each cycle, exp_range multiplies it by gamma after each epoch.
+
+    Use it where the best rate is known only to lie in a range: each cycle goes through all of it.
     """
     length = step_size_up + (step_size_down or step_size_up)
     cycle, place = divmod(at.epoch, length)
@@ -189,6 +215,8 @@ def reduce_on_plateau(
     """Times factor when the validation loss has not improved for more than patience epochs.
 
     As `torch.optim.lr_scheduler.ReduceLROnPlateau`. Follows all losses anew each time, so that there is no state.
+
+    Use it where the number of epochs is ample and no decay is planned; needs validation images.
     """
     best, bad, resting = math.inf, 0, 0
     for loss in at.losses:
