@@ -170,7 +170,7 @@ def cases() -> list[Any]:
         if norm == "batch" and optimizer in ROUGH:
             continue
         chosen = (places[0] + places[1]) % len(REGULARIZERS) == places[2]
-        marks = [] if chosen else [pytest.mark.slow]
+        marks = [] if chosen else [pytest.mark.slow, pytest.mark.stress]
         found.append(pytest.param(norm, optimizer, regularizer, number, marks=marks))
     return found
 
