@@ -93,6 +93,7 @@ def plain_loop(config: RunConfig, split: Split, rates: list[float], strength: fl
                 "train_acc": hits / seen,
                 "val_loss": val[0],
                 "val_acc": val[1],
+                "gap": val[0] - loss_sum / seen,
                 "penalty": sum(penalties) / len(penalties),
                 "grad_norm": sum(norms) / len(norms),
                 "clipped": sum(clipped) / len(clipped),
@@ -245,7 +246,7 @@ def test_training_goes_on_while_one_run_is_finite(make_config):
 @pytest.mark.parametrize("figure", ["train_loss", "val_loss", "penalty"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_every_loss_counts_for_divergence(figure, value):
-    fine = Epoch(1, 0.1, 1.0, 0.5, 1.0, 0.5, 0.0, 1.0, 0.0, 1.0, 1.0)
+    fine = Epoch(1, 0.1, 1.0, 0.5, 1.0, 0.5, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0)
     assert not fine.diverged
     assert Epoch(**{**vars(fine), figure: value}).diverged
 
