@@ -156,7 +156,7 @@ def test_an_epoch_sees_each_image_once(make_config, batch_size, drop_last, steps
 
 
 def test_each_epoch_has_an_order_of_its_own(make_config, monkeypatch):
-    config = make_config(*TINY)
+    config = make_config(*TINY, "runtime.diagnostics=off")
     split = split_of(config)
     rows: list[Tensor] = []
     original = Split.batch
