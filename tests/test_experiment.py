@@ -125,6 +125,7 @@ def test_a_run_leaves_a_directory_with_all_there_is_to_know(run):
     assert status == "completed"
     assert sorted(path.name for path in one.path.iterdir() if path.name != ".lock") == [
         "config.yaml",
+        "layers.csv",
         "metrics.csv",
         "model.safetensors",
         "run.json",

@@ -12,7 +12,7 @@ from regbench.progress import HEADER, Reporter
 from regbench.trainer import Epoch
 
 WIDTH = 80
-ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, 0.0, 1.0, 0.0, 10.0, 2.5)
+ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[0-9;]*m")
 RESULT = {

@@ -22,7 +22,7 @@ from regbench.trainer import Epoch
 IDENTITY = "0123456789abcdef" * 4
 FACTS = {"overrides": ["seed=0"], "versions": {"regbench": "0"}, "machine": {}, "git": None}
 TESTS = {"last": (0.25, 0.9), "best_val": (0.2, 0.95)}
-HEADER = "epoch,lr,train_loss,train_acc,val_loss,val_acc,penalty,grad_norm,clipped,weight_norm,seconds"
+HEADER = "epoch,lr,train_loss,train_acc,val_loss,val_acc,gap,penalty,grad_norm,clipped,weight_norm,seconds"
 
 
 @pytest.fixture
@@ -37,7 +37,9 @@ def placed(config: RunConfig, folder: Path, **changes: Any) -> RunConfig:
 
 
 def row(epoch: int, **changes: Any) -> Epoch:
-    plain = Epoch(epoch, 0.1, 1 / epoch, 1 - 1 / (epoch + 1), 1 / 3 / epoch, 2 / 3, 0.0, 1.5, 0.25, 10.0, 0.125)
+    plain = Epoch(
+        epoch, 0.1, 1 / epoch, 1 - 1 / (epoch + 1), 1 / 3 / epoch, 2 / 3, -2 / 3 / epoch, 0.0, 1.5, 0.25, 10.0, 0.125
+    )
     return Epoch(**{**vars(plain), **changes})
 
 
@@ -238,7 +240,7 @@ def test_force_begins_anew(config, tmp_path):
 
 @pytest.mark.parametrize(
     "tail",
-    ["3,0.1,0.3", "3,0.1,0.3,0.7,0.1,0.6,0.0,1.5,0.25,10.0,0.125\n", "nonsense\n\n", "\0\0\0"],
+    ["3,0.1,0.3", "3,0.1,0.3,0.7,0.1,0.6,-0.2,0.0,1.5,0.25,10.0,0.125\n", "nonsense\n\n", "\0\0\0"],
     ids=["a torn line", "a row that no checkpoint has", "nonsense", "zeros of a power cut"],
 )
 def test_metrics_are_those_of_the_checkpoint(config, tail):
@@ -294,8 +296,16 @@ def test_a_damaged_checkpoint_counts_as_none(config, damage):
 
 @pytest.mark.parametrize(
     "content",
-    [[1, 2], None, {}, {"identity": "another", "epoch": 2, "rows": []}, {"identity": IDENTITY}, torch.ones(3)],
-    ids=["a list", "nothing", "an empty mapping", "another run's", "without a state", "a tensor"],
+    [
+        [1, 2],
+        None,
+        {},
+        {"identity": "another", "epoch": 2, "rows": [], "layers": []},
+        {"identity": IDENTITY, "epoch": 2, "rows": []},
+        {"identity": IDENTITY},
+        torch.ones(3),
+    ],
+    ids=["a list", "nothing", "an empty mapping", "another run's", "without layers", "without a state", "a tensor"],
 )
 def test_a_foreign_checkpoint_counts_as_none(config, content):
     run = run_until(config, 2)

@@ -243,7 +243,7 @@ def test_nothing_of_hydra_is_written(train):
     assert train("-m", "seed=0,1", "study=mine", *TINY).code == 0
     assert [path.name for path in Path().iterdir()] == ["runs"]
     assert [path.name for path in Path("runs").iterdir()] == ["mine"]
-    expected = {"config.yaml", "metrics.csv", "run.json", "model.safetensors", "train.log"}
+    expected = {"config.yaml", "layers.csv", "metrics.csv", "run.json", "model.safetensors", "train.log"}
     for run in Path("runs/mine").iterdir():
         assert {path.name for path in run.iterdir() if not path.name.startswith(".")} == expected
 

@@ -22,6 +22,7 @@ from regbench.helptext import train_help
 from regbench.shorthand import spelled_out
 
 PACKAGE = Path(__file__).resolve().parent
+SHORT_FOR_RUNTIME = ("study=", "diagnostics=")
 ANYTHING: frozenset[str] = frozenset()
 CONFIGS = frozenset({"job", "hydra", "all"})
 TOPICS = frozenset({"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"})
@@ -160,13 +161,13 @@ def flag_value(word: str, allowed: frozenset[str], rest: list[str]) -> str:
 
 
 def with_option(word: str) -> str:
-    """The override as Hydra is to read it: study=NAME in full, any other as it is.
+    """The override as Hydra is to read it: study=NAME and diagnostics=off in full, any other as it is.
 
     Raises:
         UserError: no option of an axis: Hydra would not say which for norm=null or norm=[1].
     """
-    if word.removeprefix("++").startswith("study="):
-        return f"runtime.{word.removeprefix('++')}"  # Hydra would look for it in conf/study, where +study=NAME is
+    if word.removeprefix("++").startswith(SHORT_FOR_RUNTIME):
+        return f"runtime.{word.removeprefix('++')}"  # Hydra would look for a study in conf/study, where +study=NAME is
     axis, _, value = word.partition("=")
     names = value.strip("[]").split(",") if value.startswith("[") else [value]
     if axis in AXES and any(name.strip() in ("", "null") or name.strip().isdecimal() for name in names):

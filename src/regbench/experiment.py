@@ -13,6 +13,7 @@ import torch
 from regbench.checks import check_machine, check_techniques, warnings
 from regbench.config import RunConfig
 from regbench.data import cache_dir, digest, load_split
+from regbench.diagnostics import LayerFigures
 from regbench.errors import UserError
 from regbench.progress import Reporter
 from regbench.provenance import facts
@@ -168,7 +169,8 @@ def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter
     for epochs in trainer.epochs(reporter.tick):
         for place, epoch in epochs.items():
             try:
-                keep(rundirs[place], epoch, None if epoch.diverged else trainer.state(place), reporter.line(epoch))
+                state = None if epoch.diverged else trainer.state(place)
+                keep(rundirs[place], epoch, trainer.layers.get(place, []), state, reporter.line(epoch))
             except OSError as error:
                 fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
                 trainer.drop([place])
@@ -188,9 +190,9 @@ def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None
         reporter.say(str(row))
 
 
-def keep(rundir: RunDir, epoch: Epoch, state: State, line: str) -> None:
+def keep(rundir: RunDir, epoch: Epoch, layers: Sequence[LayerFigures], state: State, line: str) -> None:
     """One run's epoch, on disk."""
-    rundir.save(epoch, state)
+    rundir.save(epoch, state, layers)
     rundir.log(line)
     if epoch.diverged:
         rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")

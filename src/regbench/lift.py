@@ -1,6 +1,7 @@
 """K models of one structure as one: what is written for one run, lifted over a leading run axis."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ class Network:
         if self.runs > 1:
             self._merge()
             self.leaves = [self._tensors[name].requires_grad_() for name in self._names]
-        self._layers = self._lifted() if self.runs > 1 else []
+        self._layers = self._lifted()
         self.parameters = [[dict(model.named_parameters())[name] for name in self._names] for model in models]
 
     def _merge(self) -> None:
@@ -73,9 +74,27 @@ class Network:
         if self.runs == 1:
             logits: Tensor = self.template(features[0])
             return logits[None]
-        for layer in self._layers:
+        for layer in self._layers.values():
             features = layer(features)
         return features
+
+    def trace(self, features: Tensor) -> dict[str, Tensor]:
+        """What every layer makes of features [K, samples, ...], by its name in a model; last the logits."""
+        outputs = {}
+        for name, layer in self._layers.items():
+            outputs[name] = features = layer(features)
+        return outputs
+
+    @contextmanager
+    def keeping_buffers(self) -> Iterator[None]:
+        """Running statistics are after the block what they were before it."""
+        buffers = [self._tensors.get(name, own) for name, own in self.template.named_buffers()]
+        kept = [buffer.clone() for buffer in buffers]
+        try:
+            yield
+        finally:
+            for buffer, value in zip(buffers, kept, strict=True):
+                buffer.copy_(value)
 
     def train(self, mode: bool) -> None:
         """Put the layers into training or evaluation mode."""
@@ -84,6 +103,10 @@ class Network:
     def named_weights(self) -> dict[str, Tensor]:
         """Each parameter of all runs [K, ...] under its name in a model, as leaves of the graph."""
         tensors = self.leaves if self.runs > 1 else [leaf[None] for leaf in self.leaves]
+        return self.named(tensors)
+
+    def named(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Tensors in the order of the parameters, such as their gradients, by the names of these."""
         return dict(zip(self._names, tensors, strict=True))
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
@@ -104,12 +127,14 @@ class Network:
         lifted = lift(call, self.runs)
         return lambda *arguments: lifted(self.named_weights(), *arguments)
 
-    def _lifted(self) -> list[Layer]:
+    def _lifted(self) -> dict[str, Layer]:
         leaves = [(name, layer) for name, layer in self.template.named_modules() if not list(layer.children())]
-        return [self._lifted_layer(name, layer) for name, layer in leaves]
+        return {name: self._lifted_layer(name, layer) for name, layer in leaves}
 
     def _lifted_layer(self, name: str, layer: nn.Module) -> Layer:
         """Dense layers have a product of their own, one without state sees sample by sample; the rest go by vmap."""
+        if self.runs == 1:
+            return lift(layer, 1)
         own = {key: self._tensors[f"{name}.{key}"] for key in layer.state_dict()}
         if isinstance(layer, Linear):
             return lambda features: stacked(features, own["weight"], own["bias"])

@@ -21,11 +21,12 @@ from regbench.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from regbench.diagnostics import LayerFigures
     from regbench.trainer import Epoch
 
 FORMAT = 1
 RUN, CONFIG, METRICS, LOG = "run.json", "config.yaml", "metrics.csv", "train.log"
-PRETRAIN = "pretrain.csv"
+LAYERS, PRETRAIN = "layers.csv", "pretrain.csv"
 TEMPORARY = ".{}.tmp"
 CHECKPOINT, MODEL, LOCK = "checkpoint.pt", "model.safetensors", ".lock"
 
@@ -86,6 +87,7 @@ class RunDir:
         self.path = Path(config.runtime.dir) / config.runtime.study / f"{config.slug()}-{identity[:ID_LENGTH]}"
         self.record = self._read()
         self.rows: list[dict[str, Any]] = []  # of metrics.csv
+        self.layers: list[dict[str, Any]] = []  # of layers.csv
         self._lock = FileLock(self.path / LOCK, blocking=False)
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
@@ -138,8 +140,8 @@ class RunDir:
         for leftover in self.path.glob(TEMPORARY.format("*")):  # of a process that was killed
             leftover.unlink()
         if state is None:
-            self.rows = []
-            for name in (RUN, METRICS, PRETRAIN, LOG, CHECKPOINT, MODEL):
+            self.rows, self.layers = [], []
+            for name in (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL):
                 (self.path / name).unlink(missing_ok=True)
         started = self.record["times"]["started"] if state and self.record else now()
         self.record = {
@@ -153,7 +155,7 @@ class RunDir:
             **facts,
             "times": {"started": started, "updated": None, "finished": None},
         }
-        write_atomically(self.path / METRICS, _csv(self.rows, header=True))
+        self._write_tables()
         write_atomically(self.path / CONFIG, yaml.safe_dump(self.config.dump(), sort_keys=False).encode())
         self._update("running")
         return state
@@ -163,7 +165,7 @@ class RunDir:
         with suppress(OSError):  # then the one before holds
             self._settle()
         state = self._checkpoint()
-        self.rows = state.pop("rows") if state else []
+        self.rows, self.layers = (state.pop("rows"), state.pop("layers")) if state else ([], [])
         return state
 
     def _checkpoint(self) -> dict[str, Any] | None:
@@ -174,26 +176,39 @@ class RunDir:
             state = torch.load(self.path / CHECKPOINT, weights_only=True, map_location="cpu")
         except Exception:  # whatever a damaged file makes torch raise
             return None
-        whole = isinstance(state, dict) and state.keys() >= {"identity", "rows", "epoch"}
+        whole = isinstance(state, dict) and state.keys() >= {"identity", "rows", "layers", "epoch"}
         return state if whole and state["identity"] == self.identity else None
 
-    def save(self, epoch: "Epoch", state: Mapping[str, Any] | None) -> None:
-        """Add an epoch's row to metrics.csv and, unless it is None, replace the checkpoint by the state after it.
+    def save(self, epoch: "Epoch", state: Mapping[str, Any] | None, layers: "Sequence[LayerFigures]" = ()) -> None:
+        """Add an epoch's rows to metrics.csv and layers.csv; replace the checkpoint by the state after it, if any.
 
-        The checkpoint holds the rows as well: a resumed run's metrics.csv is written anew from them. It goes to disk
-        while the next epoch trains; a process killed meanwhile goes on from the one before.
+        The checkpoint holds the rows as well: a resumed run's tables are written anew from them. It goes to disk while
+        the next epoch trains; a process killed meanwhile goes on from the one before.
         """
         import torch
 
-        self.rows.append(asdict(epoch))
-        with (self.path / METRICS).open("ab") as file:
-            file.write(_csv(self.rows[-1:], header=len(self.rows) == 1))
+        self._append(METRICS, self.rows, [asdict(epoch)])
+        if layers:
+            self._append(LAYERS, self.layers, [asdict(row) for row in layers])
         if state is None:
             return
         buffer = io.BytesIO()
-        torch.save({**state, "identity": self.identity, "rows": self.rows}, buffer)
+        torch.save({**state, "identity": self.identity, "rows": self.rows, "layers": self.layers}, buffer)
         self._settle()
         self._pending = self._writer.submit(write_atomically, self.path / CHECKPOINT, buffer.getvalue())
+
+    def _append(self, name: str, rows: list[dict[str, Any]], new: Sequence[dict[str, Any]]) -> None:
+        with (self.path / name).open("ab") as file:
+            file.write(_csv(new, header=not rows))
+        rows.extend(new)
+
+    def _write_tables(self) -> None:
+        """Write metrics.csv and layers.csv anew, whatever is there; without diagnostics there is no layers.csv."""
+        write_atomically(self.path / METRICS, _csv(self.rows, header=True))
+        if self.layers:
+            write_atomically(self.path / LAYERS, _csv(self.layers, header=True))
+        else:
+            (self.path / LAYERS).unlink(missing_ok=True)
 
     def _settle(self) -> None:
         """Wait for the checkpoint on its way to disk, and raise what went wrong there."""
@@ -214,7 +229,7 @@ class RunDir:
     def end(self, status: Status, error: str | None = None) -> None:
         """Record how the run ended, and why in one line where it did not end well."""
         self._settle()
-        write_atomically(self.path / METRICS, _csv(self.rows, header=True))
+        self._write_tables()
         self._update(status, error)
         if status in FINAL:
             (self.path / CHECKPOINT).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from regbench.config import RunConfig
+from regbench.diagnostics import LayerFigures, Observation, diagnose
 from regbench.lift import Network, lift
 from regbench.models import build, skeleton
 from regbench.rng import Stream, generator
@@ -55,6 +56,8 @@ class Stack:
         self.update = update(configs, self.network)
         self._dropouts = self._dropout_layers()
         self._rngs: list[Generator] = []
+        self.diagnosed = self.config.runtime.diagnostics == "on"
+        self._before: dict[str, Tensor] = {}  # weights before the epoch's last step
         self._clip = self._clipping()
         self._penalty = self._penalties()
         self._smoothing = self._lifted(smoothing, [config.label_smoothing for config in configs], off=0.0)
@@ -101,6 +104,8 @@ class Stack:
             self._set_rates()
         self._done += 1
         self._draw_masks(labels.shape[1])
+        if self._done == self._steps and self.diagnosed:
+            self._before = {name: weight.clone() for name, weight in self._matrices().items()}
         figures: list[Figures] = []
 
         def evaluate() -> tuple[Tensor, list[Tensor]]:
@@ -117,28 +122,46 @@ class Stack:
         """The sum of the runs' losses with all that is added to them, the gradients, clipped, and the figures."""
         with self._precision():
             logits = self.network(images).to(self.dtype)
-        loss = cross_entropy(logits, labels).mean(1)
-        added = [self._penalty(), self._smoothing(logits, labels) if self._smoothing else None]
-        terms = [term for term in added if term is not None]
+        loss, terms = self._loss(logits, labels)
         total = sum(terms, loss).sum()
         gradients, norm, clipped = self._clip(self.network.gradients(total))
         hits = (logits.detach().argmax(2) == labels).sum(1)
         extra = sum((term.detach() for term in terms), torch.zeros_like(norm))
         return total.detach(), gradients, Figures(loss.detach(), hits, extra, norm, clipped)
 
+    def _loss(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The mean cross-entropy of each run, [K], and what is added to it, each [K]."""
+        added = [self._penalty(), self._smoothing(logits, labels) if self._smoothing else None]
+        return cross_entropy(logits, labels).mean(1), [term for term in added if term is not None]
+
+    def diagnose(self, images: Tensor, labels: Tensor) -> list[list[LayerFigures]]:
+        """Each run's rows of layers.csv after an epoch, from a batch as in `step`; changes nothing."""
+        self.network.train(True)
+        for layer, _ in self._dropouts:
+            layer.eval()
+        with self.network.keeping_buffers():
+            with self._precision():
+                outputs = self.network.trace(images)
+            *_, logits = outputs.values()
+            loss, terms = self._loss(logits.to(self.dtype), labels)
+            gradients = self.network.named(self.network.gradients(sum(terms, loss).sum()))
+        features = {name: output.detach().to(self.dtype) for name, output in outputs.items()}
+        seen = Observation(features, gradients, self._matrices(), self._before)
+        return diagnose(self.network.template, seen, self._epoch + 1)
+
     @torch.no_grad()
     def _constrain(self) -> None:
         """Shorten each unit's weights to every run's max-norm."""
         assert self._limited is not None
-        for weight in self._matrices():
+        for weight in self._matrices().values():
             weight.copy_(self._limited(weight))
 
-    def _matrices(self) -> list[Tensor]:
-        """The weights [K, ...] of dense and convolutional layers."""
+    def _matrices(self) -> dict[str, Tensor]:
+        """The weights [K, ...] of dense and convolutional layers by their names in a model."""
         chosen = {id(layer) for layer in weighted_layers(self.network.template)}
-        names = [name for name, layer in self.network.template.named_modules() if id(layer) in chosen]
+        names = [f"{name}.weight" for name, layer in self.network.template.named_modules() if id(layer) in chosen]
         tensors = self.network.named_weights()
-        return [tensors[f"{name}.weight"].detach() for name in names]
+        return {name: tensors[name].detach() for name in names}
 
     def _precision(self) -> AbstractContextManager[Any]:
         half = self.config.precision == "bf16"
@@ -204,7 +227,9 @@ class Stack:
 
     def weight_norms(self) -> list[float]:
         """The 2-norm of all weights of dense and convolutional layers of each run, as one vector."""
-        norms: list[float] = lift(partial(total_norm, norm_type=2.0), len(self.configs))(self._matrices()).tolist()
+        norms: list[float] = lift(partial(total_norm, norm_type=2.0), len(self.configs))(
+            [*self._matrices().values()]
+        ).tolist()
         return norms
 
     def weights(self, run: int) -> dict[str, Tensor]:

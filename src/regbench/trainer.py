@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from regbench.config import RunConfig
 from regbench.data import Split, order
+from regbench.diagnostics import IMAGES, LayerFigures
 from regbench.rng import Stream, generator
 from regbench.stack import Batch, Figures, Stack
 from regbench.techniques.augment import Draws, draw, together
@@ -38,6 +39,7 @@ class Epoch:
     train_acc: float
     val_loss: float | None  # over all validation images after the epoch; None without any
     val_acc: float | None
+    gap: float | None  # of generalization: val_loss - train_loss
     penalty: float  # mean over the steps, as are grad_norm and clipped
     grad_norm: float  # before clipping
     clipped: float  # share of the steps whose gradient was clipped
@@ -72,6 +74,7 @@ class Trainer:
         self.finished = 0  # epochs
         self.best: list[Best | None] = [None] * len(configs)
         self.val_losses: list[list[float]] = [[] for _ in configs]  # of the finished epochs
+        self.layers: dict[int, list[LayerFigures]] = {}  # of the last epoch; empty with diagnostics=off
         self._augment_rngs: list[Generator] = []
         self._chunk = EVALUATION_BATCHES.get(device.type, EVALUATION_BATCH)
 
@@ -104,6 +107,7 @@ class Trainer:
             found = dict(zip(self.active, records, strict=True))
             for run, record in found.items():
                 self._choose(run, record)
+            self.layers = self._diagnose() if self.stack.diagnosed else {}
             yield found
             self.drop([run for run in self.active if found[run].diverged])
 
@@ -174,12 +178,17 @@ class Trainer:
         rows = torch.stack([self.splits[run].val for run in self.active])
         return self.stack.evaluate(self._batch(part) for part in rows.split(self._chunk, dim=1))
 
+    def _diagnose(self) -> dict[int, list[LayerFigures]]:
+        rows = torch.stack([self.splits[run].train[:IMAGES] for run in self.active])
+        return dict(zip(self.active, self.stack.diagnose(*self._batch(rows)), strict=True))
+
     def _record(
         self, lr: float, means: list[float], score: tuple[float, float] | None, norm: float, seconds: float
     ) -> Epoch:
         loss, acc, penalty, grad_norm, clipped = means
         val_loss, val_acc = score or (None, None)
-        return Epoch(self.finished, lr, loss, acc, val_loss, val_acc, penalty, grad_norm, clipped, norm, seconds)
+        gap = None if val_loss is None else val_loss - loss
+        return Epoch(self.finished, lr, loss, acc, val_loss, val_acc, gap, penalty, grad_norm, clipped, norm, seconds)
 
     def _choose(self, run: int, record: Epoch) -> None:
         best, val_loss = self.best[run], record.val_loss
