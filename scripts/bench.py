@@ -30,7 +30,7 @@ from regbench.trainer import Epoch
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
-SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE"}  # as the sweeper sets it
+SWEEPING = {"GOMP_SPINCOUNT": "1000"}  # as the sweeper sets it
 BATCH, LR, MEAN, STD = 100, 1e-3, 0.1307, 0.3081
 MEASURED = """
 import atexit, pathlib, sys
@@ -184,8 +184,8 @@ def stack(model: str, runs: int, images: int, rounds: int, overrides: tuple[str,
     """
     own = [f"model={model}", f"data.train_size={images}", *overrides]
     contenders = {
-        "regbench, stacked": partial(fresh, SLEEPING, sweep_seconds, runs, own),
-        "regbench, one after another": partial(fresh, SLEEPING, sweep_seconds, runs, [*own, "runtime.stack=1"]),
+        "regbench, stacked": partial(fresh, SWEEPING, sweep_seconds, runs, own),
+        "regbench, one after another": partial(fresh, SWEEPING, sweep_seconds, runs, [*own, "runtime.stack=1"]),
         "bare loop, one after another": partial(fresh, {}, bare_sweep_seconds, runs, model, images),
     }
     best = dict.fromkeys(contenders, float("inf"))

@@ -59,6 +59,12 @@ VALUES = {
         ("norm.momentum > 0", False),
         ("norm.momentum <= 0", False),
         ("norm.momentum", False),
+        ("norm.momentum != 4", False),
+        ("force == 1", False),
+        ("force in [1, 2]", False),
+        ("clip_norm in [null, 1]", True),
+        ("'a' < norm < 'c'", True),
+        ("seed == 3.0", True),
     ],
 )
 def test_what_a_condition_means(text, expected):

@@ -191,9 +191,36 @@ def test_what_is_not_proportional_is_not_merged(name):
     assert not can_merge(configs)
 
 
-def test_on_a_cpu_each_run_has_its_own():
-    configs = configs_of("adam", {})
-    assert isinstance(update(configs, Network([build(config) for config in configs])), OneByOne)
+def kind_for(*runs):
+    configs = [composed("model.hidden=[5]", *overrides) for overrides in runs]
+    return type(update(configs, Network([build(config) for config in configs])))
+
+
+def test_on_a_cpu_runs_of_different_rates_have_their_own():
+    assert kind_for(["optimizer.lr=0.1"], ["optimizer.lr=0.2"]) is OneByOne
+    assert kind_for([], ["scheduler=cosine"]) is OneByOne
+    assert kind_for(["optimizer=adam"], ["optimizer=sgd"]) is OneByOne
+    assert kind_for(["scheduler=reduce_on_plateau"], ["scheduler=reduce_on_plateau", "seed=1"]) is OneByOne
+    assert kind_for(["seed=0"], ["seed=1"]) is Together
+
+
+@pytest.mark.parametrize(("name", "changes"), CASES, ids=IDS)
+def test_runs_of_one_rate_move_to_the_bit_as_each_alone(name, changes):
+    """Whatever their sizes: 784 x 5 is a multiple of what is computed at once, 5 and 10 are not."""
+    rate = option_of("optimizer", name).args["lr"]
+    option = option_of("optimizer", name, **changes, lr=rate)
+    configs = [config.model_copy(update={"optimizer": option}) for config in configs_of(name, {})]
+    moved = []
+    for kind in (Together, OneByOne):
+        network = Network([build(config) for config in configs])
+        updater = kind(configs, network)
+        for step in range(STEPS):
+            updater.set_rates([rate * 0.9**step] * len(configs))
+            found = [tensor.float() for tensor in gradients_of(network, step)]
+            updater.step(lambda found=found: (None, found))
+        moved.append(network)
+    for own, others in zip(moved[0].parameters, moved[1].parameters, strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(own, others, strict=True))
 
 
 def test_elsewhere_one_moves_them_all():

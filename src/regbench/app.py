@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from regbench.config import AXES
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, no_such
 from regbench.helptext import train_help
-from regbench.shorthand import spelled_out
+from regbench.shorthand import SWEEPS, spelled_out
 
 PACKAGE = Path(__file__).resolve().parent
 SHORT_FOR_RUNTIME = ("study=", "diagnostics=")
@@ -142,7 +142,7 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
             raise UserError(f"{word}: {name} takes no value")
         else:
             flags.append(name)
-    if "--plan" in arguments and not {"-m", "--multirun"} & set(flags):
+    if "--plan" in arguments and not any(word.startswith(SWEEPS) for word in arguments):
         raise UserError("--plan: shows what a sweep would train: needs -m")
     return flags + overrides
 

@@ -31,9 +31,7 @@ class LayerFigures:
 
     epoch: int  # from 1
     layer: str
-    before_mean: (
-        float  # over images, units and pixels: of what the norm gets; without one, of the affine layer's output
-    )
+    before_mean: float  # over images, units and pixels: of what the norm gets, or else of the affine layer's output
     before_std: float
     after_mean: float | None = None  # of what the norm makes of it
     after_std: float | None = None

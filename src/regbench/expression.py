@@ -15,14 +15,14 @@ Part = Callable[[Values], Any]
 WORDS = {"true": True, "false": False, "null": None}
 NOTHING = object()  # what a key means where there is no such value
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+    ast.Eq: lambda left, right: _equal(left, right),
+    ast.NotEq: lambda left, right: not _equal(left, right),
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda value, options: value in options,
-    ast.NotIn: lambda value, options: value not in options,
+    ast.In: lambda value, options: any(_equal(value, option) for option in options),
+    ast.NotIn: lambda value, options: not any(_equal(value, option) for option in options),
 }
 ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -178,6 +178,11 @@ def _compared(op: ast.cmpop, left: Any, right: Any) -> bool:
     if isinstance(op, ast.In | ast.NotIn) and not isinstance(right, list):
         raise TypeError("what follows 'in' must be a list")
     return bool(COMPARISONS[type(op)](left, right))
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """As values of a config: 1 and true differ, as they do in YAML."""
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
 def _listed(value: Any) -> Any:

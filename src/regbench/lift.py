@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.utils._pytree import tree_map
 
 from regbench.linear import Linear, stacked
 
@@ -23,10 +22,26 @@ def lift(function: Callable[..., Any], runs: int) -> Callable[..., Any]:
         return vmap(function)
 
     def alone(*arguments: Any) -> Any:
-        result = function(*tree_map(lambda tensor: tensor[0], arguments))
-        return tree_map(lambda tensor: tensor[None], result)
+        return changed(function(*changed(arguments, _without_runs)), _with_runs)
 
     return alone
+
+
+def changed(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Tensors in lists, tuples and dicts, each of them changed."""
+    if isinstance(tree, Tensor):
+        return change(tree)
+    if isinstance(tree, dict):
+        return {key: changed(value, change) for key, value in tree.items()}
+    return type(tree)([changed(value, change) for value in tree])
+
+
+def _without_runs(tensor: Tensor) -> Tensor:
+    return tensor[0]
+
+
+def _with_runs(tensor: Tensor) -> Tensor:
+    return tensor[None]
 
 
 class Applied(nn.Module):
@@ -143,6 +158,8 @@ class Network:
         if not own:
             return lambda features: folded(layer, features)
         call = vmap(lambda state, features: functional_call(layer, state, (features,)))
+        if "running_mean" in own:  # which under vmap wants features of its own precision
+            return lambda features: call(own, features.to(own["running_mean"].dtype))
         return lambda features: call(own, features)
 
 

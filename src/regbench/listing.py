@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from filelock import FileLock, Timeout
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from regbench.errors import UserError, no_such, shown
 from regbench.expression import condition
-from regbench.rundir import FORMAT, LOCK, METRICS, RUN, Status
-from regbench.runs import find, flat
+from regbench.rundir import LOCK, METRICS, RUN
+from regbench.runs import Recorded, find, flat
 
 # What a run.json says, and for a run whose process is gone `killed`: the same command goes on with it.
 State = Literal["completed", "diverged", "running", "interrupted", "killed", "failed"]
@@ -23,20 +23,7 @@ class _Times(BaseModel):
     updated: AwareDatetime | None
 
 
-class _Result(BaseModel):
-    last: dict[str, float | None]
-    best_val: dict[str, float | None]
-    seconds: float | None
-
-
-class _Record(BaseModel):
-    """What the list needs of a run.json."""
-
-    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
-    status: Status
-    identity: Annotated[str, Field(min_length=1)]
-    config: dict[str, Any]
-    result: _Result | None
+class _Record(Recorded):
     error: str | None
     times: _Times
 

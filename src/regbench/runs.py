@@ -50,14 +50,17 @@ class _Git(TypedDict, total=False):
     dirty: Any
 
 
-class _Record(BaseModel):
-    """What is needed of a run.json; the rest of it may grow."""
+class Recorded(BaseModel):
+    """What every reader needs of a run.json; the rest of it may grow."""
 
     format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
     status: Status
     identity: Annotated[str, Field(min_length=1)]
     config: dict[str, Any]
     result: _Result | None
+
+
+class _Record(Recorded):
     times: _Times
     versions: _Versions | None = None
     machine: _Machine | None = None

@@ -41,7 +41,7 @@ Batch = tuple[Tensor, Tensor]  # images [K, samples, 28, 28], labels [K, samples
 
 
 class Stack:
-    """Runs whose computations have the same shape; their numbers may differ (`plan.shape`)."""
+    """Runs whose computations have the same shape; their numbers may differ (`plan.stack_shape`)."""
 
     def __init__(self, configs: Sequence[RunConfig], device: torch.device) -> None:
         self.configs, self.device = configs, device
@@ -227,9 +227,8 @@ class Stack:
 
     def weight_norms(self) -> list[float]:
         """The 2-norm of all weights of dense and convolutional layers of each run, as one vector."""
-        norms: list[float] = lift(partial(total_norm, norm_type=2.0), len(self.configs))(
-            [*self._matrices().values()]
-        ).tolist()
+        lifted = lift(partial(total_norm, norm_type=2.0), len(self.configs))
+        norms: list[float] = lifted(list(self._matrices().values())).tolist()
         return norms
 
     def weights(self, run: int) -> dict[str, Tensor]:

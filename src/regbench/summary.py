@@ -10,11 +10,11 @@ import pandas as pd
 
 from regbench import epochs, groups
 from regbench.errors import UserError, no_such
+from regbench.expression import condition
 from regbench.groups import Group, Values, averaged, column, confounded, differing, grouped, sortable
 from regbench.metrics import METRICS, Metric, Selection, named
 from regbench.runs import ORIGINS, Runs
 from regbench.stats import Estimate, estimate
-from regbench.where import condition
 
 if TYPE_CHECKING:
     from regbench.inference import Correction
@@ -157,10 +157,17 @@ def filtered(frame: pd.DataFrame, where: str | None, select: Selection = "best_v
         return frame
     names = {name: name for name in map(str, frame.columns)}
     names |= {name.partition(".")[2]: name for name in names if name.startswith(f"{select}.")}
-    holds = condition(where, names)
-    columns = {name: column(frame, name) for name in names.values()}
-    runs = ({name: values[place] for name, values in columns.items()} for place in range(len(frame)))
-    kept = frame[[holds(run) for run in runs]].reset_index(drop=True)
+    columns = {name: column(frame, place) for name, place in names.items()}
+    rows = (
+        {name: own[place] for name, own in columns.items() if own[place] == own[place]} for place in range(len(frame))
+    )
+    try:
+        holds = condition(where)
+        holds.check(names, "the runs")
+        chosen = [holds(row) for row in rows]  # a key that a run lacks, NaN in the frame, is none of its values
+    except UserError as error:
+        raise UserError(f"--where {error}") from None
+    kept = frame[chosen].reset_index(drop=True)
     if kept.empty:
         raise UserError(f"--where {where}: holds for none of {len(frame)} runs")
     return kept

@@ -12,6 +12,10 @@ from regbench.techniques.optimizer import OPTIMIZERS
 
 Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and each parameter's gradients [K, ...]
 
+# Elements that a fused optimizer takes at once on a CPU; a rest of fewer it rounds otherwise. A parameter with such a
+# rest is moved run by run, so that no run's bits depend on its neighbours.
+VECTOR = 16
+
 # Whose step treats each element by itself and is proportional to its learning rate.
 PROPORTIONAL = {"sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta", "adamax"}
 
@@ -33,9 +37,9 @@ class Update(Protocol):
 
 
 def update(configs: Sequence[RunConfig], network: Network) -> Update:
-    """The runs' optimizers: all at once where a call for each would cost more than what it computes."""
-    kind = Together if network.leaves[0].device.type != "cpu" and can_merge(configs) else OneByOne
-    return kind(configs, network)
+    """The runs' optimizers: one for all where it can be, and on a CPU only where it computes the very same."""
+    same = can_merge(configs) and (network.leaves[0].device.type != "cpu" or have_one_rate(configs))
+    return (Together if same else OneByOne)(configs, network)
 
 
 def can_merge(configs: Sequence[RunConfig]) -> bool:
@@ -44,6 +48,18 @@ def can_merge(configs: Sequence[RunConfig]) -> bool:
     fixed = {key: value for key, value in first.args.items() if key != "lr"}
     alike = all(other.name == first.name and other.args.items() >= fixed.items() for other in others)
     return bool(others) and alike and first.name in PROPORTIONAL
+
+
+def have_one_rate(configs: Sequence[RunConfig]) -> bool:
+    """Whether the learning rates of all runs are equal in every step."""
+    first = configs[0]
+    alike = all((one.optimizer, one.scheduler) == (first.optimizer, first.scheduler) for one in configs)
+    return alike and first.scheduler.name != "reduce_on_plateau"  # each run by its own losses
+
+
+def fits(parameter: Tensor) -> bool:
+    """Whether a run's elements are rounded alike, whatever stands before and after them."""
+    return parameter.device.type != "cpu" or parameter.numel() % VECTOR == 0
 
 
 class OneByOne:
@@ -87,42 +103,64 @@ class OneByOne:
 
 
 class Together:
-    """One torch optimizer over the tensors of the whole stack, at a learning rate of 1.
+    """One torch optimizer for the whole stack: for runs of one rate the same computation as alone.
 
-    Where a step is proportional to its rate, each run's is that step, taken back to its rate's share.
+    For others it steps at a learning rate of 1. Where a step is proportional to its rate, each run's is that step,
+    taken back to its rate's share.
     """
 
     def __init__(self, configs: Sequence[RunConfig], network: Network) -> None:
         first = configs[0].optimizer
         self._leaves = network.leaves
-        self._optimizer = OPTIMIZERS[first.name](self._leaves, **first.args | {"lr": 1.0})
+        self._parts = list(zip(*network.parameters, strict=True))  # of each parameter, every run's
+        pairs = zip(self._leaves, self._parts, strict=True)
+        self._whole = [
+            leaf if leaf.device.type != "cpu" or parts[0].numel() % VECTOR == 0 else None for leaf, parts in pairs
+        ]
+        moved = [[*parts] if leaf is None else [leaf] for leaf, parts in zip(self._whole, self._parts, strict=True)]
+        self._moved = [tensor for tensors in moved for tensor in tensors]
+        self._optimizer = OPTIMIZERS[first.name](self._moved, **first.args)
         self._alone = [OPTIMIZERS[first.name](own, **first.args) for own in network.parameters]  # for their states
-        self._rates = torch.ones(len(configs), dtype=self._leaves[0].dtype, device=self._leaves[0].device)
+        self._rates: list[float] = [first.args["lr"]] * len(configs)
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
-        self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
+        self._rates = list(rates)
         for optimizer, rate in zip(self._alone, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate
 
-    @torch.no_grad()
     def step(self, evaluate: Evaluate) -> None:
         """Move the weights of every run by its part of the gradients that an evaluation of the batch finds."""
-        with torch.enable_grad():
-            _, gradients = evaluate()
-        before = [leaf.clone() for leaf in self._leaves]
-        for leaf, gradient in zip(self._leaves, gradients, strict=True):
-            leaf.grad = gradient
+        _, gradients = evaluate()
+        for leaf, parts, gradient in zip(self._whole, self._parts, gradients, strict=True):
+            if leaf is not None:
+                leaf.grad = gradient
+                continue
+            for parameter, own in zip(parts, gradient.unbind(), strict=True):
+                parameter.grad = own
+        equal = len(set(self._rates)) == 1
+        self._optimizer.param_groups[0]["lr"] = self._rates[0] if equal else 1.0
+        if equal:
+            self._optimizer.step()
+        else:
+            self._step_by_shares()
+
+    @torch.no_grad()
+    def _step_by_shares(self) -> None:
+        before = [leaf.detach().clone() for leaf in self._leaves]
         self._optimizer.step()
+        rates = torch.tensor(self._rates, dtype=before[0].dtype).to(before[0].device)
         for leaf, old in zip(self._leaves, before, strict=True):
-            leaf.copy_(old.lerp(leaf, self._rates.view(-1, *[1] * (leaf.dim() - 1))))
+            leaf.copy_(old.lerp(leaf, rates.view(-1, *[1] * (leaf.dim() - 1))))
 
     def state(self, run: int) -> dict[str, Any]:
         """What one run's optimizer remembers, as its `state_dict`."""
         alone, shared = self._alone[run], self._optimizer.state
-        for parameter, leaf in zip(alone.param_groups[0]["params"], self._leaves, strict=True):
-            alone.state[parameter] = {
-                key: value[run].clone() if value.shape == leaf.shape else value for key, value in shared[leaf].items()
+        for leaf, parts in zip(self._whole, self._parts, strict=True):
+            known = shared[parts[run] if leaf is None else leaf]
+            alone.state[parts[run]] = {
+                key: value[run].clone() if leaf is not None and value.shape == leaf.shape else value
+                for key, value in known.items()
             }
         return alone.state_dict()
 
@@ -130,9 +168,9 @@ class Together:
         """Have one run's optimizer go on from a state; those of a stack have all taken the same number of steps."""
         alone, shared = self._alone[run], self._optimizer.state
         alone.load_state_dict(dict(state))
-        for parameter, leaf in zip(alone.param_groups[0]["params"], self._leaves, strict=True):
-            for key, value in alone.state[parameter].items():
-                if value.shape == parameter.shape:
+        for leaf, parts in zip(self._whole, self._parts, strict=True):
+            for key, value in alone.state[parts[run]].items():
+                if leaf is not None and value.shape == parts[run].shape:
                     shared[leaf].setdefault(key, torch.zeros_like(leaf))[run] = value
                 else:
-                    shared[leaf][key] = value
+                    shared[parts[run] if leaf is None else leaf][key] = value

@@ -43,12 +43,9 @@ def total_norm(tensors: Sequence[Tensor], norm_type: float) -> Tensor:
 
     Row by row first: a norm over everything is summed in another order on another number of threads.
     """
-    rows = [torch.linalg.vector_norm(tensor.flatten(1), norm_type, dim=1) for tensor in map(_matrix, tensors)]
-    norm: Tensor = torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(row, norm_type) for row in rows]), norm_type
-    )
+    rows = [
+        torch.linalg.vector_norm(tensor.flatten(1), norm_type, dim=1) if tensor.dim() > 1 else tensor
+        for tensor in tensors
+    ]
+    norm: Tensor = torch.linalg.vector_norm(torch.cat(rows), norm_type)
     return norm
-
-
-def _matrix(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dim() > 1 else tensor[None]
