@@ -201,6 +201,16 @@ def test_in_bfloat16_they_agree_but_for_its_rounding():
             assert one.val_loss == pytest.approx(other.val_loss, rel=0.03)
 
 
+@pytest.mark.parametrize("norm", NORM_NAMES)
+def test_half_precision_trains_in_a_stack(norm):
+    option = option_of("norm", norm, **NORM_CHANGES.get(norm, {}))
+    base = composed(*SMALL, "precision=bf16").model_copy(update={"norm": option})
+    configs = [base.model_copy(update={"seed": seed}) for seed in range(2)]
+    for config, found in zip(configs, outcomes(trainer_of(configs)), strict=True):
+        (alone,) = outcomes(trainer_of([config]))
+        assert found[0][0].train_loss == pytest.approx(alone[0][0].train_loss, rel=0.02)
+
+
 def test_runs_may_differ_in_optimizer():
     different = [
         different_runs("batch", optimizer, "l1", 7, *SMALL)[1] for optimizer in STACKING if optimizer not in ROUGH
