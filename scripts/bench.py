@@ -133,7 +133,7 @@ def lay_out(folder: Path, runs: int) -> None:
 
     from regbench import provenance
 
-    facts = provenance.facts(torch.device("cpu"))
+    facts = provenance.facts(torch.device("cpu"), 1)
     names = ("train_loss", "train_acc", "val_loss", "val_acc", "test_loss", "test_acc")
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cells = [[f"norm={norm}", f"init={init}"] for norm in NORMS for init in ("xavier", "kaiming")]

@@ -5,11 +5,21 @@ from hypothesis import strategies as st
 
 from conftest import composed
 from regbench import plan
-from regbench.plan import MEMORY_SHARE, MOST_ON_CPU, evenly, groups, reasons, run_memory, size, title, words
+from regbench.machine import Machine
+from regbench.plan import MEMORY_SHARE, MOST_IN_LANE, evenly, groups, reasons, run_memory, size, title, words
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 GB = 10**9
 CNN = ("model=cnn", "model.channels=[4,8]", "model.dense=[]")
+
+
+LANES = 2
+
+
+@pytest.fixture(autouse=True)
+def lanes(monkeypatch):
+    """As on a CPU of two cores, whatever this machine has."""
+    monkeypatch.setattr(plan, "shared", lambda device: Machine(device, LANES if device.type == "cpu" else 1, 1))
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +156,7 @@ def test_as_many_as_fit_into_memory(memory, device):
 
 
 def test_on_a_cpu_no_more_than_is_of_use():
-    assert size(composed(), CPU) == MOST_ON_CPU
+    assert size(composed(), CPU) == LANES * MOST_IN_LANE["mlp"]
     assert size(composed(), CUDA) > 1000
 
 
@@ -180,18 +190,18 @@ def test_a_stack_too_large_is_split_and_says_why(memory):
     assert lines == ["model=mlp: at most 2 runs to a stack on this machine"]
 
 
-def test_convolutions_are_alone_on_a_cpu():
-    runs = [(*CNN, f"seed={seed}") for seed in range(2)]
-    found, (line,) = planned(*runs)
-    assert found == [[0], [1]]
-    assert line.startswith("model=cnn: ")
-    assert "CPU" in line
-    assert planned(*runs, device=CUDA) == ([[0, 1]], [])
-    assert planned(*[(*run, "runtime.stack=2") for run in runs]) == ([[0, 1]], []), "unless told"
+def test_convolutions_have_a_lane_each_on_a_cpu():
+    runs = [(*CNN, f"seed={seed}") for seed in range(4)]
+    assert planned(*runs) == (
+        [[0, 1], [2, 3]],
+        ["model=cnn: takes longer as one model on a CPU: at most 2 runs at a time, each by itself"],
+    )
+    assert planned(*runs, device=CUDA) == ([[0, 1, 2, 3]], [])
+    assert planned(*[(*run, "runtime.stack=4") for run in runs]) == ([[0, 1, 2, 3]], []), "unless told"
 
 
 def test_a_limit_that_split_nothing_is_no_reason(memory):
-    """One cnn would be alone anyway; the mlps are too many."""
+    """There is one cnn; the mlps are too many."""
     memory(2.5 * run_memory(composed()) / MEMORY_SHARE)
     _, lines = planned(("seed=0",), ("seed=1",), ("seed=2",), CNN)
     assert lines == ["model differs: mlp, cnn", "model=mlp: at most 2 runs to a stack on this machine"]
@@ -221,7 +231,7 @@ def test_every_run_is_in_one_stack_with_its_like(runs):
     fewest = sum(
         -(
             -sum(1 for run in runs if (run[0], run[1], run[3]) == kind)
-            // (MOST_ON_CPU if stack == "auto" else int(stack))
+            // (LANES * MOST_IN_LANE["mlp"] if stack == "auto" else int(stack))
         )
         for kind in {(run[0], run[1], run[3]) for run in runs}
         for stack in [kind[2].partition("=")[2]]

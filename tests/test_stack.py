@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from conftest import composed, option_of
+from regbench import lift
 from regbench.config import RunConfig
 from regbench.data import Split, load_split
 from regbench.plan import CLOSURE
@@ -228,6 +229,26 @@ def test_convolutions_train_in_a_stack_as_alone(norm, optimizer):
 
 def test_convolutions_in_float32_agree_but_for_rounding():
     assert_stacked_as_alone(different_runs("none", "adam", "l2", 5, *SMALL_CNN, tolerance=ROUNDING), ROUNDING)
+
+
+@pytest.mark.parametrize("model", [SMALL, SMALL_CNN], ids=["mlp", "cnn"])
+@pytest.mark.parametrize("norm", NORM_NAMES)
+def test_they_train_as_alone_by_vmap_too(norm, model, monkeypatch):
+    """As on other devices than a CPU."""
+    monkeypatch.setattr(lift, "RUN_BY_RUN", set())
+    assert_stacked_as_alone(different_runs(norm, "adam", "l1", 3, *model), EXACT)
+
+
+@pytest.mark.parametrize("norm", NORM_NAMES)
+def test_on_one_thread_they_agree_to_the_bit(norm, make_config):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        changes = [f"norm.{key}={value}" for key, value in NORM_CHANGES.get(norm, {}).items()]
+        configs = [make_config(*SMALL, f"norm={norm}", *changes, "dropout=0.2", f"seed={seed}") for seed in range(3)]
+        assert_stacked_as_alone(configs, 0)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 
+from regbench import lanes
 from regbench.checks import check_machine, check_techniques, warnings
 from regbench.config import RunConfig
 from regbench.data import cache_dir, digest, load_split
 from regbench.diagnostics import LayerFigures
 from regbench.errors import UserError
+from regbench.lanes import Lanes
+from regbench.machine import Machine, shared, whole
 from regbench.progress import Reporter
 from regbench.provenance import facts
 from regbench.rundir import RunDir, Status
@@ -46,9 +49,9 @@ def run(one: Run, reporter: Reporter) -> Status:
     if rundir.finished and not one.config.force:
         reporter.say("already trained (force=true trains it again)")
     else:
-        device = check_machine(one.config)
+        machine = whole(check_machine(one.config))
         with rundir:
-            record([one], [rundir], device, reporter)
+            record([one], [rundir], machine, reporter)
     reporter.result(rundir)
     return rundir.status
 
@@ -60,6 +63,7 @@ def train(runs: Sequence[Run], reporter: Reporter) -> None:
         KeyboardInterrupt: what is not finished is left interrupted; the same runs go on from there, in any company.
     """
     device = check_machine(runs[0].config)
+    machine = whole(device) if runs[0].config.runtime.stack == 1 else shared(device)
     with ExitStack() as held:
         mine, rundirs = [], []
         for one in runs:
@@ -68,7 +72,7 @@ def train(runs: Sequence[Run], reporter: Reporter) -> None:
                 mine.append(one)
             except UserError as error:  # another process has it
                 reporter.warn(str(error))
-        record(mine, rundirs, device, reporter)
+        record(mine, rundirs, machine, reporter)
     reporter.results(rundirs)
 
 
@@ -77,7 +81,7 @@ def directory(config: RunConfig) -> RunDir:
     return RunDir(config, config.identity(digest(config.data.name, config.data.args.get("path"))))
 
 
-def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device, reporter: Reporter) -> None:
+def record(runs: Sequence[Run], rundirs: Sequence[RunDir], machine: Machine, reporter: Reporter) -> None:
     """Train into open directories what is not finished there. Whatever happens, each run.json says so."""
     both = zip(runs, rundirs, strict=True)
     pairs = [(one, rundir) for one, rundir in both if one.config.force or not rundir.finished]
@@ -85,13 +89,15 @@ def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device,
     try:
         for one, rundir in pairs:
             try:
-                states[rundir] = begin(one, rundir, {**facts(device), "stack": len(pairs)}, reporter)
+                states[rundir] = begin(
+                    one, rundir, {**facts(machine.device, machine.threads), "stack": len(pairs)}, reporter
+                )
             except OSError as error:  # no space for it
                 if len(pairs) == 1:
                     raise
                 rundir.record = {"status": "failed", "error": str(error)}
                 reporter.warn(f"{rundir.path}: {error}")
-        attempt(states, device, reporter)
+        attempt(states, machine, reporter)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         for rundir in states:
             if rundir.status == "running":
@@ -124,24 +130,24 @@ class Failure:
         return cls(line, "".join(traceback.format_exception(error)))
 
 
-def attempt(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> None:
+def attempt(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) -> None:
     """Train runs together; if that fails, in halves, each run from its last saved epoch: memory may be short of it."""
     for epoch in sorted({finished(state) for state in states.values()}):
         group = {rundir: state for rundir, state in states.items() if finished(state) == epoch}
-        failure = trial(group, device, reporter)
+        failure = trial(group, machine, reporter)
         left = [rundir for rundir in group if rundir.status == "running"]
         if failure and len(left) == 1:
             fail(left[0], failure, reporter, alone=len(states) == 1)
         elif failure and left:
             reporter.warn(f"{len(group)} runs together failed ({failure.line}): in halves from here")
             for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-                attempt({rundir: rundir.state() for rundir in half}, device, reporter)
+                attempt({rundir: rundir.state() for rundir in half}, machine, reporter)
 
 
-def trial(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> Failure | None:
+def trial(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) -> Failure | None:
     """Train runs together; what went wrong, if anything did."""
     try:
-        fit(states, device, reporter)
+        fit(states, machine, reporter)
     except Exception as error:
         reporter.end()
         return Failure.of(error)
@@ -153,18 +159,20 @@ def finished(state: State) -> int:
     return state["epoch"] if state else 0
 
 
-def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> None:
+def fit(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) -> None:
     """All epochs that are left, each on disk before the next begins; then the test."""
     rundirs = list(states)
     configs = [rundir.config for rundir in rundirs]
-    splits = [load_split(config.data, config.seed, device, cache_dir(config.runtime.cache)) for config in configs]
-    trainer = Trainer(configs, splits, device)
+    splits = [
+        load_split(config.data, config.seed, machine.device, cache_dir(config.runtime.cache)) for config in configs
+    ]
+    trainer = lanes.trainer(configs, splits, machine)
     for place, state in enumerate(states.values()):
         if state:
             trainer.load_state(place, state)
         else:
             report = partial(pretrained, rundirs[place], reporter if len(rundirs) == 1 else None)
-            pretrain(trainer.stack.models[place], configs[place], splits[place], report)
+            pretrain(trainer.model(place), configs[place], splits[place], report)
     reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
     for epochs in trainer.epochs(reporter.tick):
         for place, epoch in epochs.items():
@@ -223,12 +231,12 @@ def fail(rundir: RunDir, failure: Failure, reporter: Reporter, alone: bool) -> N
         reporter.warn(f"{rundir.path}: {failure.line}; nor can that be recorded: {error.strerror}")
 
 
-def about(trainer: Trainer) -> str:
+def about(trainer: Trainer | Lanes) -> str:
     """Two lines on what is trained on what."""
     config, split = trainer.configs[0], trainer.splits[0]
     runs = len(trainer.configs)
-    name = config.slug() if runs == 1 else f"{runs} runs as one model"
-    weights = sum(parameter.numel() for parameter in trainer.stack.models[0].parameters())
+    name = config.slug() if runs == 1 else f"{runs} runs together"
+    weights = sum(parameter.numel() for parameter in trainer.model(0).parameters())
     where = f"cpu, {torch.get_num_threads()} threads" if trainer.device.type == "cpu" else str(trainer.device)
     return (
         f"{name}: {weights:,} parameters{' each' * (runs > 1)} on {where}\n"

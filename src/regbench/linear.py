@@ -32,8 +32,8 @@ class Linear(nn.Linear):
 def stacked(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """K runs' dense layers: features [K, samples, in], weight [K, out, in], bias [K, out] to [K, samples, out]."""
     if suits_onednn(features, weight[0]):
-        rows = zip(features, weight, bias, strict=True)
-        return torch.stack([OneDnnLinear.apply(x, w, b) for x, w, b in rows])
+        one_by_one: Tensor = OneDnnStack.apply(features, weight, bias)
+        return one_by_one
     if torch.is_autocast_enabled(features.device.type):
         return torch.baddbmm(bias.unsqueeze(1), features, weight.mT)
     result: Tensor = StackedLinear.apply(features, weight, bias)
@@ -75,6 +75,25 @@ class OneDnnLinear(torch.autograd.Function):
         features, weight = ctx.saved_tensors
         below = product(gradient, weight.t()) if ctx.needs_input_grad[0] else None
         return below, product(gradient.t(), features.t()), gradient.sum(0)
+
+
+class OneDnnStack(torch.autograd.Function):
+    """`OneDnnLinear` of each run, in one node of the graph: Python's part of a step is what lanes wait for."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Features [K, samples, in], weight [K, out, in], bias [K, out]: [K, samples, out]."""
+        ctx.save_for_backward(features, weight)
+        return torch.stack(list(map(product, features.unbind(), weight.unbind(), bias.unbind())))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients for features (unless they are the images), weight and bias."""
+        features, weight = ctx.saved_tensors
+        above, across = gradient.unbind(), gradient.mT.unbind()
+        below = torch.stack(list(map(product, above, weight.mT.unbind()))) if ctx.needs_input_grad[0] else None
+        return below, torch.stack(list(map(product, across, features.mT.unbind()))), gradient.sum(1)
 
 
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -1,5 +1,6 @@
 """Which runs can train together as one model, how many at once, and why others cannot."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import nn
 
 from regbench.config import RunConfig
 from regbench.errors import plural, shown
+from regbench.machine import shared
 from regbench.models import SIDE, skeleton
 
 # What may differ from run to run within a stack: a key, or an axis with all of its arguments.
@@ -22,11 +24,8 @@ FREE |= {"runtime.study"}
 FREE_OPTIMIZER = {"cpu": "optimizer"}
 
 CLOSURE = "lbfgs"  # evaluates a batch as often as its run needs
-# 4 runs of the default cnn on 2 cores, 1,000 images trained on and 15,000 evaluated: 31 s as one model (grouped
-# convolutions), 15 s one after another.
-ALONE = {("cpu", "cnn"): "convolutions of several runs take longer together than one after another on a CPU"}
-
-MOST_ON_CPU = 32
+# On a CPU the most runs of a model to a lane (regbench.lanes).
+MOST_IN_LANE = {"mlp": 16, "cnn": 1}
 SHOWN_VALUES = 6
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
 WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
@@ -70,14 +69,18 @@ def stack_shape(config: RunConfig, device: torch.device) -> dict[str, Any]:
 
 def size(config: RunConfig, device: torch.device) -> int:
     """How many runs like this one may train together."""
-    if config.optimizer.name == CLOSURE:
-        return 1
     if config.runtime.stack != "auto":
         return config.runtime.stack
-    if (device.type, config.model.name) in ALONE:
-        return 1
     fitting = int(MEMORY_SHARE * free_memory(device) // run_memory(config))
-    return max(1, min(fitting, MOST_ON_CPU) if device.type == "cpu" else fitting)
+    return max(1, min(fitting, shared(device).lanes * most_in_lane(config, device)))
+
+
+def most_in_lane(config: RunConfig, device: torch.device) -> int:
+    """How many runs like this one may train as one model, in one lane."""
+    if config.optimizer.name == CLOSURE:
+        return 1
+    limited = device.type == "cpu" and config.runtime.stack == "auto"
+    return MOST_IN_LANE[config.model.name] if limited else sys.maxsize
 
 
 def free_memory(device: torch.device) -> int:
@@ -123,13 +126,14 @@ def reasons(found: Sequence[Group], configs: Sequence[RunConfig], device: torch.
 
 
 def _limit(config: RunConfig, device: torch.device) -> str:
-    if config.optimizer.name == CLOSURE:
-        return f"optimizer={CLOSURE}: evaluates a batch as often as its run needs, so each run trains alone"
     if config.runtime.stack != "auto":
         return f"runtime.stack={config.runtime.stack} is the most for a stack"
-    if reason := ALONE.get((device.type, config.model.name)):
-        return f"model={config.model.name}: {reason}"
-    return f"model={config.model.name}: at most {plural(size(config, device), 'run')} to a stack on this machine"
+    most = f"at most {plural(size(config, device), 'run')}"
+    if config.optimizer.name == CLOSURE:
+        return f"optimizer={CLOSURE}: evaluates a batch as often as its run needs: {most} at a time, none as one model"
+    if most_in_lane(config, device) == 1:
+        return f"model={config.model.name}: takes longer as one model on a CPU: {most} at a time, each by itself"
+    return f"model={config.model.name}: {most} to a stack on this machine"
 
 
 def title(overrides: Sequence[Sequence[str]]) -> str:

@@ -13,8 +13,8 @@ PACKAGES = ("regbench", "torch", "numpy")
 PACKAGE = Path(__file__).resolve().parent
 
 
-def facts(device: torch.device) -> dict[str, Any]:
-    """What run.json says of the program and the machine."""
+def facts(device: torch.device, threads: int) -> dict[str, Any]:
+    """What run.json says of the program and the machine; `threads` are those that compute one run."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "versions": {
@@ -27,7 +27,7 @@ def facts(device: torch.device) -> dict[str, Any]:
             "platform": platform.platform(),
             "device": str(device),
             "device_name": name,
-            "threads": torch.get_num_threads(),
+            "threads": threads,
         },
         "git": revision(),
     }

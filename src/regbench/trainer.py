@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from regbench.config import RunConfig
 from regbench.data import Split, order
@@ -21,6 +21,7 @@ EVALUATION_BATCHES = {"cpu": 250}
 EVALUATION_BATCH = 5_000
 SUMMED_STEPS = 1_000  # steps whose figures are kept until they are summed
 
+Tick = Callable[[int], None]  # called after each step with the number of images that a run has seen in it
 Tests = dict[str, tuple[float, float]]  # "last" and "best_val": mean cross-entropy and accuracy
 
 
@@ -88,11 +89,8 @@ class Trainer:
     def _steps_per_epoch(self) -> int:
         return math.ceil(self.images_per_epoch / self.configs[0].batch_size)
 
-    def epochs(self, tick: Callable[[int], None]) -> Iterator[dict[int, Epoch]]:
-        """Train the epochs that are left: the records of the runs still in the stack, until none is.
-
-        `tick` is called after each step with the number of images that a run has seen in it.
-        """
+    def epochs(self, tick: Tick) -> Iterator[dict[int, Epoch]]:
+        """Train the epochs that are left: the records of the runs still in the stack, until none is."""
         while self.finished < self.configs[0].epochs and self.active:
             start = time.perf_counter()
             losses = [self.val_losses[run] for run in self.active]
@@ -124,7 +122,7 @@ class Trainer:
         for place, (_, state) in enumerate(kept):
             self.stack.load_state(place, state)
 
-    def _train(self, tick: Callable[[int], None]) -> list[list[float]]:
+    def _train(self, tick: Tick) -> list[list[float]]:
         """One pass over every run's training images, in its own order: each run's means of `Figures`."""
         seeds = [self.configs[run].seed for run in self.active]
         self._augment_rngs = [generator(seed, Stream.AUGMENT, self.finished, self.device) for seed in seeds]
@@ -134,7 +132,7 @@ class Trainer:
             sums += self._steps(group, tick)
         return (sums / torch.tensor([self.images_per_epoch] * 2 + [self._steps_per_epoch] * 3)).tolist()
 
-    def _steps(self, batches: Sequence[Tensor], tick: Callable[[int], None]) -> Tensor:
+    def _steps(self, batches: Sequence[Tensor], tick: Tick) -> Tensor:
         """A step for each batch of rows [K, B]: the sums of `Figures` [K, 5], the loss weighed by the batch's size.
 
         Figures are summed after the last of many steps: a step waits for nothing and adds nothing up.
@@ -195,6 +193,10 @@ class Trainer:
         self.val_losses[run] += [] if val_loss is None else [val_loss]
         if val_loss is None or best is None or val_loss < best.val_loss:
             self.best[run] = Best(self.finished, val_loss or 0.0, self.weights(run))
+
+    def model(self, run: int) -> nn.Sequential:
+        """One run's model."""
+        return self.stack.models[self.active.index(run)]
 
     def weights(self, run: int) -> dict[str, Tensor]:
         """A copy of one run's parameters and running statistics as they are now."""

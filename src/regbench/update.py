@@ -159,7 +159,7 @@ class Together:
         for leaf, parts in zip(self._whole, self._parts, strict=True):
             known = shared[parts[run] if leaf is None else leaf]
             alone.state[parts[run]] = {
-                key: value[run].clone() if leaf is not None and value.shape == leaf.shape else value
+                key: (value[run] if leaf is not None and value.shape == leaf.shape else value).clone()
                 for key, value in known.items()
             }
         return alone.state_dict()
