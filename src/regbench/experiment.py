@@ -2,11 +2,12 @@
 
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,7 +15,6 @@ from regbench import lanes
 from regbench.checks import check_machine, check_techniques, warnings
 from regbench.config import RunConfig
 from regbench.data import cache_dir, digest, load_split
-from regbench.diagnostics import LayerFigures
 from regbench.errors import UserError
 from regbench.lanes import Lanes
 from regbench.machine import Machine, shared, whole
@@ -22,8 +22,11 @@ from regbench.progress import Reporter
 from regbench.provenance import facts
 from regbench.rundir import RunDir, Status
 from regbench.techniques.pretrain import Progress, pretrain
-from regbench.trainer import Best, Epoch, Tests, Trainer
+from regbench.trainer import Epoch, Tests, Trainer
 
+AT_ONCE = 8  # runs whose files are written
+
+Item = TypeVar("Item")
 State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
 
 
@@ -175,19 +178,16 @@ def fit(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) ->
             pretrain(trainer.model(place), configs[place], splits[place], report)
     reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
     for epochs in trainer.epochs(reporter.tick):
-        for place, epoch in epochs.items():
-            try:
-                state = None if epoch.diverged else trainer.state(place)
-                keep(rundirs[place], epoch, trainer.layers.get(place, []), state, reporter.line(epoch))
-            except OSError as error:
-                fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
-                trainer.drop([place])
+        trainer.drop(side_by_side(partial(keep, rundirs, trainer, reporter), epochs.items()))
         reporter.epoch(list(epochs.values()))
-    for place, tests in trainer.test().items():
-        try:
-            finish(rundirs[place], trainer.best[place], tests)
-        except OSError as error:
-            fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
+    side_by_side(partial(finish, rundirs, trainer, reporter), trainer.test().items())
+
+
+def side_by_side(work: Callable[[int, Item], bool], items: Iterable[tuple[int, Item]]) -> list[int]:
+    """Work on the files of several runs at once: most of it is waiting for the disk. Returns the runs that failed."""
+    runs, values = zip(*items, strict=True) if (items := list(items)) else ((), ())
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [run for run, well in zip(runs, pool.map(work, runs, values), strict=True) if not well]
 
 
 def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None:
@@ -198,21 +198,33 @@ def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None
         reporter.say(str(row))
 
 
-def keep(rundir: RunDir, epoch: Epoch, layers: Sequence[LayerFigures], state: State, line: str) -> None:
-    """One run's epoch, on disk."""
-    rundir.save(epoch, state, layers)
-    rundir.log(line)
-    if epoch.diverged:
-        rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
+def keep(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Reporter, place: int, epoch: Epoch) -> bool:
+    """One run's epoch, on disk; False if it cannot be written."""
+    rundir = rundirs[place]
+    try:
+        rundir.save(epoch, None if epoch.diverged else trainer.state(place), trainer.layers.get(place, []))
+        rundir.log(reporter.line(epoch))
+        if epoch.diverged:
+            rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
+    except OSError as error:
+        fail(rundir, Failure.of(error), reporter, alone=len(rundirs) == 1)
+        return False
+    return True
 
 
-def finish(rundir: RunDir, best: Best | None, tests: Tests) -> None:
-    """One run's end."""
+def finish(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Reporter, place: int, tests: Tests) -> bool:
+    """One run's end, on disk; False if it cannot be written."""
+    rundir, best = rundirs[place], trainer.best[place]
     assert best is not None, "a test comes after an epoch"
-    if not all(math.isfinite(loss) for loss, _ in tests.values()):
-        rundir.end("diverged", "the loss on the test images is not finite")
-    else:
-        rundir.complete(best.weights, best.epoch, tests)
+    try:
+        if not all(math.isfinite(loss) for loss, _ in tests.values()):
+            rundir.end("diverged", "the loss on the test images is not finite")
+        else:
+            rundir.complete(best.weights, best.epoch, tests)
+    except OSError as error:
+        fail(rundir, Failure.of(error), reporter, alone=len(rundirs) == 1)
+        return False
+    return True
 
 
 def fail(rundir: RunDir, failure: Failure, reporter: Reporter, alone: bool) -> None:
