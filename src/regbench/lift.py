@@ -122,6 +122,10 @@ class Network:
         for model in (self.template, *self.models):
             model.train(mode)
 
+    def tensors(self) -> list[Tensor]:
+        """All parameters and running statistics."""
+        return [*self._tensors.values()] or [*self.template.state_dict().values()]
+
     def named_weights(self) -> dict[str, Tensor]:
         """Each parameter of all runs [K, ...] under its name in a model, as parts of the graph."""
         if self.runs == 1:

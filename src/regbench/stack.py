@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from regbench.config import RunConfig
 from regbench.diagnostics import LayerFigures, Observation, diagnose
+from regbench.graph import Function, Replayed
 from regbench.lift import Network, lift
 from regbench.models import build, skeleton
 from regbench.rng import Stream, generator
@@ -25,6 +26,8 @@ from regbench.update import update
 
 # A training step of the cnn on 2 cores: 23 ms with channels last, 32 ms without (27 and 36 ms with batch norm).
 MEMORY_FORMATS = {"cpu": torch.channels_last}
+# Steps whose dropout masks are drawn at once: a call for each run of a stack is what a GPU would wait for.
+MASKS_AHEAD = {"cuda": 8}
 
 
 class Figures(NamedTuple):
@@ -54,6 +57,12 @@ class Stack:
         }
         self.network = Network(self.models, skeleton(self.config.model_copy(update=dropouts)))
         self.update = update(configs, self.network)
+        self._by_step = any(config.scheduler.args["interval"] == "step" for config in configs)
+        self._rates: list[float] = []
+        self._masks: list[Tensor] = []
+        self._step: Function = self._one_step
+        if self.update.recordable and not (self._by_step and self.update.fixed_rates):
+            self._step = Replayed(self._one_step, lambda: [*self.network.tensors(), *self.update.tensors()])
         self._dropouts = self._dropout_layers()
         self._rngs: list[Generator] = []
         self.diagnosed = self.config.runtime.diagnostics == "on"
@@ -95,17 +104,28 @@ class Stack:
     def _set_rates(self) -> list[float]:
         at = self._epoch + self._done / self._steps
         rates = [learning_rate(config, at, own) for config, own in zip(self.configs, self._losses, strict=True)]
-        self.update.set_rates(rates)
+        if rates != self._rates:
+            before = self.update.fixed_rates
+            self.update.set_rates(rates)
+            if isinstance(self._step, Replayed) and (before or self.update.fixed_rates):
+                self._step.forget()
+        self._rates = rates
         return rates
 
     def step(self, images: Tensor, labels: Tensor) -> Figures:
         """One update of every run from images [K, samples, 28, 28] and labels [K, samples]."""
-        if any(config.scheduler.args["interval"] == "step" for config in self.configs):
+        if self._by_step:
             self._set_rates()
+        masks = self._next_masks(labels.shape[1])
         self._done += 1
-        self._draw_masks(labels.shape[1])
         if self._done == self._steps and self.diagnosed:
             self._before = {name: weight.clone() for name, weight in self._matrices().items()}
+        return Figures(*self._step(images, labels, *masks))
+
+    def _one_step(self, images: Tensor, labels: Tensor, *masks: Tensor) -> Figures:
+        """The update of a step: a function of these tensors that changes weights and what the optimizers remember."""
+        for (layer, _), mask in zip(self._dropouts, masks, strict=True):
+            layer.mask = mask
         figures: list[Figures] = []
 
         def evaluate() -> tuple[Tensor, list[Tensor]]:
@@ -173,13 +193,20 @@ class Stack:
         layers = [(name, layer) for name, layer in self.network.template.named_modules() if isinstance(layer, Dropout)]
         return [(layer, [getattr(modules.get(name), "rate", 0.0) for modules in named]) for name, layer in layers]
 
-    def _draw_masks(self, samples: int) -> None:
-        """Each run's masks from its own generator, in the order of the layers."""
-        for layer, rates in self._dropouts:
-            masks = torch.empty(len(rates), samples, *layer.shape, dtype=self.dtype, device=self.device)
-            for mask, share, rng in zip(masks, rates, self._rngs, strict=True):
-                draw(mask, share, rng)
-            layer.mask = masks.flatten(0, 1)
+    def _next_masks(self, samples: int) -> list[Tensor]:
+        """The masks of the next step, each run's from its own generator; those of a few steps are drawn at once."""
+        ahead = MASKS_AHEAD.get(self.device.type, 1)
+        if self._done % ahead == 0:
+            self._masks = [self._drawn(layer.shape, rates, ahead) for layer, rates in self._dropouts]
+        return [masks[:, self._done % ahead, :samples].flatten(0, 1) for masks in self._masks]
+
+    def _drawn(self, shape: tuple[int, ...], rates: Sequence[float], steps: int) -> Tensor:
+        """Masks [K, steps, batch_size, *shape]."""
+        size = (len(rates), steps, self.config.batch_size, *shape)
+        masks = torch.empty(size, dtype=self.dtype, device=self.device)
+        for mask, share, rng in zip(masks, rates, self._rngs, strict=True):
+            draw(mask, share, rng)
+        return masks
 
     def _penalties(self) -> Callable[[], Tensor | None]:
         """A function that gives the penalty of every run, [K], or None where the option has none."""
@@ -244,6 +271,7 @@ class Stack:
         """Have one run go on from a saved state."""
         self.models[run].load_state_dict(state["weights"])
         self.update.load_state(run, state["optimizer"])
+        self._rates = []  # those of the saved epoch are set now
 
 
 def learning_rate(config: RunConfig, epoch: float, losses: Sequence[float]) -> float:

@@ -16,12 +16,20 @@ Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and
 # rest is moved run by run, so that no run's bits depend on its neighbours.
 VECTOR = 16
 
+HOW = {"foreach", "fused", "capturable"}  # of the settings of a parameter group
+
 # Whose step treats each element by itself and is proportional to its learning rate.
 PROPORTIONAL = {"sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta", "adamax"}
 
 
 class Update(Protocol):
     """What moves the weights of a stack. A run's state is that of its own `torch.optim.Optimizer`, in any stack."""
+
+    recordable: bool  # whether a CUDA graph can hold its step
+    fixed_rates: bool  # whether the graph would hold the learning rates too
+
+    def tensors(self) -> list[Tensor]:
+        """What a step changes beside the weights."""
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
@@ -57,9 +65,30 @@ def have_one_rate(configs: Sequence[RunConfig]) -> bool:
     return alike and first.scheduler.name != "reduce_on_plateau"  # each run by its own losses
 
 
-def fits(parameter: Tensor) -> bool:
-    """Whether a run's elements are rounded alike, whatever stands before and after them."""
-    return parameter.device.type != "cpu" or parameter.numel() % VECTOR == 0
+def make_recordable(optimizers: Sequence[torch.optim.Optimizer]) -> bool:
+    """Have optimizers on CUDA count their steps there; whether a graph can hold all that they do in a step.
+
+    Those without the argument `capturable` compute with numbers of Python, but for SGD, which counts nothing.
+    """
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    if groups[0]["params"][0].device.type != "cuda":
+        return False
+    counting = [group for group in groups if "capturable" in group]
+    for group in counting:
+        group["capturable"] = True
+    return len(counting) == len(groups) or all(isinstance(one, torch.optim.SGD) for one in optimizers)
+
+
+def load(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Have an optimizer go on from a state, also of another device: how it computes stays its own."""
+    pairs = zip(state["param_groups"], optimizer.param_groups, strict=True)
+    groups = [group | {key: own[key] for key in HOW & own.keys()} for group, own in pairs]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+
+
+def state_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All that an optimizer remembers."""
+    return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
 
 
 class OneByOne:
@@ -69,6 +98,11 @@ class OneByOne:
         self._parts = list(zip(*network.parameters, strict=True))  # of each parameter, every run's
         pairs = zip(configs, network.parameters, strict=True)
         self.optimizers = [OPTIMIZERS[config.optimizer.name](own, **config.optimizer.args) for config, own in pairs]
+        self.recordable, self.fixed_rates = make_recordable(self.optimizers), True
+
+    def tensors(self) -> list[Tensor]:
+        """What a step changes beside the weights."""
+        return [tensor for optimizer in self.optimizers for tensor in state_tensors(optimizer)]
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
@@ -99,7 +133,7 @@ class OneByOne:
 
     def load_state(self, run: int, state: Mapping[str, Any]) -> None:
         """Have one run's optimizer go on from a state."""
-        self.optimizers[run].load_state_dict(dict(state))
+        load(self.optimizers[run], state)
 
 
 class Together:
@@ -121,11 +155,20 @@ class Together:
         self._moved = [tensor for tensors in moved for tensor in tensors]
         self._optimizer = OPTIMIZERS[first.name](self._moved, **first.args)
         self._alone = [OPTIMIZERS[first.name](own, **first.args) for own in network.parameters]  # for their states
-        self._rates: list[float] = [first.args["lr"]] * len(configs)
+        make_recordable(self._alone)
+        self.fixed_rates = have_one_rate(configs)
+        self._rates = torch.ones(len(configs), dtype=self._leaves[0].dtype, device=self._leaves[0].device)
+        self.recordable = make_recordable([self._optimizer])
+
+    def tensors(self) -> list[Tensor]:
+        """What a step changes beside the weights."""
+        return state_tensors(self._optimizer)
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
-        self._rates = list(rates)
+        self.fixed_rates = len(set(rates)) == 1
+        self._optimizer.param_groups[0]["lr"] = rates[0] if self.fixed_rates else 1.0
+        self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
         for optimizer, rate in zip(self._alone, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate
 
@@ -138,9 +181,7 @@ class Together:
                 continue
             for parameter, own in zip(parts, gradient.unbind(), strict=True):
                 parameter.grad = own
-        equal = len(set(self._rates)) == 1
-        self._optimizer.param_groups[0]["lr"] = self._rates[0] if equal else 1.0
-        if equal:
+        if self.fixed_rates:
             self._optimizer.step()
         else:
             self._step_by_shares()
@@ -149,9 +190,8 @@ class Together:
     def _step_by_shares(self) -> None:
         before = [leaf.detach().clone() for leaf in self._leaves]
         self._optimizer.step()
-        rates = torch.tensor(self._rates, dtype=before[0].dtype).to(before[0].device)
         for leaf, old in zip(self._leaves, before, strict=True):
-            leaf.copy_(old.lerp(leaf, rates.view(-1, *[1] * (leaf.dim() - 1))))
+            leaf.copy_(old.lerp(leaf, self._rates.view(-1, *[1] * (leaf.dim() - 1))))
 
     def state(self, run: int) -> dict[str, Any]:
         """What one run's optimizer remembers, as its `state_dict`."""
@@ -167,7 +207,7 @@ class Together:
     def load_state(self, run: int, state: Mapping[str, Any]) -> None:
         """Have one run's optimizer go on from a state; those of a stack have all taken the same number of steps."""
         alone, shared = self._alone[run], self._optimizer.state
-        alone.load_state_dict(dict(state))
+        load(alone, state)
         for leaf, parts in zip(self._whole, self._parts, strict=True):
             for key, value in alone.state[parts[run]].items():
                 if leaf is not None and value.shape == parts[run].shape:

@@ -1,0 +1,105 @@
+"""A training step on CUDA as one graph: Python launches it once, where it would launch some hundred kernels."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Function = Callable[..., Sequence[Tensor]]
+
+WARM_UP = 3  # ordinary calls before the first recording: they make what is made once, such as an optimizer's state
+CLOSE = 1e-4  # relative: a replayed step must come as near to the ordinary one, kernels being free to round otherwise
+
+
+class Replayed:
+    """A function that reads its inputs and moves some tensors, recorded as a CUDA graph and replayed from then on.
+
+    A first recording is held against the function itself. One that fails or differs is given up for good, with a
+    warning, and the function goes on as it is.
+    """
+
+    def __init__(self, function: Function, moved: Callable[[], Sequence[Tensor]]) -> None:
+        """`moved` gives the tensors that a call changes in place."""
+        self._function, self._moved = function, moved
+        self._calls = 0
+        self._shapes: list[torch.Size] = []
+        self._replay: Function | None = None
+        self._state = "new"  # or good, or bad
+
+    def forget(self) -> None:
+        """Record anew: something other than the inputs has changed that the function reads."""
+        self._replay = None
+
+    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
+        """What the function returns; its outputs are not written to again."""
+        shapes = [tensor.shape for tensor in inputs]
+        self._shapes = self._shapes or shapes
+        if self._state == "bad" or shapes != self._shapes or self._calls < WARM_UP:
+            self._calls += 1
+            return self._function(*inputs)
+        if self._replay is None:
+            return self._first(inputs)
+        return self._replay(*inputs)
+
+    def _first(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        try:
+            self._replay = record(self._function, inputs)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            return self._give_up(str(error).splitlines()[0], inputs)
+        return self._replay(*inputs) if self._state == "good" else self._compared(inputs)
+
+    def _compared(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The first call by replay, after an ordinary one from the same state to compare it with."""
+        assert self._replay
+        before = [tensor.clone() for tensor in self._moved()]
+        expected = [*self._function(*inputs)]
+        ordinary = [tensor.clone() for tensor in self._moved()]
+        put(before, self._moved())
+        found = [*self._replay(*inputs)]
+        if all(map(near, [*found, *self._moved()], [*expected, *ordinary])):
+            self._state = "good"
+            return found
+        put(before, self._moved())
+        return self._give_up("it comes to other numbers", inputs)
+
+    def _give_up(self, reason: str, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        warnings.warn(f"the training step is not run as a CUDA graph: {reason}", stacklevel=2)
+        self._state, self._replay = "bad", None
+        return self._function(*inputs)
+
+
+def record(function: Function, inputs: Sequence[Tensor]) -> Function:
+    """Record a call, which moves nothing yet: a function of inputs of the same shapes that replays it.
+
+    Raises:
+        RuntimeError: something in it cannot be recorded.
+    """
+    own = [tensor.clone() for tensor in inputs]
+    graph: Any = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = function(*own)
+
+    def replay(*given: Tensor) -> Sequence[Tensor]:
+        put(given, own)
+        graph.replay()
+        return [tensor.clone() for tensor in outputs]
+
+    return replay
+
+
+@torch.no_grad()
+def put(values: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
+    """Copy each value into its tensor."""
+    for value, tensor in zip(values, tensors, strict=True):
+        tensor.copy_(value)
+
+
+def near(found: Tensor, expected: Tensor) -> bool:
+    """Whether two tensors are equal but for rounding, as measured by the largest of their elements."""
+    found, expected = found.detach().double(), expected.detach().double()
+    size = expected.abs().nan_to_num(0.0, 0.0, 0.0).max().item()
+    return torch.allclose(found, expected, rtol=CLOSE, atol=CLOSE * size, equal_nan=True)
