@@ -26,6 +26,8 @@ MANY_ARGUMENTS = {
     ("augment", "custom"): 14,
     ("optimizer", "muon"): 12,
     ("scheduler", "reduce_on_plateau"): 9,
+    ("scheduler", "one_cycle"): 11,
+    ("scheduler", "cyclic"): 11,
 }  # lines: one for each
 CPU = torch.device("cpu")
 
@@ -288,6 +290,8 @@ def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
         ("scheduler", "cosine_restarts", "t_0", 1, 0),
         ("scheduler", "one_cycle", "pct_start", 0.5, 1),
         ("scheduler", "one_cycle", "anneal_strategy", "linear", "line"),
+        ("scheduler", "one_cycle", "max_momentum", 0, 1),
+        ("scheduler", "cyclic", "base_momentum", 0.99, -0.1),
         ("scheduler", "cyclic", "base_factor", 0, 1.1),
         ("scheduler", "reduce_on_plateau", "factor", 0.5, 1),
         ("augment", "affine", "degrees", 180, 181),

@@ -22,6 +22,20 @@ Parameters = Sequence[Tensor]
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
 
 
+def has_momentum(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a schedule can set its momentum, or what is one to adam and its kind: the first beta."""
+    return all({"betas", "momentum"} & group.keys() for group in optimizer.param_groups)
+
+
+def set_momentum(optimizer: torch.optim.Optimizer, momentum: float | None) -> None:
+    """Set it, as torch's schedules do; None leaves it as it is."""
+    for group in optimizer.param_groups if momentum is not None else ():
+        if "betas" in group:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum
+
+
 @OPTIMIZERS.register
 def sgd(
     parameters: Parameters,

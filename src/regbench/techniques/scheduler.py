@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the rate as a function of the position in training alone.
+"""Learning-rate schedules: the rate, and for some the momentum, as a function of the position in training alone.
 
 Without state, a resumed run needs nothing saved, and each run of a stack can have its own. All lengths are in epochs.
 """
@@ -14,7 +14,17 @@ from regbench.techniques.registry import Option, Registry
 Share = Annotated[float, Field(ge=0, le=1)]
 Epochs = PositiveInt | None  # null: all of them
 
-SCHEDULERS: Registry[Callable[..., float]] = Registry("scheduler")
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Setting(NamedTuple):
+    """What a run trains at."""
+
+    lr: float
+    momentum: float | None = None  # of sgd's kind, or adam's first beta; None: the optimizer's own
+
+
+SCHEDULERS: Registry[Callable[..., float | Setting]] = Registry("scheduler")  # a number is the rate
 
 
 class Position(NamedTuple):
@@ -27,7 +37,7 @@ class Position(NamedTuple):
 
 
 @SCHEDULERS.shared
-def rate(
+def setting(
     option: Option,
     lr: float,
     epoch: float,
@@ -36,20 +46,23 @@ def rate(
     *,
     warmup_epochs: NonNegativeFloat,
     interval: Literal["epoch", "step"],
-) -> float:
-    """The rate at an epoch, counted from 0 and a fraction within an epoch, of a run whose optimizer has the rate `lr`.
+) -> Setting:
+    """What a run whose optimizer has the rate `lr` trains at; epochs count from 0, with a fraction within an epoch.
 
     `losses` are the validation losses of the epochs behind. In the warm-up the rate rises in a line, to `lr` at its
     end [Goyal 2017]: by epoch, from lr / (warmup_epochs + 1); by step, from 0. The schedule begins after it, as with
-    `torch.optim.lr_scheduler.SequentialLR`. By epoch, it is called with whole epochs.
+    `torch.optim.lr_scheduler.SequentialLR`, and its first momentum holds until then. By epoch, it is called with whole
+    epochs.
     """
     length = 1.0 if interval == "epoch" else 0.0
-    if epoch < warmup_epochs:
-        return lr * (epoch + length) / (warmup_epochs + length)
     behind = losses[math.ceil(warmup_epochs) :]
-    position = Position(epoch - warmup_epochs, epochs - warmup_epochs, length, behind)
+    position = Position(max(epoch - warmup_epochs, 0.0), epochs - warmup_epochs, length, behind)
     own = {key: value for key, value in option.args.items() if key not in ("warmup_epochs", "interval")}
-    return SCHEDULERS[option.name](lr, position, **own)
+    found = SCHEDULERS[option.name](lr, position, **own)
+    scheduled = found if isinstance(found, Setting) else Setting(found)
+    if epoch < warmup_epochs:
+        return scheduled._replace(lr=lr * (epoch + length) / (warmup_epochs + length))
+    return scheduled
 
 
 @SCHEDULERS.register
@@ -151,28 +164,40 @@ def one_cycle(
     *,
     pct_start: Annotated[float, Field(gt=0, lt=1)],
     anneal_strategy: Literal["cos", "linear"],
+    cycle_momentum: bool,
+    base_momentum: Momentum,
+    max_momentum: Momentum,
     div_factor: PositiveFloat,
     final_div_factor: PositiveFloat,
     three_phase: bool,
-) -> float:
+) -> Setting:
     """Up to lr, then down far below where it began [Smith & Topin 2018] (`torch.optim.lr_scheduler.OneCycleLR`).
 
     Up from lr / div_factor in the first pct_start of training, down to 1 / final_div_factor of that at its end. In
-    three phases, down to the beginning as fast as up, then on to the end.
+    three phases, down to the beginning as fast as up, then on to the end. The optimizer's momentum (the first beta of
+    adam and its kind) goes the other way: from max_momentum to base_momentum where the rate is highest, and back.
 
     Use it for short training with a high rate, which it approaches from below; `lr` is the highest.
     """
     low, last = lr / div_factor, at.epochs - at.interval
     ends, rates = [pct_start * at.epochs - at.interval, last], [low, lr, low / final_div_factor]
+    momenta = [max_momentum, base_momentum, max_momentum]
     if three_phase:
-        ends[1:1], rates[2:2] = [2 * ends[0]], [low]
+        ends[1:1], rates[2:2], momenta[2:2] = [2 * ends[0]], [low], [max_momentum]
+    straight = anneal_strategy == "linear"
+    rate, momentum = (through(values, ends, at.epoch, straight) for values in (rates, momenta))
+    return Setting(rate, momentum if cycle_momentum else None)
+
+
+def through(values: Sequence[float], ends: Sequence[float], epoch: float, straight: bool) -> float:
+    """From each value to the next until its end, straight or on half a cosine."""
     begin = 0.0
-    for end, start, goal in zip(ends, rates, rates[1:], strict=False):
-        if at.epoch <= end or end == last:
-            share = min((at.epoch - begin) / (end - begin), 1.0) if end > begin else 1.0
-            return between(start, goal, share) if anneal_strategy == "cos" else start + (goal - start) * share
+    for end, start, goal in zip(ends, values, values[1:], strict=False):
+        if epoch <= end or end == ends[-1]:
+            share = min((epoch - begin) / (end - begin), 1.0) if end > begin else 1.0
+            return start + (goal - start) * share if straight else between(start, goal, share)
         begin = end
-    return rates[-1]
+    return values[-1]
 
 
 @SCHEDULERS.register
@@ -185,19 +210,25 @@ def cyclic(
     step_size_down: PositiveInt | None,
     mode: Literal["triangular", "triangular2", "exp_range"],
     gamma: Annotated[float, Field(gt=0, le=1)],
-) -> float:
+    cycle_momentum: bool,
+    base_momentum: Momentum,
+    max_momentum: Momentum,
+) -> Setting:
     """Up from base_factor times lr to lr and down again, in lines [Smith 2017] (`torch.optim.lr_scheduler.CyclicLR`).
 
-    triangular2 halves the height after each cycle, exp_range multiplies it by gamma after each epoch.
+    triangular2 halves the height after each cycle, exp_range multiplies it by gamma after each epoch. The optimizer's
+    momentum (the first beta of adam and its kind) goes the other way: from max_momentum to base_momentum where the rate
+    is highest, and back.
 
     Use it where the best rate is known only to lie in a range: each cycle goes through all of it.
     """
     length = step_size_up + (step_size_down or step_size_up)
     cycle, place = divmod(at.epoch, length)
     height = place / step_size_up if place <= step_size_up else (length - place) / (length - step_size_up)
-    shrunk = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": gamma**at.epoch}[mode]
+    height *= float({"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": gamma**at.epoch}[mode])
     base = lr * base_factor
-    return base + (lr - base) * height * float(shrunk)
+    momentum = max_momentum - (max_momentum - base_momentum) * height
+    return Setting(base + (lr - base) * height, momentum if cycle_momentum else None)
 
 
 @SCHEDULERS.register
