@@ -55,7 +55,7 @@ class Files(CachingConfigRepository):
     """The YAML files that Hydra finds, each read once."""
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """What is in a file, None if there is none; a copy, for who merges it changes it. Hydra's own are not merged."""
+        """What is in a file, if there is one: a copy, for merging changes it. Hydra's own are not merged here."""
         found = super().load_config(config_path)
         return found if is_hydra_s(config_path) else copy.deepcopy(found)
 
