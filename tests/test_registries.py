@@ -157,10 +157,10 @@ OTHERWISE = {  # what an option has in place of an argument of its class
 }
 TORCH: dict[tuple[str, str], Callable[..., object]] = {
     **{
-        ("optimizer", name.lower()): getattr(torch.optim, name)
-        for name in "SGD Adam AdamW NAdam RAdam Adamax Adadelta Adagrad ASGD RMSprop Rprop LBFGS Adafactor Muon".split()
+        ("optimizer", kind.__name__.lower().replace("sparsea", "sparse_a")): kind
+        for kind in vars(torch.optim).values()
+        if isinstance(kind, type) and kind is not torch.optim.Optimizer
     },
-    ("optimizer", "sparse_adam"): torch.optim.SparseAdam,
     ("scheduler", "constant"): lr_scheduler.ConstantLR,
     ("scheduler", "step"): lr_scheduler.StepLR,
     ("scheduler", "multistep"): lr_scheduler.MultiStepLR,
