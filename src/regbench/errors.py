@@ -21,9 +21,13 @@ class UserError(Exception):
 def no_such(noun: str, given: str, place: str, allowed: Iterable[str]) -> str:
     """`no option 'bacth' in 'norm'. Did you mean 'batch'? Allowed: batch, none`."""
     names = sorted(allowed)
-    match = get_close_matches(given, names, n=1)
-    hint = f" Did you mean '{match[0]}'?" if match else ""
-    return f"no {noun} '{given}' in {place}.{hint} Allowed: {', '.join(names) or 'nothing'}"
+    return f"no {noun} '{given}' in {place}.{nearest(given, names)} Allowed: {', '.join(names) or 'nothing'}"
+
+
+def nearest(given: str, names: Iterable[str]) -> str:
+    """` Did you mean 'batch'?`, or nothing where no name is near."""
+    match = get_close_matches(given, list(names), n=1)
+    return f" Did you mean '{match[0]}'?" if match else ""
 
 
 def wrong_value(error: ValidationError, schema: type[BaseModel], prefix: str = "") -> str:
@@ -43,7 +47,15 @@ def _explain(loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseM
         return _explain(loc[1:], kind, value, field.annotation, f"{prefix}{key}.")
     index = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int) and kind != "missing")
     allowed = describe(field).rpartition("each ")[2] if index else describe(field)
-    return f"{prefix}{key}{index}={shown(value)}: must be {allowed}"
+    hint = nearest(str(value), _words(field.annotation))
+    return f"{prefix}{key}{index}={shown(value)}: must be {allowed}{'.' * bool(hint)}{hint}"
+
+
+def _words(annotation: Any) -> list[str]:
+    """The texts that a type lists."""
+    if get_origin(annotation) is Literal:
+        return [word for word in get_args(annotation) if isinstance(word, str)]
+    return [word for part in get_args(annotation) for word in _words(part)]
 
 
 def shown(value: Any) -> str:
