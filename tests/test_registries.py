@@ -427,3 +427,11 @@ def test_betas_are_two(name, betas):
     shown = ",".join(map(str, betas))
     line = one_line("optimizer", yaml_values("optimizer", name) | {"betas": betas})
     assert line.startswith(f"optimizer.betas=[{shown}]: must be a list of 2, each a number in [0, 1)")
+
+
+def test_items_of_different_ranges_are_told_apart():
+    values = yaml_values("optimizer", "rprop")
+    ranges = "a number in (0, 1), then a number above 1"
+    assert one_line("optimizer", values | {"etas": [1.5, 1.2]}) == "optimizer.etas[0]=1.5: must be a number in (0, 1)"
+    assert one_line("optimizer", values | {"etas": [0.5, 0.9]}) == "optimizer.etas[1]=0.9: must be a number above 1"
+    assert one_line("optimizer", values | {"etas": 0.5}) == f"optimizer.etas=0.5: must be a list of 2, {ranges}"

@@ -45,10 +45,19 @@ def _explain(loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseM
         return f"{prefix}{key} is missing: must be {describe(field)}"
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and len(loc) > 1:
         return _explain(loc[1:], kind, value, field.annotation, f"{prefix}{key}.")
-    index = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int) and kind != "missing")
-    allowed = describe(field).rpartition("each ")[2] if index else describe(field)
+    places = [part for part in loc[1:] if isinstance(part, int) and kind != "missing"]
+    index = "".join(f"[{place}]" for place in places)
+    allowed = _describe(_item(field.annotation, places[0])) if places and not field.title else describe(field)
     hint = nearest(str(value), _words(field.annotation))
     return f"{prefix}{key}{index}={shown(value)}: must be {allowed}{'.' * bool(hint)}{hint}"
+
+
+def _item(annotation: Any, place: int) -> Any:
+    """The type of one item of a list."""
+    args = get_args(annotation)
+    if get_origin(annotation) is tuple and Ellipsis not in args:
+        return args[place]
+    return args[0] if get_origin(annotation) in (list, tuple) else _item(args[0], place)
 
 
 def _words(annotation: Any) -> list[str]:
@@ -90,6 +99,8 @@ def _describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         items = [arg for arg in args if arg is not Ellipsis]
         least = next((f" of at least {m.min_length}" for m in metadata if isinstance(m, Len | MinLen)), "")
         size = f" of {len(args)}" if origin is tuple and len(items) == len(args) else least
+        if len(set(map(_describe, items))) > 1:
+            return f"a list{size}, {', then '.join(map(_describe, items))}"
         return f"a list{size}, each {_describe(items[0])}"
     return NOUNS.get(annotation, "a mapping") + (_range(metadata) if annotation in (int, float) else "")
 

@@ -78,6 +78,8 @@ def constant(lr: float, at: Position, *, factor: PositiveFloat, total_iters: Non
 def step(lr: float, at: Position, *, step_size: PositiveInt, gamma: PositiveFloat) -> float:
     """Times gamma after every step_size epochs (`torch.optim.lr_scheduler.StepLR`).
 
+    In epoch k, from 0, lr · gamma^⌊k / step_size⌋.
+
     Use it where training is long and the loss settles after some epochs at each rate.
     """
     return lr * float(gamma ** (at.epoch // step_size))
@@ -87,6 +89,8 @@ def step(lr: float, at: Position, *, step_size: PositiveInt, gamma: PositiveFloa
 def multistep(lr: float, at: Position, *, milestones: list[PositiveInt], gamma: PositiveFloat) -> float:
     """Times gamma at each milestone (`torch.optim.lr_scheduler.MultiStepLR`).
 
+    In epoch k, from 0, lr · gamma^(number of milestones ≤ k).
+
     Use it where it is known, from a constant rate's curve, when the loss stops falling.
     """
     return lr * float(gamma ** sum(at.epoch >= milestone for milestone in milestones))
@@ -95,6 +99,8 @@ def multistep(lr: float, at: Position, *, milestones: list[PositiveInt], gamma: 
 @SCHEDULERS.register
 def exponential(lr: float, at: Position, *, gamma: PositiveFloat) -> float:
     """Times gamma after every epoch (`torch.optim.lr_scheduler.ExponentialLR`).
+
+    In epoch k, from 0, lr · gamma^k.
 
     Use it for a smooth decay whose pace should not depend on the number of epochs.
     """
@@ -107,6 +113,8 @@ def linear(
 ) -> float:
     """In a line from start_factor to end_factor times lr (`torch.optim.lr_scheduler.LinearLR`).
 
+    In epoch k, from 0, of n: lr · (start_factor + (end_factor − start_factor) · k / n), n the total_iters.
+
     Use it to end at a rate of 0 with nothing to tune, or, from a low start_factor, for a long rise.
     """
     done = min(at.epoch / (total_iters or at.epochs), 1.0)
@@ -116,6 +124,8 @@ def linear(
 @SCHEDULERS.register
 def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Epochs) -> float:
     """Times a power of the share of epochs that is left (`torch.optim.lr_scheduler.PolynomialLR`).
+
+    In epoch k, from 0, of n: lr · (1 − k / n)^power, n the total_iters.
 
     Use it to end at a rate of 0 and choose, by the power, how early most of the decay happens.
     """
@@ -127,7 +137,8 @@ def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Ep
 def cosine(lr: float, at: Position, *, t_max: Epochs, eta_min: NonNegativeFloat) -> float:
     """Half a cosine from lr to eta_min over t_max epochs, or over all of them [Loshchilov & Hutter 2017].
 
-    As `torch.optim.lr_scheduler.CosineAnnealingLR`.
+    In epoch k, from 0: eta_min + (lr − eta_min) · (1 + cos(π · k / t_max)) / 2, as
+    `torch.optim.lr_scheduler.CosineAnnealingLR`.
 
     Use it first when the number of epochs is fixed: hardly anything to tune, and small steps at the end.
     """
@@ -145,7 +156,7 @@ def cosine_restarts(
 ) -> float:
     """Half cosines, the first of t_0 epochs and each t_mult times as long as the last [Loshchilov & Hutter 2017].
 
-    As `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
+    Each by the formula of cosine; as `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
 
     Use it to have a good network at the end of each cycle, whichever of them is the last.
     """
