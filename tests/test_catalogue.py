@@ -122,7 +122,7 @@ def test_the_script_trains_every_option_or_shows_the_line_that_refuses_it(tmp_pa
 
 
 def test_the_page_of_its_results_has_every_option_and_no_failure():
-    """If this fails: scripts/catalogue runtime.threads=1 > docs/catalogue.md."""
+    """If this fails: scripts/catalogue runtime.threads=1 runtime.cache=cache > docs/catalogue.md."""
     text = (ROOT / "docs/catalogue.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `(\w+=\w+)` \| (.+) \|$", text, re.MULTILINE))
     assert {f"{axis}={name}" for axis, name in OPTIONS if axis != "model"} <= set(rows)

@@ -202,13 +202,13 @@ class Stack:
         """A function that clips the gradients of every run, with the limits that any of them has."""
         norm_type = self.config.clip_norm_type
         limits = {
-            "max_norm": [config.clip_norm for config in self.configs],
-            "max_value": [config.clip_value for config in self.configs],
+            "clip_norm": [config.clip_norm for config in self.configs],
+            "clip_value": [config.clip_value for config in self.configs],
         }
         numbers = {name: self._per_run(values) for name, values in limits.items() if values != [None] * len(values)}
 
         def of_one(gradients: list[Tensor], own: dict[str, Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
-            return clip(gradients, norm_type, own.get("max_norm"), own.get("max_value"))
+            return clip(gradients, norm_type, own.get("clip_norm"), own.get("clip_value"))
 
         lifted = lift(of_one, len(self.configs))
         return lambda gradients: lifted(gradients, numbers)

@@ -1,7 +1,7 @@
 """Optimizers: all arguments of the torch class that a user could want, on one run's parameters.
 
-Each takes a step by `step(closure)`; all that a user sets is in the settings of its parameter groups. In formulas w are
-weights, g their gradient, t is the number of the step, from 1; what is remembered begins at 0.
+Each takes a step by `step(closure)`; all that a user sets is in the settings of its parameter groups. What letters in
+formulas mean is in `regbench.catalogue.HEAD`.
 """
 
 from collections.abc import Callable, Sequence
