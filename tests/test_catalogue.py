@@ -113,9 +113,20 @@ def test_the_script_trains_every_option_or_shows_the_line_that_refuses_it(tmp_pa
     script = [sys.executable, str(ROOT / "scripts/catalogue.py"), *words]
     ended = subprocess.run(script, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, timeout=120)
     assert ended.returncode == 0, ended.stderr
-    cells = dict(re.findall(r"norm=(\w+) +│ ([\w.]+)", ended.stdout))
+    cells = dict(re.findall(r"^\| `norm=(\w+)` \| ([\w.]+) \|$", ended.stdout, re.MULTILINE))
     assert set(cells) == set(REGISTRIES["norm"])
     assert {name for name, cell in cells.items() if cell == "refused"} == {"instance"}
     assert all(5 < float(cell) < 100 for cell in cells.values() if cell != "refused")
-    assert ended.stdout.splitlines()[-1].startswith("model=mlp norm=instance: error: norm=instance: needs spatial")
+    assert ended.stdout.splitlines()[-1].startswith("- `model=mlp norm=instance` error: norm=instance: needs spatial")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_of_its_results_has_every_option_and_no_failure():
+    """If this fails: scripts/catalogue runtime.threads=1 runtime.cache=cache > docs/catalogue.md."""
+    text = (ROOT / "docs/catalogue.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+=\w+)` \| (.+) \|$", text, re.MULTILINE))
+    assert {f"{axis}={name}" for axis, name in OPTIONS if axis != "model"} <= set(rows)
+    for words, cells in rows.items():
+        for model, cell in zip(("mlp", "cnn"), cells.split(" | "), strict=True):
+            said = re.search(rf"^- `model={model} {words}` error: .{{20}}", text, re.MULTILINE)
+            assert said if cell == "refused" else 0 < float(cell) <= 100

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -134,16 +135,18 @@ def test_jobs_are_composed_as_by_hydra(fast, by_hydra, overrides, number):
     assert outcome(fast, overrides, number) == outcome(by_hydra, overrides, number)
 
 
-def test_hydra_composes_each_option_once(loaded, monkeypatch):
+def test_hydra_composes_each_option_once_and_reads_each_file_once(loaded, monkeypatch):
     master, loader = loaded
-    composed = []
-    original = loader.load_sweep_config
-
-    def counted(master: DictConfig, overrides: list[str]) -> DictConfig:
-        composed.append(overrides)
-        return original(master, overrides)
-
-    monkeypatch.setattr(loader, "load_sweep_config", counted)
+    composed, read = [], []
+    compose, load = loader._compose_config_from_defaults_list, ConfigRepository.load_config
+    monkeypatch.setattr(
+        loader, "_compose_config_from_defaults_list", lambda *args, **kw: (composed.append(1), compose(*args, **kw))[1]
+    )
+    monkeypatch.setattr(
+        ConfigRepository,
+        "load_config",
+        lambda self, config_path: (read.append(config_path), load(self, config_path))[1],
+    )
     composer = Composer(master, loader)
     found = [
         composer.check([f"norm={norm}", f"init={init}", f"optimizer.lr={lr}", f"seed={seed}"])
@@ -153,4 +156,5 @@ def test_hydra_composes_each_option_once(loaded, monkeypatch):
         for seed in range(5)
     ]
     assert len(composed) == 5, "the first job's norm and init, and the two other options of each"
+    assert read.count("activation/relu") == 2, "for the frame, and for all options"
     assert len({config.identity("") for config in found}) == 90

@@ -384,7 +384,7 @@ def test_yaml_names_are_the_registry():
         ("train_size", 0, "null or an integer above 0"),
         ("val_size", -1, "an integer of at least 0"),
         ("val_size", "some", "an integer of at least 0"),
-        ("scaling", "unti", "one of none, unit, standard"),
+        ("scaling", "unti", "one of none, unit, standard. Did you mean 'unit'?"),
         ("std", 0.0, "null or a number above 0"),
         ("mean", "x", "null or a number"),
         ("label_noise", 1.1, "a number in [0, 1]"),

@@ -291,4 +291,4 @@ def test_off_leaves_no_layers_csv_behind(train, tmp_path):
     assert not list(tmp_path.rglob("layers.csv"))
     ended = train("diagnostics=of")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "error: runtime.diagnostics=of: must be on or off\n"
+    assert ended.err == "error: runtime.diagnostics=of: must be on or off. Did you mean 'off'?\n"

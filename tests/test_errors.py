@@ -94,7 +94,12 @@ def test_every_value_that_a_user_can_set_is_described():
         ({"rate": float("nan")}, "rate=nan: must be a number in [0, 1)"),
         ({"rate": {"a": 1}}, "rate={'a': 1}: must be a number in [0, 1)"),
         ({"on": "perhaps"}, "on=perhaps: must be true or false"),
-        ({"kind": "Unit"}, "kind=Unit: must be one of none, unit, standard"),
+        ({"kind": "Unit"}, "kind=Unit: must be one of none, unit, standard. Did you mean 'unit'?"),
+        ({"kind": "black"}, "kind=black: must be one of none, unit, standard"),
+        (
+            {"inner": {"threads": "auot"}},
+            "inner.threads=auot: must be auto or an integer above 0. Did you mean 'auto'?",
+        ),
         ({"limit": 0}, "limit=0: must be null or a number above 0"),
         ({"limit": float("inf")}, "limit=inf: must be null or a number above 0"),
         ({"widths": []}, "widths=[]: must be a list of at least 1, each an integer above 0"),

@@ -20,25 +20,29 @@ from regbench.compose import Composer
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").iterdir())
 STUDIES = sorted(path.stem for path in (config_dir() / "study").iterdir())
 MLP = {"epochs": 15, "batch_size": 100, "drop_last": True, "optimizer.lr": 1e-3, "data.val_size": 0}
+MLP |= {"optimizer": "adam", "model": "mlp", "data.train_size": None}
 SMALL = {"epochs": 10, "batch_size": 32, "drop_last": True, "optimizer.lr": 0.01, "model.hidden": [32, 32]}
+SMALL |= {"optimizer": "adam", "data.val_size": 0, "data.train_size": None, "data.scaling": "unit"}
 CNN = {"epochs": 10, "batch_size": 256, "drop_last": True, "optimizer": "sgd", "optimizer.lr": 2e-4, "model": "cnn"}
-CNN |= {"model.channels": [16, 32, 64], "model.dense": [100], "data.val_size": 0}
+CNN |= {"model.channels": [16, 32, 64], "model.dense": [100], "data.val_size": 0, "data.train_size": None}
+CNN |= {"data.scaling": "unit"}
 XAVIER = MLP | {"init": "xavier", "init.distribution": "uniform", "init.gain": 1.0, "data.scaling": "unit"}
 LESSONS: dict[str, dict[str, Any]] = {
     "mlp_normal": MLP | {"init": "normal", "init.std": 1.0, "data.scaling": "unit", "model.hidden": [256, 256]},
     "mlp_xavier": XAVIER | {"model.hidden": [256, 256], "dropout": 0.0},
     "mlp_deep": XAVIER | {"model.hidden": [512] * 4, "dropout": 0.0},
     "mlp_deep_dropout": XAVIER | {"model.hidden": [512] * 4, "dropout": 0.3},
-    "mlp_small": SMALL | {"norm": "none", "optimizer": "adam", "data.val_size": 0},
-    "mlp_small_batch_norm": SMALL | {"norm": "batch", "optimizer": "adam", "data.val_size": 0},
-    "cnn_plain": CNN | {"init": "default", "dropout": 0.0, "data.scaling": "unit", "norm": "none"},
+    "mlp_small": SMALL | {"norm": "none"},
+    "mlp_small_batch_norm": SMALL | {"norm": "batch"},
+    "cnn_plain": CNN | {"init": "default", "dropout": 0.0, "norm": "none"},
     "cnn_weight_decay": CNN | {"init": "default", "optimizer.weight_decay": 0.1},
     "cnn_dropout": CNN | {"dropout": 0.2, "dropout_conv": None, "init": "default"},
     "cnn_kaiming": CNN | {"init": "kaiming", "init.distribution": "normal", "init.bias": 0.0, "scheduler": "constant"},
     "cnn_exponential": CNN | {"scheduler": "exponential", "scheduler.gamma": 0.99, "init": "default"},
     "cnn_standard": CNN | {"data.scaling": "standard", "init": "default"},
-    "cnn_batch_norm": CNN | {"norm": "batch", "init": "default", "data.scaling": "unit"},
+    "cnn_batch_norm": CNN | {"norm": "batch", "init": "default"},
 }
+VALUES = ("dropout", "label_smoothing", "max_norm", "clip_norm", "clip_value", "data.scaling")
 Jobs = Callable[..., list[list[str]]]
 
 
@@ -126,9 +130,10 @@ def test_everything_changes_one_thing_at_a_time(jobs_of):
     names = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "augment")
     for job in jobs:
         values = flat(composer.check(job).dump())
-        changed = [key for key in (*names, "dropout", "clip_norm") if values[key] != default[key]]
+        changed = [key for key in (*names, *VALUES) if values[key] != default[key]]
         assert len(changed) <= 1, job
     assert any("optimizer=muon" in job for job in jobs)
+    assert {key.partition("=")[0] for job in jobs for key in job} >= {*names, *VALUES}
 
 
 def test_a_study_sweeps_without_m_and_an_argument_takes_the_place_of_its_own_values(train):

@@ -2,11 +2,15 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch import nn
+from torch.optim import lr_scheduler
+from torchvision import transforms
 
 from regbench.app import config_dir
 from regbench.config import AXES, registries
@@ -26,6 +30,8 @@ MANY_ARGUMENTS = {
     ("augment", "custom"): 14,
     ("optimizer", "muon"): 12,
     ("scheduler", "reduce_on_plateau"): 9,
+    ("scheduler", "one_cycle"): 11,
+    ("scheduler", "cyclic"): 11,
 }  # lines: one for each
 CPU = torch.device("cpu")
 
@@ -107,6 +113,108 @@ def test_option_explains_itself_in_one_line_first(axis, name):
     first = (inspect.getdoc(REGISTRIES[axis][name]) or "").partition("\n")[0]
     assert first.endswith((".", ":"))
     assert len(first) > 1
+
+
+# every argument of the class that torch has for it
+
+RENAMED = {"T_max": "t_max", "T_0": "t_0", "T_mult": "t_mult", "elementwise_affine": "affine", "val": "value"}
+RENAMED |= {"num_groups": "groups", "base_lr": "base_factor"}
+LEFT_OUT = {
+    "foreach": "how torch computes a step, not what it is",
+    "fused": "the same",
+    "capturable": "the same, for CUDA graphs",
+    "differentiable": "the same, for gradients of a step",
+    "inplace": "the same, of features",
+    "device": "runtime.device",
+    "dtype": "precision",
+    "maximize": "losses are minimized",
+    "last_epoch": "a resumed run's schedule needs no state",
+    "scale_fn": "no value that YAML can hold; mode has torch's three",
+    "scale_mode": "goes with scale_fn",
+    "interpolation": "bilinear, the only one that is batched here",
+    "antialias": "images are never made smaller but by the crop's own scale",
+    "fill": "black, as the border of digits is",
+    "center": "the middle of the image",
+    "generator": "seed",
+    "decoupled_weight_decay": "adam with it is adamw",
+    "args": "take nothing",
+    "kwargs": "take nothing",
+}
+OF_THE_RUN = {  # arguments that the run itself gives
+    "optimizer": {"params"},
+    "scheduler": {"optimizer", "max_lr", "total_steps", "epochs", "steps_per_epoch", "mode"},
+    "norm": {"num_features", "num_channels", "normalized_shape"},
+    "init": {"tensor"},
+    "augment": {"size"},
+    "activation": set(),
+}
+OTHERWISE = {  # what an option has in place of an argument of its class
+    ("optimizer", "adafactor"): {"eps": "eps1"},  # torch's pair of eps
+    ("scheduler", "cyclic"): {"mode": "mode"},
+    **{("optimizer", name): {"decoupled_weight_decay": "decoupled_weight_decay"} for name in ("nadam", "radam")},
+    ("scheduler", "reduce_on_plateau"): {"eps": None},  # a change of the rate too small to make: every one is made
+    ("init", "kaiming"): {"a": "gain", "nonlinearity": "gain"},  # both serve to compute it
+}
+TORCH: dict[tuple[str, str], Callable[..., object]] = {
+    **{
+        ("optimizer", kind.__name__.lower().replace("sparsea", "sparse_a")): kind
+        for kind in vars(torch.optim).values()
+        if isinstance(kind, type) and kind is not torch.optim.Optimizer
+    },
+    ("scheduler", "constant"): lr_scheduler.ConstantLR,
+    ("scheduler", "step"): lr_scheduler.StepLR,
+    ("scheduler", "multistep"): lr_scheduler.MultiStepLR,
+    ("scheduler", "exponential"): lr_scheduler.ExponentialLR,
+    ("scheduler", "linear"): lr_scheduler.LinearLR,
+    ("scheduler", "polynomial"): lr_scheduler.PolynomialLR,
+    ("scheduler", "cosine"): lr_scheduler.CosineAnnealingLR,
+    ("scheduler", "cosine_restarts"): lr_scheduler.CosineAnnealingWarmRestarts,
+    ("scheduler", "one_cycle"): lr_scheduler.OneCycleLR,
+    ("scheduler", "cyclic"): lr_scheduler.CyclicLR,
+    ("scheduler", "reduce_on_plateau"): lr_scheduler.ReduceLROnPlateau,
+    ("norm", "batch"): nn.BatchNorm2d,
+    ("norm", "layer"): nn.LayerNorm,
+    ("norm", "instance"): nn.InstanceNorm2d,
+    ("norm", "group"): nn.GroupNorm,
+    ("norm", "rms"): nn.RMSNorm,
+    ("activation", "relu"): nn.ReLU,
+    ("activation", "leaky_relu"): nn.LeakyReLU,
+    ("activation", "sigmoid"): nn.Sigmoid,
+    ("activation", "tanh"): nn.Tanh,
+    ("activation", "elu"): nn.ELU,
+    ("activation", "selu"): nn.SELU,
+    ("activation", "gelu"): nn.GELU,
+    ("activation", "silu"): nn.SiLU,
+    ("init", "constant"): nn.init.constant_,
+    ("init", "uniform"): nn.init.uniform_,
+    ("init", "normal"): nn.init.normal_,
+    ("init", "small_normal"): nn.init.normal_,
+    ("init", "truncated_normal"): nn.init.trunc_normal_,
+    ("init", "sparse"): nn.init.sparse_,
+    ("init", "xavier"): nn.init.xavier_normal_,
+    ("init", "kaiming"): nn.init.kaiming_normal_,
+    ("init", "orthogonal"): nn.init.orthogonal_,
+    ("augment", "affine"): transforms.RandomAffine,
+    ("augment", "random_resized_crop"): transforms.RandomResizedCrop,
+    ("augment", "erasing"): transforms.RandomErasing,
+}
+WITHOUT_CLASS = {
+    *(("norm", "none"), ("activation", "identity"), ("augment", "none"), ("augment", "flip_rotate")),
+    *(("augment", "custom"), *(("init", name) for name in ("default", "lecun", "lsuv", "rbm"))),
+}
+
+
+def test_every_option_has_its_torch_class_here():
+    assert set(TORCH) | WITHOUT_CLASS == {(axis, name) for axis, name in OPTIONS if axis in OF_THE_RUN}
+
+
+@pytest.mark.parametrize(("axis", "name"), TORCH)
+def test_yaml_has_every_argument_of_the_torch_class_but_those_left_out(axis, name):
+    own = OTHERWISE.get((axis, name), {})
+    theirs = inspect.signature(TORCH[axis, name]).parameters.keys()
+    theirs -= (LEFT_OUT.keys() | OF_THE_RUN[axis]) - own.keys()
+    wanted = {own.get(key, RENAMED.get(key, key)) for key in theirs}
+    assert wanted - {None} <= yaml_values(axis, name).keys()
 
 
 # every option trains
@@ -288,6 +396,8 @@ def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
         ("scheduler", "cosine_restarts", "t_0", 1, 0),
         ("scheduler", "one_cycle", "pct_start", 0.5, 1),
         ("scheduler", "one_cycle", "anneal_strategy", "linear", "line"),
+        ("scheduler", "one_cycle", "max_momentum", 0, 1),
+        ("scheduler", "cyclic", "base_momentum", 0.99, -0.1),
         ("scheduler", "cyclic", "base_factor", 0, 1.1),
         ("scheduler", "reduce_on_plateau", "factor", 0.5, 1),
         ("augment", "affine", "degrees", 180, 181),
@@ -317,3 +427,11 @@ def test_betas_are_two(name, betas):
     shown = ",".join(map(str, betas))
     line = one_line("optimizer", yaml_values("optimizer", name) | {"betas": betas})
     assert line.startswith(f"optimizer.betas=[{shown}]: must be a list of 2, each a number in [0, 1)")
+
+
+def test_items_of_different_ranges_are_told_apart():
+    values = yaml_values("optimizer", "rprop")
+    ranges = "a number in (0, 1), then a number above 1"
+    assert one_line("optimizer", values | {"etas": [1.5, 1.2]}) == "optimizer.etas[0]=1.5: must be a number in (0, 1)"
+    assert one_line("optimizer", values | {"etas": [0.5, 0.9]}) == "optimizer.etas[1]=0.9: must be a number above 1"
+    assert one_line("optimizer", values | {"etas": 0.5}) == f"optimizer.etas=0.5: must be a list of 2, {ranges}"

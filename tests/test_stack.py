@@ -483,6 +483,21 @@ def test_by_step_the_rate_changes_before_every_step(make_config):
     assert found == pytest.approx([1e-3 * share for share in up + down])
 
 
+def test_a_schedule_s_momentum_is_set_before_each_step_and_for_its_own_run(make_config):
+    cycled = make_config(*TINY, "optimizer=sgd", "optimizer.momentum=0.5", "scheduler=one_cycle", "epochs=2")
+    cycled.scheduler.args["pct_start"] = 0.5
+    stack = Stack([cycled, make_config(*TINY, "optimizer.betas=[0.3,0.4]"), make_config(*TINY, "optimizer=sgd")], CPU)
+    found = []
+    for epoch in (0, 1):
+        stack.begin_epoch(epoch, steps=4)
+        for _ in range(4):
+            stack.step(*batch(3))
+            groups = [optimizer.param_groups[0] for optimizer in stack.update.optimizers]
+            found.append(groups[0]["momentum"])
+    assert [found[0], found[2], found[4], found[6]] == pytest.approx([0.95, 0.9, 0.85, 0.9])
+    assert (groups[1]["betas"], groups[2]["momentum"]) == ((0.3, 0.4), 0.0)
+
+
 def test_the_plateau_is_one_of_the_run_s_own_losses(make_config):
     config = make_config(*TINY, "scheduler=reduce_on_plateau", "scheduler.patience=0")
     stack = Stack([config, config], CPU)

@@ -223,6 +223,34 @@ def test_runs_of_one_rate_move_to_the_bit_as_each_alone(name, changes):
         assert all(torch.equal(one, other) for one, other in zip(own, others, strict=True))
 
 
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam"])
+def test_a_schedule_s_momentum_moves_runs_together_as_each_alone(name):
+    configs = configs_of(name, {})
+    ends = []
+    for kind in (Together, OneByOne):
+        updater, network = made(kind, configs)
+        for step in range(STEPS):
+            updater.set_rates(rates_of(configs, step))
+            updater.set_momenta([0.95 - 0.02 * step] * len(configs))
+            updater.step(lambda at=step, of=network: (None, gradients_of(of, at)))
+        ends.append((network, updater.state(1)["param_groups"]))
+    assert_same_weights(ends[0][0], ends[1][0])
+    assert ends[0][1] == ends[1][1]
+    plain, network = made(OneByOne, configs)
+    run_steps(plain, network, configs, 0, STEPS)
+    assert not torch.allclose(network.parameters[0][0], ends[0][0].parameters[0][0])
+
+
+def test_runs_of_different_momentum_are_not_merged():
+    def mergeable(*runs):
+        return can_merge([composed("model.hidden=[5]", *overrides) for overrides in runs])
+
+    assert mergeable(["scheduler=one_cycle"], ["scheduler=one_cycle", "seed=1"])
+    assert not mergeable(["scheduler=one_cycle"], [])
+    assert not mergeable(["scheduler=one_cycle"], ["scheduler=cyclic"])
+    assert mergeable(["scheduler=one_cycle", "scheduler.cycle_momentum=false"], ["scheduler=cosine"])
+
+
 def test_elsewhere_one_moves_them_all():
     configs = configs_of("adam", {})
     models = [build(config).to("meta") for config in configs]

@@ -24,7 +24,11 @@ HEAD = """\
 
 Every axis with its options, every option with its arguments: `regbench train norm=batch norm.momentum=0.05`. Sources in
 brackets are in [sources.md](sources.md), classes and functions in the documentation of PyTorch. This page is made by
-`python -m regbench.catalogue > docs/techniques.md` from what the program itself reads; a test keeps it current.
+`python -m regbench.catalogue > docs/techniques.md` from what the program itself reads; a test keeps it current. Each
+option's accuracy after one short epoch is in [catalogue.md](catalogue.md).
+
+In formulas x are features, w weights, g their gradient, lr is the learning rate and t the number of the step, from 1;
+what an optimizer remembers (m, v, …) begins at 0, and weight decay adds weight_decay · w to g unless said otherwise.
 """
 VALUES: dict[tuple[str, ...], Any] = {  # techniques that are plain values of a run, and where they are explained
     ("dropout", "dropout_conv"): Dropout,

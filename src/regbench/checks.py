@@ -9,7 +9,7 @@ from regbench.data import cache_dir, training_size
 from regbench.errors import UserError, shown
 from regbench.models import skeleton
 from regbench.techniques.init import INITS
-from regbench.techniques.optimizer import OPTIMIZERS
+from regbench.techniques.optimizer import OPTIMIZERS, has_momentum
 
 
 def check_techniques(config: RunConfig) -> None:
@@ -23,7 +23,12 @@ def check_techniques(config: RunConfig) -> None:
     INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
     if config.scheduler.name == "reduce_on_plateau" and config.data.args["val_size"] == 0:
         raise UserError("scheduler=reduce_on_plateau: watches the validation loss: needs data.val_size above 0")
-    OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
+    optimizer = OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
+    if config.scheduler.args.get("cycle_momentum") and not has_momentum(optimizer):
+        raise UserError(
+            f"scheduler.cycle_momentum=true: optimizer={config.optimizer.name} has no momentum and no betas: "
+            "set scheduler.cycle_momentum=false"
+        )
 
 
 def check_machine(config: RunConfig) -> torch.device:

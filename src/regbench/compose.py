@@ -8,13 +8,15 @@ from functools import cache, cached_property
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
+from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.default_element import ResultDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.types import RunMode
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from regbench.config import AXES, RunConfig, check
@@ -49,22 +51,35 @@ class Frame:
         return differs_by_job(self.composed)
 
 
+class Files(CachingConfigRepository):
+    """The YAML files that Hydra finds, each read once."""
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """What is in a file, if there is one: a copy, for merging changes it. Hydra's own are not merged here."""
+        found = super().load_config(config_path)
+        return found if is_hydra_s(config_path) else copy.deepcopy(found)
+
+
 class Composer:
     """Composes job after job.
 
     Hydra reads YAML and works through the defaults list for each job anew, which is what takes its time. Here it does
-    so once for each option of each axis; a job is put together from these parts, and its values are set by the
-    function with which Hydra sets them. Where the parts depend on one another, Hydra composes the whole job.
+    so once for the jobs that choose on the same axes, and reads files once for all of them; a job is put together from
+    such a frame and its options, and its values are set by the function with which Hydra sets them. Where the parts
+    depend on one another, Hydra composes the whole job.
     """
 
     def __init__(self, master: DictConfig, loader: ConfigLoader) -> None:
         """`master` is the config of the sweep, as Hydra composed it for the sweeper."""
+        assert isinstance(loader, ConfigLoaderImpl), "the only one that Hydra has"
         self._master, self._loader = master, loader
         self._parser = OverridesParser.create(config_loader=loader)
         self._parse = cache(lambda word: self._parser.parse_overrides([word])[0])
         self._always: list[str] = list(OmegaConf.to_object(master.hydra.overrides.hydra))  # type: ignore[arg-type]
         self._name = master.hydra.job.config_name
         self._groups = set(loader.get_group_options("", ObjectType.GROUP, self._name, self._always))
+        self._files = Files(loader.repository)
+        loader._process_config_searchpath(self._name, self._parser.parse_overrides(self._always), self._files)
         self._frames: dict[tuple[tuple[str, ...], tuple[str, ...]], Frame] = {}
 
     def check(self, overrides: Sequence[str], number: int = 0) -> RunConfig:
@@ -104,25 +119,32 @@ class Composer:
         """The frame for jobs of the same structure that choose on the same axes, made for the first of them."""
         key = structure, tuple(options)
         if key not in self._frames:
-            self._frames[key] = Frame(structure, options, *self._by_hydra(structure, options))
+            words = words_of(structure, options)
+            composed = without_hydra(self._loader.load_sweep_config(self._master, words))
+            self._frames[key] = Frame(structure, options, composed, self._entries(words))
         return self._frames[key]
 
     def _node(self, frame: Frame, axis: str, option: str) -> DictConfig | None:
         """What an option puts into its axis's place; None if it does more than that."""
         if (axis, option) not in frame.nodes:
-            composed, entries = frame.composed, frame.entries
-            if option != frame.options[axis]:
-                composed, entries = self._by_hydra(frame.structure, {**frame.options, axis: option})
-            apart = independent(axis, option, entries, frame.entries) and not differs_by_job(composed)
-            frame.nodes[axis, option] = composed[axis] if apart else None
+            first = option == frame.options[axis]
+            words = words_of(frame.structure, {**frame.options, axis: option})
+            entries = frame.entries if first else self._entries(words)
+            node = None
+            if independent(axis, option, entries, frame.entries):
+                node = frame.composed[axis] if first else self._merged(entries)[axis]
+            frame.nodes[axis, option] = None if node is None or differs_by_job(node) else node
         return frame.nodes[axis, option]
 
-    def _by_hydra(
-        self, structure: tuple[str, ...], options: Mapping[str, str]
-    ) -> tuple[DictConfig, Sequence[ResultDefault]]:
-        words = [*structure, *(f"{axis}={option}" for axis, option in options.items())]
-        composed = without_hydra(self._loader.load_sweep_config(self._master, words))
-        return composed, self._loader.compute_defaults_list(self._name, self._always + words, RunMode.RUN).defaults
+    def _entries(self, words: Sequence[str]) -> Sequence[ResultDefault]:
+        """The defaults list: the files that Hydra merges, in their order."""
+        overrides = self._parser.parse_overrides(self._always + list(words))
+        return create_defaults_list(self._files, self._name, overrides, prepend_hydra=True, skip_missing=False).defaults
+
+    def _merged(self, entries: Sequence[ResultDefault]) -> DictConfig:
+        """What is in these files, without Hydra's own."""
+        ours = [entry for entry in entries if not is_hydra_s(str(entry.config_path))]
+        return self._loader._compose_config_from_defaults_list(ours, self._files)
 
     def _whole(self, overrides: Sequence[str], number: int) -> DictConfig:
         """The job as Hydra's basic launcher composes it."""
@@ -131,6 +153,16 @@ class Composer:
             composed.hydra.job.id = composed.hydra.job.num = number
         HydraConfig.instance().set_config(composed)  # where `${hydra:…}` looks when the values are resolved
         return without_hydra(composed)
+
+
+def is_hydra_s(path: str) -> bool:
+    """Whether a file configures Hydra itself."""
+    return path.startswith("hydra/")
+
+
+def words_of(structure: Sequence[str], options: Mapping[str, str]) -> list[str]:
+    """The overrides that they are."""
+    return [*structure, *(f"{axis}={option}" for axis, option in options.items())]
 
 
 def is_option(override: Override) -> bool:

@@ -21,9 +21,13 @@ class UserError(Exception):
 def no_such(noun: str, given: str, place: str, allowed: Iterable[str]) -> str:
     """`no option 'bacth' in 'norm'. Did you mean 'batch'? Allowed: batch, none`."""
     names = sorted(allowed)
-    match = get_close_matches(given, names, n=1)
-    hint = f" Did you mean '{match[0]}'?" if match else ""
-    return f"no {noun} '{given}' in {place}.{hint} Allowed: {', '.join(names) or 'nothing'}"
+    return f"no {noun} '{given}' in {place}.{nearest(given, names)} Allowed: {', '.join(names) or 'nothing'}"
+
+
+def nearest(given: str, names: Iterable[str]) -> str:
+    """` Did you mean 'batch'?`, or nothing where no name is near."""
+    match = get_close_matches(given, list(names), n=1)
+    return f" Did you mean '{match[0]}'?" if match else ""
 
 
 def wrong_value(error: ValidationError, schema: type[BaseModel], prefix: str = "") -> str:
@@ -41,9 +45,26 @@ def _explain(loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseM
         return f"{prefix}{key} is missing: must be {describe(field)}"
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and len(loc) > 1:
         return _explain(loc[1:], kind, value, field.annotation, f"{prefix}{key}.")
-    index = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int) and kind != "missing")
-    allowed = describe(field).rpartition("each ")[2] if index else describe(field)
-    return f"{prefix}{key}{index}={shown(value)}: must be {allowed}"
+    places = [part for part in loc[1:] if isinstance(part, int) and kind != "missing"]
+    index = "".join(f"[{place}]" for place in places)
+    allowed = _describe(_item(field.annotation, places[0])) if places and not field.title else describe(field)
+    hint = nearest(str(value), _words(field.annotation))
+    return f"{prefix}{key}{index}={shown(value)}: must be {allowed}{'.' * bool(hint)}{hint}"
+
+
+def _item(annotation: Any, place: int) -> Any:
+    """The type of one item of a list."""
+    args = get_args(annotation)
+    if get_origin(annotation) is tuple and Ellipsis not in args:
+        return args[place]
+    return args[0] if get_origin(annotation) in (list, tuple) else _item(args[0], place)
+
+
+def _words(annotation: Any) -> list[str]:
+    """The texts that a type lists."""
+    if get_origin(annotation) is Literal:
+        return [word for word in get_args(annotation) if isinstance(word, str)]
+    return [word for part in get_args(annotation) for word in _words(part)]
 
 
 def shown(value: Any) -> str:
@@ -78,6 +99,8 @@ def _describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         items = [arg for arg in args if arg is not Ellipsis]
         least = next((f" of at least {m.min_length}" for m in metadata if isinstance(m, Len | MinLen)), "")
         size = f" of {len(args)}" if origin is tuple and len(items) == len(args) else least
+        if len(set(map(_describe, items))) > 1:
+            return f"a list{size}, {', then '.join(map(_describe, items))}"
         return f"a list{size}, each {_describe(items[0])}"
     return NOUNS.get(annotation, "a mapping") + (_range(metadata) if annotation in (int, float) else "")
 

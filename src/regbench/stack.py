@@ -21,7 +21,7 @@ from regbench.techniques.dropout import Dropout, draw
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.registry import Option
 from regbench.techniques.regularizer import limited, penalty, smoothing
-from regbench.techniques.scheduler import rate
+from regbench.techniques.scheduler import Setting, setting
 from regbench.update import update
 
 # A training step of the cnn on 2 cores: 23 ms with channels last, 32 ms without (27 and 36 ms with batch norm).
@@ -58,7 +58,7 @@ class Stack:
         self.network = Network(self.models, skeleton(self.config.model_copy(update=dropouts)))
         self.update = update(configs, self.network)
         self._by_step = any(config.scheduler.args["interval"] == "step" for config in configs)
-        self._rates: list[float] = []
+        self._settings: list[Setting] = []
         self._masks: list[Tensor] = []
         self._step: Function = self._one_step
         if self.update.recordable and not (self._by_step and self.update.fixed_rates):
@@ -103,13 +103,16 @@ class Stack:
 
     def _set_rates(self) -> list[float]:
         at = self._epoch + self._done / self._steps
-        rates = [learning_rate(config, at, own) for config, own in zip(self.configs, self._losses, strict=True)]
-        if rates != self._rates:
+        settings = [scheduled(config, at, own) for config, own in zip(self.configs, self._losses, strict=True)]
+        rates, momenta = map(list, zip(*settings, strict=True))
+        if settings != self._settings:
             before = self.update.fixed_rates
             self.update.set_rates(rates)
-            if isinstance(self._step, Replayed) and (before or self.update.fixed_rates):
+            self.update.set_momenta(momenta)
+            recorded = before or self.update.fixed_rates or momenta != [None] * len(momenta)
+            if isinstance(self._step, Replayed) and recorded:
                 self._step.forget()
-        self._rates = rates
+        self._settings = settings
         return rates
 
     def step(self, images: Tensor, labels: Tensor) -> Figures:
@@ -227,13 +230,13 @@ class Stack:
         """A function that clips the gradients of every run, with the limits that any of them has."""
         norm_type = self.config.clip_norm_type
         limits = {
-            "max_norm": [config.clip_norm for config in self.configs],
-            "max_value": [config.clip_value for config in self.configs],
+            "clip_norm": [config.clip_norm for config in self.configs],
+            "clip_value": [config.clip_value for config in self.configs],
         }
         numbers = {name: self._per_run(values) for name, values in limits.items() if values != [None] * len(values)}
 
         def of_one(gradients: list[Tensor], own: dict[str, Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
-            return clip(gradients, norm_type, own.get("max_norm"), own.get("max_value"))
+            return clip(gradients, norm_type, own.get("clip_norm"), own.get("clip_value"))
 
         lifted = lift(of_one, len(self.configs))
         return lambda gradients: lifted(gradients, numbers)
@@ -271,15 +274,15 @@ class Stack:
         """Have one run go on from a saved state."""
         self.models[run].load_state_dict(state["weights"])
         self.update.load_state(run, state["optimizer"])
-        self._rates = []  # those of the saved epoch are set now
+        self._settings = []  # those of the saved epoch are set now
 
 
-def learning_rate(config: RunConfig, epoch: float, losses: Sequence[float]) -> float:
-    """The rate at which a run trains at an epoch, counted from 0 and a fraction within one."""
+def scheduled(config: RunConfig, epoch: float, losses: Sequence[float]) -> Setting:
+    """What a run trains at, at an epoch counted from 0 and a fraction within one."""
     rhythm = {key: config.scheduler.args[key] for key in ("warmup_epochs", "interval")}
     if rhythm["interval"] == "epoch":
         epoch = math.floor(epoch)
-    return rate(config.scheduler, config.optimizer.args["lr"], epoch, config.epochs, losses, **rhythm)
+    return setting(config.scheduler, config.optimizer.args["lr"], epoch, config.epochs, losses, **rhythm)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

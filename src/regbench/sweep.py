@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from regbench import checks, experiment
 from regbench import plan as stacking
 from regbench.compose import Composer
+from regbench.config import NO_EFFECT_ON_NUMBERS
 from regbench.errors import FAILED, plural
 from regbench.experiment import Run
 from regbench.progress import Reporter
@@ -102,9 +103,13 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
     """
     places: dict[str, Run] = {}
     pending: dict[str, Run] = {}
+    tried: set[str] = set()  # all that can be refused, once for all seeds
     for number, overrides in enumerate(jobs, first):
         config = composer.check(overrides, number)
-        checks.check_techniques(config)
+        techniques = config.model_dump_json(exclude={"seed", *NO_EFFECT_ON_NUMBERS})
+        if techniques not in tried:
+            checks.check_techniques(config)
+            tried.add(techniques)
         rundir = experiment.directory(config)
         place = str(rundir.path)
         if place in places:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from regbench.config import RunConfig
 from regbench.lift import Network
-from regbench.techniques.optimizer import OPTIMIZERS
+from regbench.techniques.optimizer import OPTIMIZERS, set_momentum
 
 Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and each parameter's gradients [K, ...]
 
@@ -34,6 +34,9 @@ class Update(Protocol):
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
 
+    def set_momenta(self, momenta: Sequence[float | None]) -> None:
+        """The momentum of each run; None leaves it as it is."""
+
     def step(self, evaluate: Evaluate) -> None:
         """Move the weights of every run by its part of the gradients that an evaluation of the batch finds."""
 
@@ -55,7 +58,8 @@ def can_merge(configs: Sequence[RunConfig]) -> bool:
     first, *others = [config.optimizer for config in configs]
     fixed = {key: value for key, value in first.args.items() if key != "lr"}
     alike = all(other.name == first.name and other.args.items() >= fixed.items() for other in others)
-    return bool(others) and alike and first.name in PROPORTIONAL
+    steered = any(config.scheduler.args.get("cycle_momentum") for config in configs)  # the momentum too
+    return bool(others) and alike and first.name in PROPORTIONAL and (have_one_rate(configs) or not steered)
 
 
 def have_one_rate(configs: Sequence[RunConfig]) -> bool:
@@ -109,6 +113,11 @@ class OneByOne:
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate
+
+    def set_momenta(self, momenta: Sequence[float | None]) -> None:
+        """The momentum of each run; None leaves it as it is."""
+        for optimizer, momentum in zip(self.optimizers, momenta, strict=True):
+            set_momentum(optimizer, momentum)
 
     def step(self, evaluate: Evaluate) -> None:
         """Move the weights of every run by its part of the gradients that an evaluation of the batch finds."""
@@ -171,6 +180,11 @@ class Together:
         self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
         for optimizer, rate in zip(self._alone, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate
+
+    def set_momenta(self, momenta: Sequence[float | None]) -> None:
+        """The momentum of each run, the same in all; None leaves it as it is."""
+        for optimizer in (self._optimizer, *self._alone):
+            set_momentum(optimizer, momenta[0])
 
     def step(self, evaluate: Evaluate) -> None:
         """Move the weights of every run by its part of the gradients that an evaluation of the batch finds."""

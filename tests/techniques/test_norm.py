@@ -9,9 +9,10 @@ EPS = 0.01
 DENSE, MAPS = (12,), (6, 4, 5)
 SHAPES = [DENSE, MAPS]
 DEFAULTS = {
-    "batch": {"track_running_stats": True},
-    "instance": {"momentum": 0.1, "track_running_stats": False},
+    "batch": {"bias": True, "track_running_stats": True},
+    "instance": {"momentum": 0.1, "bias": True, "track_running_stats": False},
     "layer": {"bias": True},
+    "group": {"bias": True},
 }
 
 
@@ -167,11 +168,21 @@ def test_instance_evaluates_by_running_statistics_if_told(momentum):
     torch.testing.assert_close(layer(x), by_running * per_channel(layer.weight, x) + per_channel(layer.bias, x))
 
 
-def test_layer_without_a_shift():
-    layer, x = made("layer", DENSE, affine=True, bias=False), features(DENSE)
-    mean, variance, _ = over((1,))(x)
+@pytest.mark.parametrize(
+    ("name", "shape", "more", "dims"),
+    [
+        *[("batch", shape, {"momentum": 0.1}, batch_dims) for shape in SHAPES],
+        *[("layer", shape, {}, lambda x: tuple(range(1, x.ndim))) for shape in SHAPES],
+        *[("group", shape, {"groups": 1}, lambda x: tuple(range(1, x.ndim))) for shape in SHAPES],
+        ("instance", MAPS, {}, lambda x: (2, 3)),
+    ],
+)
+def test_without_a_shift_there_is_a_scale_alone(name, shape, more, dims):
+    layer, x = made(name, shape, affine=True, bias=False, **more), features(shape)
+    mean, variance, _ = over(dims(x))(x)
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
-    torch.testing.assert_close(evaluated_as_trained(layer, x), standardized(x, mean, variance) * layer.weight)
+    scale = layer.weight if name == "layer" else per_channel(layer.weight, x)
+    torch.testing.assert_close(layer(x), standardized(x, mean, variance) * scale)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -226,9 +237,9 @@ def test_yaml_s_defaults_are_torch_s(make_option):
         return {key: getattr(layer, key) for key in keys}
 
     running = ("eps", "momentum", "affine", "track_running_stats")
-    assert options("batch") == attributes(nn.BatchNorm2d(1), *running)
-    assert options("instance") == attributes(nn.InstanceNorm2d(1), *running)
-    assert options("group") == {"groups": 8, **attributes(nn.GroupNorm(1, 1), "eps", "affine")}
+    assert options("batch") == {"bias": True, **attributes(nn.BatchNorm2d(1), *running)}
+    assert options("instance") == {"bias": True, **attributes(nn.InstanceNorm2d(1), *running)}
+    assert options("group") == {"groups": 8, "bias": True, **attributes(nn.GroupNorm(1, 1), "eps", "affine")}
     assert options("layer") == {"eps": nn.LayerNorm(1).eps, "affine": True, "bias": True}
 
 
@@ -245,5 +256,5 @@ def test_instance_on_dense_features_is_refused():
 )
 def test_groups_that_do_not_divide_the_width_are_refused(shape, groups, nearest):
     with pytest.raises(UserError, match=rf"^norm\.groups={groups}: .*width {shape[0]}\b") as caught:
-        NORMS["group"](shape, groups=groups, eps=EPS, affine=True)
+        NORMS["group"](shape, groups=groups, eps=EPS, affine=True, bias=True)
     assert f"Nearest: {nearest}." in str(caught.value)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from regbench.errors import UserError
-from regbench.techniques.optimizer import OPTIMIZERS
+from regbench.techniques.optimizer import OPTIMIZERS, has_momentum, set_momentum
 
 STEPS = 8  # radam is rectified from the sixth on
 
@@ -498,3 +498,49 @@ def test_nesterov_needs_undamped_momentum(make_option, changes):
     line = r"^optimizer\.nesterov=true: needs optimizer\.momentum above 0 and optimizer\.dampening=0$"
     with pytest.raises(UserError, match=line):
         OPTIMIZERS["sgd"]([torch.zeros(1)], **args)
+
+
+STEERED = {*("sgd", "rmsprop", "muon"), *("adam", "adamw", "nadam", "radam", "adamax", "sparse_adam")}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_schedule_sets_the_momentum_of_those_that_have_one(make_option, name):
+    """Those whose momentum torch's schedules set, too; they refuse the others."""
+    args = make_option("optimizer", name).args
+    optimizer = OPTIMIZERS[name]([torch.tensor(w, requires_grad=True) for w in start()], **args)
+    assert has_momentum(optimizer) == (name in STEERED)
+    if name in STEERED:
+        set_momentum(optimizer, None)
+        assert [found for found in momenta(optimizer) if found == 0.7] == []
+        set_momentum(optimizer, 0.7)
+        assert set(momenta(optimizer)) == {0.7}
+        assert all(group["betas"][1:] == args.get("betas", args.get("adamw_betas"))[1:] for group in kept(optimizer))
+
+
+def kept(optimizer):
+    return [group for group in optimizer.param_groups if "betas" in group]
+
+
+def momenta(optimizer):
+    return [group["betas"][0] if "betas" in group else group["momentum"] for group in optimizer.param_groups]
+
+
+@pytest.mark.parametrize("name", sorted(STEERED - {"muon"}))
+def test_steps_of_a_changing_momentum_are_the_formula_s(make_option, name):
+    args = make_option("optimizer", name, lr=0.1).args
+    path, (weights, memories) = [], (start(), [{} for _ in start()])
+    parameters = [torch.tensor(w, requires_grad=True) for w in start()]
+    optimizer = OPTIMIZERS[name](parameters, **args)
+    for t, gradient in enumerate(gradients(), start=1):
+        momentum = 0.95 - 0.1 * t / STEPS
+        set_momentum(optimizer, momentum)
+        changed = {"betas": (momentum, args["betas"][1])} if "betas" in args else {"momentum": momentum}
+        for parameter, g in zip(parameters, gradient, strict=True):
+            parameter.grad = torch.tensor(g)
+        optimizer.step()
+        path.append([parameter.detach().numpy().copy() for parameter in parameters])
+        weights = [
+            REFERENCES[name](w, g, memory, t, **{**args, **changed})
+            for w, g, memory in zip(weights, gradient, memories, strict=True)
+        ]
+        assert_same([path[-1]], [weights], rtol=SINGLE.get(name, 1e-9))

@@ -5,17 +5,15 @@ import torch
 from torch.optim import lr_scheduler
 
 from regbench.techniques.registry import Option
-from regbench.techniques.scheduler import SCHEDULERS, rate
+from regbench.techniques.scheduler import SCHEDULERS, setting
 
 EPOCHS = 12
 LR = 0.3
 SHARED = {"warmup_epochs": 0, "interval": "epoch"}
 
 
-def cyclic(optimizer, base_factor, step_size_up, step_size_down, mode, gamma):
-    return lr_scheduler.CyclicLR(
-        optimizer, LR * base_factor, LR, step_size_up, step_size_down, mode, gamma, cycle_momentum=False
-    )
+def cyclic(optimizer, base_factor, **args):
+    return lr_scheduler.CyclicLR(optimizer, LR * base_factor, LR, **args)
 
 
 TORCH = {
@@ -68,23 +66,36 @@ CASES = [
 PEAKS = {"one_cycle", "cyclic"}  # whose first epochs are below the optimizer's rate
 
 
-def at(option, epoch, lr=LR, epochs=EPOCHS, losses=()):
-    return rate(option, lr, epoch, epochs, losses, **{key: option.args[key] for key in ("warmup_epochs", "interval")})
+def both_at(option, epoch, lr=LR, epochs=EPOCHS, losses=()):
+    """The rate and the momentum."""
+    rhythm = {key: option.args[key] for key in ("warmup_epochs", "interval")}
+    return setting(option, lr, epoch, epochs, losses, **rhythm)
+
+
+def at(*args, **rest):
+    """The rate alone."""
+    return both_at(*args, **rest).lr
 
 
 def rates(option, lr=LR, epochs=EPOCHS):
     return [at(option, epoch, lr, epochs) for epoch in range(epochs)]
 
 
-def torch_rates(scheduler_of, epochs=EPOCHS):
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
+def torch_settings(scheduler_of, epochs=EPOCHS):
+    """The rate and the momentum that torch's schedule gives sgd before each step."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR, momentum=0.5)
     scheduler = scheduler_of(optimizer)
     found = []
     for _ in range(epochs):
-        found.append(optimizer.param_groups[0]["lr"])
+        (group,) = optimizer.param_groups
+        found.append((group["lr"], group["momentum"]))
         optimizer.step()
         scheduler.step()
     return found
+
+
+def torch_rates(scheduler_of, epochs=EPOCHS):
+    return [lr for lr, _ in torch_settings(scheduler_of, epochs)]
 
 
 def own(option):
@@ -100,6 +111,31 @@ def test_every_epoch_s_rate_is_that_of_the_torch_class(make_option, name, change
     option = make_option("scheduler", name, **{**SHARED, **changes})
     theirs = torch_rates(lambda optimizer: TORCH[name](optimizer, **own(option)))
     assert rates(option) == pytest.approx(theirs, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize(("name", "changes"), [case for case in CASES if case[0] in PEAKS])
+@pytest.mark.parametrize("momentum", [{}, {"base_momentum": 0.1, "max_momentum": 0.7}, {"cycle_momentum": False}])
+def test_every_epoch_s_momentum_is_that_of_the_torch_class(make_option, name, changes, momentum):
+    option = make_option("scheduler", name, **{**SHARED, **changes, **momentum})
+    theirs = [pair[1] for pair in torch_settings(lambda optimizer: TORCH[name](optimizer, **own(option)))]
+    ours = [both_at(option, epoch).momentum for epoch in range(EPOCHS)]
+    if option.args["cycle_momentum"]:
+        assert ours == pytest.approx(theirs, rel=1e-12)
+    else:
+        assert (ours, theirs) == ([None] * EPOCHS, [0.5] * EPOCHS), "the optimizer's own"
+
+
+@pytest.mark.parametrize("name", sorted(PEAKS))
+def test_in_the_warm_up_the_momentum_is_the_schedule_s_first(make_option, name):
+    option = make_option("scheduler", name, warmup_epochs=2)
+    assert [both_at(option, epoch).momentum for epoch in (0, 1, 2)] == [option.args["max_momentum"]] * 3
+    assert both_at(option, 2.5).momentum < option.args["max_momentum"]
+
+
+@pytest.mark.parametrize("name", sorted(set(SCHEDULERS) - PEAKS))
+def test_other_schedules_leave_the_momentum_alone(make_option, name):
+    option = make_option("scheduler", name, warmup_epochs=2)
+    assert {both_at(option, epoch).momentum for epoch in range(EPOCHS)} == {None}
 
 
 @pytest.mark.filterwarnings("ignore:.*epoch parameter.*")
@@ -258,3 +294,22 @@ def test_cyclic_at_landmarks(make_option):
 def test_cosine_over_all_epochs_is_the_one_with_their_number(make_option):
     whole, named = (rates(make_option("scheduler", "cosine", t_max=t_max, eta_min=0.1)) for t_max in (None, EPOCHS))
     assert whole == named
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["scheduler=one_cycle", "optimizer=adagrad"],
+            "scheduler.cycle_momentum=true: optimizer=adagrad has no momentum and no betas: "
+            "set scheduler.cycle_momentum=false",
+        ),
+        (
+            ["scheduler=reduce_on_plateau", "data.val_size=0"],
+            "scheduler=reduce_on_plateau: watches the validation loss: needs data.val_size above 0",
+        ),
+    ],
+)
+def test_what_a_schedule_needs_is_said_in_one_line_before_training(train, words, line):
+    ended = train(*words)
+    assert (ended.code, ended.out, ended.err) == (2, "", f"error: {line}\n")

@@ -11,11 +11,11 @@ EPS = 1e-6  # as in torch: a gradient of 0 stays 0
 
 
 def clip(
-    gradients: Sequence[Tensor], norm_type: float, max_norm: Limit, max_value: Limit
+    gradients: Sequence[Tensor], norm_type: float, clip_norm: Limit, clip_value: Limit
 ) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Limit each gradient element to ±max_value, then the p-norm of the whole gradient to max_norm.
+    """Limit each gradient element to ±clip_value, then the p-norm of the whole gradient to clip_norm.
 
-    g · min(1, max_norm / ‖g‖ₚ) [Pascanu 2013], as `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do in place.
+    g · min(1, clip_norm / ‖g‖ₚ) [Pascanu 2013], as `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do in place.
 
     Use it where single batches throw training off course: high learning rates, deep networks without a norm.
 
@@ -25,14 +25,14 @@ def clip(
     clipped = list(gradients)
     norm = left = total_norm(clipped, norm_type)
     changed = torch.zeros_like(norm, dtype=torch.bool)
-    if max_value is not None:
-        changed = total_norm(clipped, torch.inf) > max_value
-        limit = torch.as_tensor(max_value, dtype=norm.dtype, device=norm.device)
+    if clip_value is not None:
+        changed = total_norm(clipped, torch.inf) > clip_value
+        limit = torch.as_tensor(clip_value, dtype=norm.dtype, device=norm.device)
         clipped = [gradient.clamp(-limit, limit) for gradient in clipped]
         left = total_norm(clipped, norm_type)
-    if max_norm is not None:
-        changed = changed | (left > max_norm)
-        limit = torch.as_tensor(max_norm, dtype=norm.dtype, device=norm.device)
+    if clip_norm is not None:
+        changed = changed | (left > clip_norm)
+        limit = torch.as_tensor(clip_norm, dtype=norm.dtype, device=norm.device)
         factor = torch.where(limit.isinf(), 1.0, (limit / (left + EPS)).clamp(max=1.0))  # inf / inf is no number
         clipped = [gradient * factor for gradient in clipped]
     return clipped, norm, changed

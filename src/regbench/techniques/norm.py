@@ -33,7 +33,9 @@ def none(shape: Shape) -> nn.Module:
 
 
 @NORMS.register
-def batch(shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool, track_running_stats: bool) -> nn.Module:
+def batch(
+    shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool, bias: bool, track_running_stats: bool
+) -> nn.Module:
     """(x − mean) / √(variance + eps) · γ + β, per feature or channel, over the batch [Ioffe & Szegedy 2015].
 
     Evaluation takes running means of both, running ← (1 − momentum) · running + momentum · batch, or, without
@@ -41,8 +43,15 @@ def batch(shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool, tr
 
     Use it first, in convolutional networks above all, unless batches are small (below some 16 images).
     """
-    layer = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
-    return layer(shape[0], eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats)
+    kind = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
+    norm = kind(shape[0], eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats)
+    return norm if bias else without_shift(norm)
+
+
+def without_shift(norm: nn.Module) -> nn.Module:
+    """The norm without its β, for which the classes of torch 2.9 have no argument."""
+    norm.register_parameter("bias", None)
+    return norm
 
 
 @NORMS.register
@@ -67,7 +76,7 @@ def rms(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
 
 @NORMS.register
 def instance(
-    shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool, track_running_stats: bool
+    shape: Shape, *, eps: PositiveFloat, momentum: Share, affine: bool, bias: bool, track_running_stats: bool
 ) -> nn.Module:
     """(x − mean) / √(variance + eps) · γ + β over H and W, per sample and channel [Ulyanov 2016].
 
@@ -84,13 +93,14 @@ def instance(
         raise FeatureMapsNeededError(
             f"norm=instance: needs spatial dimensions, which dense layers lack. Allowed here: {others}"
         )
-    return nn.InstanceNorm2d(
+    norm = nn.InstanceNorm2d(
         shape[0], eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats
     )
+    return norm if bias else without_shift(norm)
 
 
 @NORMS.register
-def group(shape: Shape, *, groups: PositiveInt, eps: PositiveFloat, affine: bool) -> nn.Module:
+def group(shape: Shape, *, groups: PositiveInt, eps: PositiveFloat, affine: bool, bias: bool) -> nn.Module:
     """(x − mean) / √(variance + eps) · γ + β over C · H · W / groups, per sample [Wu & He 2018] (`torch.nn.GroupNorm`).
 
     Use it for a cnn whose batches are too small for batch norm.
@@ -99,7 +109,8 @@ def group(shape: Shape, *, groups: PositiveInt, eps: PositiveFloat, affine: bool
         UserError: the number of groups does not divide the width, or leaves single dense units to a group.
     """
     check_groups(groups, [shape])
-    return nn.GroupNorm(groups, shape[0], eps=eps, affine=affine)
+    norm = nn.GroupNorm(groups, shape[0], eps=eps, affine=affine)
+    return norm if bias else without_shift(norm)
 
 
 def arranged(norm: nn.Module | None, activation: nn.Module, position: Position) -> dict[str, nn.Module]:

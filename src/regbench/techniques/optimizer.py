@@ -1,6 +1,7 @@
 """Optimizers: all arguments of the torch class that a user could want, on one run's parameters.
 
-Each takes a step by `step(closure)`; all that a user sets is in the settings of its parameter groups.
+Each takes a step by `step(closure)`; all that a user sets is in the settings of its parameter groups. What letters in
+formulas mean is in `regbench.catalogue.HEAD`.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +23,20 @@ Parameters = Sequence[Tensor]
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
 
 
+def has_momentum(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a schedule can set its momentum, or what is one to adam and its kind: the first beta."""
+    return all({"betas", "momentum"} & group.keys() for group in optimizer.param_groups)
+
+
+def set_momentum(optimizer: torch.optim.Optimizer, momentum: float | None) -> None:
+    """Set it, as torch's schedules do; None leaves it as it is."""
+    for group in optimizer.param_groups if momentum is not None else ():
+        if "betas" in group:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum
+
+
 @OPTIMIZERS.register
 def sgd(
     parameters: Parameters,
@@ -33,6 +48,9 @@ def sgd(
     nesterov: bool,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum [Sutskever 2013] (`torch.optim.SGD`).
+
+    v ← momentum · v + (1 − dampening) · g (at first g itself), then w ← w − lr · v; with nesterov,
+    w ← w − lr · (g + momentum · v).
 
     Use it as the plain rule that others are measured by: with momentum, and a rate that was searched for.
 
@@ -62,7 +80,10 @@ def adam(
     weight_decay: NonNegativeFloat,
     amsgrad: bool,
 ) -> torch.optim.Optimizer:
-    """Adam [Kingma & Ba 2015]; its weight decay is added to the gradient (`torch.optim.Adam`).
+    """Gradients' running mean over the root of that of their squares [Kingma & Ba 2015] (`torch.optim.Adam`).
+
+    m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², then w ← w − lr · m̂ / (√v̂ + eps), with m̂ = m / (1 − β₁ᵗ) and
+    v̂ = v / (1 − β₂ᵗ). Weight decay is added to the gradient, as an l2 penalty's gradient is.
 
     Use it first: its default rate is a good start for most networks.
     """
@@ -82,6 +103,8 @@ def adamw(
     amsgrad: bool,
 ) -> torch.optim.Optimizer:
     """Adam with weight decay apart from the gradient [Loshchilov & Hutter 2019] (`torch.optim.AdamW`).
+
+    w ← (1 − lr · weight_decay) · w, then adam's step by the gradient alone.
 
     Use it in place of adam wherever weights should decay: they do so alike, whatever their gradients have been.
     """
@@ -103,6 +126,8 @@ def rmsprop(
 ) -> torch.optim.Optimizer:
     """Gradients over the root of their running mean square [Hinton 2012] (`torch.optim.RMSprop`).
 
+    v ← alpha · v + (1 − alpha) · g², b ← momentum · b + g / (√v + eps), then w ← w − lr · b.
+
     Use it where gradients differ widely in size between weights, and to see what adam's momentum adds.
     """
     return torch.optim.RMSprop(
@@ -121,6 +146,8 @@ def adagrad(
     eps: PositiveFloat,
 ) -> torch.optim.Optimizer:
     """Gradients over the root of their summed squares [Duchi 2011] (`torch.optim.Adagrad`, fused on the CPU).
+
+    s ← s + g², then w ← w − lr / (1 + (t − 1) · lr_decay) · g / (√s + eps).
 
     Use it for inputs that are seldom other than 0; in long training its steps become too small to learn.
     """
@@ -148,6 +175,8 @@ def nadam(
 ) -> torch.optim.Optimizer:
     """Adam with Nesterov's momentum [Dozat 2016] (`torch.optim.NAdam`).
 
+    Adam's step with m̂ = μₜ₊₁m / (1 − μ₁…μₜ₊₁) + (1 − μₜ)g / (1 − μ₁…μₜ), μₜ = β₁(1 − 0.5 · 0.96^(t · momentum_decay)).
+
     Use it where adam suits and its momentum should look one step ahead; compare at the same rate, not the default.
     """
     return torch.optim.NAdam(
@@ -173,6 +202,9 @@ def radam(
 ) -> torch.optim.Optimizer:
     """Adam whose first steps are rectified, without a warm-up [Liu 2020] (`torch.optim.RAdam`).
 
+    w ← w − lr · m̂ while ρ = ρ∞ − 2tβ₂ᵗ / (1 − β₂ᵗ) ≤ 5, ρ∞ = 2 / (1 − β₂) − 1; from then on adam's step times
+    √((ρ − 4)(ρ − 2)ρ∞ / ((ρ∞ − 4)(ρ∞ − 2)ρ)): short at first, and as long as adam's in the end.
+
     Use it where adam is unsteady in its first steps and no warm-up is wanted.
     """
     return torch.optim.RAdam(
@@ -196,6 +228,8 @@ def adamax(
 ) -> torch.optim.Optimizer:
     """Adam by the infinity norm [Kingma & Ba 2015] (`torch.optim.Adamax`).
 
+    m ← β₁m + (1 − β₁)g, u ← max(β₂u, |g| + eps), then w ← w − lr / (1 − β₁ᵗ) · m / u.
+
     Use it where single large gradients should shorten adam's steps at once, and for longer.
     """
     return torch.optim.Adamax(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
@@ -211,6 +245,8 @@ def adadelta(
     weight_decay: NonNegativeFloat,
 ) -> torch.optim.Optimizer:
     """Gradients in units of the weights' own running change [Zeiler 2012] (`torch.optim.Adadelta`).
+
+    v ← rho · v + (1 − rho) · g², d = √(u + eps) / √(v + eps) · g, u ← rho · u + (1 − rho) · d², then w ← w − lr · d.
 
     Use it where no rate is to be searched for: at 1, the default, it is the published rule, which has none.
     """
@@ -229,6 +265,8 @@ def asgd(
 ) -> torch.optim.Optimizer:
     """SGD with a decaying rate, as for averaging [Polyak & Juditsky 1992] (`torch.optim.ASGD`).
 
+    w ← (1 − lambd · η)w − η · g with η = lr / (1 + lambd · lr · (t − 1))^alpha.
+
     As in torch, the weights trained and evaluated are the last ones; their average is kept beside them.
 
     Use it for SGD whose rate decays with every step; for averaged weights it is of no use, they are not evaluated.
@@ -245,6 +283,9 @@ def rprop(
     step_sizes: tuple[NonNegativeFloat, NonNegativeFloat],
 ) -> torch.optim.Optimizer:
     """Steps by the gradient's sign alone, longer while it stays [Riedmiller & Braun 1993] (`torch.optim.Rprop`).
+
+    w ← w − d · sign(g), where d, of each weight, is multiplied by the second of etas while the sign of g stays, and by
+    the first one after a change, when the weight rests for a step.
 
     Made for gradients of all images at once: small batches change signs by chance. `lr` is the first step's length,
     so that a schedule changes nothing later.
@@ -268,6 +309,9 @@ def lbfgs(
 ) -> torch.optim.Optimizer:
     """Quasi-Newton steps from a history of gradients [Liu & Nocedal 1989] (`torch.optim.LBFGS`).
 
+    w ← w − lr · H · g, where H is the inverse of the loss's curvature as the last history_size steps show it; the line
+    search tries other lengths than lr.
+
     Evaluates a batch up to max_eval times (1.25 max_iter by default) in each step; large batches suit it.
 
     Use it for small networks and few images, in batches as large as memory allows.
@@ -290,6 +334,8 @@ def sparse_adam(
 ) -> torch.optim.Optimizer:
     """Adam that leaves weights without a gradient, and their moments, as they are (`torch.optim.SparseAdam`).
 
+    Adam's formulas where g is not 0, with eps added to √v: w ← w − lr · √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + eps).
+
     Use it where many gradients are exactly 0: with `data.scaling=unit`, those of pixels black throughout a batch.
     """
     return SparseAdam(parameters, lr=lr, betas=betas, eps=eps)
@@ -308,7 +354,8 @@ def adafactor(
 ) -> torch.optim.Optimizer:
     """Adam with second moments kept by row and column [Shazeer & Stern 2018] (`torch.optim.Adafactor`).
 
-    `lr` is relative to each weight's root mean square, and at most the inverse root of the step's number.
+    w ← w − max(eps2, rms(w)) · min(lr, 1 / √t) · u / max(1, rms(u) / d), where rms is the root mean square of a matrix
+    and u = g / √v; v is the product of the running mean squares of g's rows and columns, over their mean.
 
     Use it where a second moment for each weight takes too much memory, which networks as small as these never need.
     """
@@ -334,6 +381,10 @@ def muon(
     adamw_eps: PositiveFloat,
 ) -> torch.optim.Optimizer:
     """Orthogonalized momentum for hidden matrices, AdamW for the rest [Jordan 2024] (`torch.optim.Muon`).
+
+    m ← momentum · m + (1 − momentum) · g, then w ← w − lr · s · O, where O is m (with nesterov, momentum · m +
+    (1 − momentum) · g) made nearly orthogonal by the Newton-Schulz iteration X ← aX + b(XXᵀ)X + c(XXᵀ)²X, and the size
+    s is 0.2 √max(rows, columns), or √max(1, rows / columns) with adjust_lr_fn=original.
 
     Hidden are the weights of dense layers but for the network's first and last layer, as in the author's text. Those
     two, filters, biases and norm parameters train by AdamW at adamw_lr_ratio times the rate.

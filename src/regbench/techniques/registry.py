@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, cre
 from regbench.errors import UserError, no_such, shown, wrong_value
 
 F = TypeVar("F", bound=Callable[..., Any])
+Shared = TypeVar("Shared", bound=Callable[..., Any])
 
 
 class Checked(BaseModel):
@@ -63,7 +64,7 @@ class Registry(dict[str, F], Generic[F]):
         self[function.__name__] = function
         return function
 
-    def shared(self, function: F) -> F:
+    def shared(self, function: Shared) -> Shared:
         """Decorator: the function's keyword-only parameters are settable for every option of the axis but `none`."""
         self._shared = function
         return function

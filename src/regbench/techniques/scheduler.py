@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the rate as a function of the position in training alone.
+"""Learning-rate schedules: the rate, and for some the momentum, as a function of the position in training alone.
 
 Without state, a resumed run needs nothing saved, and each run of a stack can have its own. All lengths are in epochs.
 """
@@ -14,7 +14,17 @@ from regbench.techniques.registry import Option, Registry
 Share = Annotated[float, Field(ge=0, le=1)]
 Epochs = PositiveInt | None  # null: all of them
 
-SCHEDULERS: Registry[Callable[..., float]] = Registry("scheduler")
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Setting(NamedTuple):
+    """What a run trains at."""
+
+    lr: float
+    momentum: float | None = None  # of sgd's kind, or adam's first beta; None: the optimizer's own
+
+
+SCHEDULERS: Registry[Callable[..., float | Setting]] = Registry("scheduler")  # a number is the rate
 
 
 class Position(NamedTuple):
@@ -27,7 +37,7 @@ class Position(NamedTuple):
 
 
 @SCHEDULERS.shared
-def rate(
+def setting(
     option: Option,
     lr: float,
     epoch: float,
@@ -36,20 +46,23 @@ def rate(
     *,
     warmup_epochs: NonNegativeFloat,
     interval: Literal["epoch", "step"],
-) -> float:
-    """The rate at an epoch, counted from 0 and a fraction within an epoch, of a run whose optimizer has the rate `lr`.
+) -> Setting:
+    """What a run whose optimizer has the rate `lr` trains at; epochs count from 0, with a fraction within an epoch.
 
     `losses` are the validation losses of the epochs behind. In the warm-up the rate rises in a line, to `lr` at its
     end [Goyal 2017]: by epoch, from lr / (warmup_epochs + 1); by step, from 0. The schedule begins after it, as with
-    `torch.optim.lr_scheduler.SequentialLR`. By epoch, it is called with whole epochs.
+    `torch.optim.lr_scheduler.SequentialLR`, and its first momentum holds until then. By epoch, it is called with whole
+    epochs.
     """
     length = 1.0 if interval == "epoch" else 0.0
-    if epoch < warmup_epochs:
-        return lr * (epoch + length) / (warmup_epochs + length)
     behind = losses[math.ceil(warmup_epochs) :]
-    position = Position(epoch - warmup_epochs, epochs - warmup_epochs, length, behind)
+    position = Position(max(epoch - warmup_epochs, 0.0), epochs - warmup_epochs, length, behind)
     own = {key: value for key, value in option.args.items() if key not in ("warmup_epochs", "interval")}
-    return SCHEDULERS[option.name](lr, position, **own)
+    found = SCHEDULERS[option.name](lr, position, **own)
+    scheduled = found if isinstance(found, Setting) else Setting(found)
+    if epoch < warmup_epochs:
+        return scheduled._replace(lr=lr * (epoch + length) / (warmup_epochs + length))
+    return scheduled
 
 
 @SCHEDULERS.register
@@ -65,6 +78,8 @@ def constant(lr: float, at: Position, *, factor: PositiveFloat, total_iters: Non
 def step(lr: float, at: Position, *, step_size: PositiveInt, gamma: PositiveFloat) -> float:
     """Times gamma after every step_size epochs (`torch.optim.lr_scheduler.StepLR`).
 
+    In epoch k, from 0, lr · gamma^⌊k / step_size⌋.
+
     Use it where training is long and the loss settles after some epochs at each rate.
     """
     return lr * float(gamma ** (at.epoch // step_size))
@@ -74,6 +89,8 @@ def step(lr: float, at: Position, *, step_size: PositiveInt, gamma: PositiveFloa
 def multistep(lr: float, at: Position, *, milestones: list[PositiveInt], gamma: PositiveFloat) -> float:
     """Times gamma at each milestone (`torch.optim.lr_scheduler.MultiStepLR`).
 
+    In epoch k, from 0, lr · gamma^(number of milestones ≤ k).
+
     Use it where it is known, from a constant rate's curve, when the loss stops falling.
     """
     return lr * float(gamma ** sum(at.epoch >= milestone for milestone in milestones))
@@ -82,6 +99,8 @@ def multistep(lr: float, at: Position, *, milestones: list[PositiveInt], gamma: 
 @SCHEDULERS.register
 def exponential(lr: float, at: Position, *, gamma: PositiveFloat) -> float:
     """Times gamma after every epoch (`torch.optim.lr_scheduler.ExponentialLR`).
+
+    In epoch k, from 0, lr · gamma^k.
 
     Use it for a smooth decay whose pace should not depend on the number of epochs.
     """
@@ -94,6 +113,8 @@ def linear(
 ) -> float:
     """In a line from start_factor to end_factor times lr (`torch.optim.lr_scheduler.LinearLR`).
 
+    In epoch k, from 0, of n: lr · (start_factor + (end_factor − start_factor) · k / n), n the total_iters.
+
     Use it to end at a rate of 0 with nothing to tune, or, from a low start_factor, for a long rise.
     """
     done = min(at.epoch / (total_iters or at.epochs), 1.0)
@@ -103,6 +124,8 @@ def linear(
 @SCHEDULERS.register
 def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Epochs) -> float:
     """Times a power of the share of epochs that is left (`torch.optim.lr_scheduler.PolynomialLR`).
+
+    In epoch k, from 0, of n: lr · (1 − k / n)^power, n the total_iters.
 
     Use it to end at a rate of 0 and choose, by the power, how early most of the decay happens.
     """
@@ -114,7 +137,8 @@ def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Ep
 def cosine(lr: float, at: Position, *, t_max: Epochs, eta_min: NonNegativeFloat) -> float:
     """Half a cosine from lr to eta_min over t_max epochs, or over all of them [Loshchilov & Hutter 2017].
 
-    As `torch.optim.lr_scheduler.CosineAnnealingLR`.
+    In epoch k, from 0: eta_min + (lr − eta_min) · (1 + cos(π · k / t_max)) / 2, as
+    `torch.optim.lr_scheduler.CosineAnnealingLR`.
 
     Use it first when the number of epochs is fixed: hardly anything to tune, and small steps at the end.
     """
@@ -132,7 +156,7 @@ def cosine_restarts(
 ) -> float:
     """Half cosines, the first of t_0 epochs and each t_mult times as long as the last [Loshchilov & Hutter 2017].
 
-    As `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
+    Each by the formula of cosine; as `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
 
     Use it to have a good network at the end of each cycle, whichever of them is the last.
     """
@@ -151,28 +175,40 @@ def one_cycle(
     *,
     pct_start: Annotated[float, Field(gt=0, lt=1)],
     anneal_strategy: Literal["cos", "linear"],
+    cycle_momentum: bool,
+    base_momentum: Momentum,
+    max_momentum: Momentum,
     div_factor: PositiveFloat,
     final_div_factor: PositiveFloat,
     three_phase: bool,
-) -> float:
+) -> Setting:
     """Up to lr, then down far below where it began [Smith & Topin 2018] (`torch.optim.lr_scheduler.OneCycleLR`).
 
     Up from lr / div_factor in the first pct_start of training, down to 1 / final_div_factor of that at its end. In
-    three phases, down to the beginning as fast as up, then on to the end.
+    three phases, down to the beginning as fast as up, then on to the end. The optimizer's momentum (the first beta of
+    adam and its kind) goes the other way: from max_momentum to base_momentum where the rate is highest, and back.
 
     Use it for short training with a high rate, which it approaches from below; `lr` is the highest.
     """
     low, last = lr / div_factor, at.epochs - at.interval
     ends, rates = [pct_start * at.epochs - at.interval, last], [low, lr, low / final_div_factor]
+    momenta = [max_momentum, base_momentum, max_momentum]
     if three_phase:
-        ends[1:1], rates[2:2] = [2 * ends[0]], [low]
+        ends[1:1], rates[2:2], momenta[2:2] = [2 * ends[0]], [low], [max_momentum]
+    straight = anneal_strategy == "linear"
+    rate, momentum = (through(values, ends, at.epoch, straight) for values in (rates, momenta))
+    return Setting(rate, momentum if cycle_momentum else None)
+
+
+def through(values: Sequence[float], ends: Sequence[float], epoch: float, straight: bool) -> float:
+    """From each value to the next until its end, straight or on half a cosine."""
     begin = 0.0
-    for end, start, goal in zip(ends, rates, rates[1:], strict=False):
-        if at.epoch <= end or end == last:
-            share = min((at.epoch - begin) / (end - begin), 1.0) if end > begin else 1.0
-            return between(start, goal, share) if anneal_strategy == "cos" else start + (goal - start) * share
+    for end, start, goal in zip(ends, values, values[1:], strict=False):
+        if epoch <= end or end == ends[-1]:
+            share = min((epoch - begin) / (end - begin), 1.0) if end > begin else 1.0
+            return start + (goal - start) * share if straight else between(start, goal, share)
         begin = end
-    return rates[-1]
+    return values[-1]
 
 
 @SCHEDULERS.register
@@ -185,19 +221,25 @@ def cyclic(
     step_size_down: PositiveInt | None,
     mode: Literal["triangular", "triangular2", "exp_range"],
     gamma: Annotated[float, Field(gt=0, le=1)],
-) -> float:
+    cycle_momentum: bool,
+    base_momentum: Momentum,
+    max_momentum: Momentum,
+) -> Setting:
     """Up from base_factor times lr to lr and down again, in lines [Smith 2017] (`torch.optim.lr_scheduler.CyclicLR`).
 
-    triangular2 halves the height after each cycle, exp_range multiplies it by gamma after each epoch.
+    triangular2 halves the height after each cycle, exp_range multiplies it by gamma after each epoch. The optimizer's
+    momentum (the first beta of adam and its kind) goes the other way: from max_momentum to base_momentum where the rate
+    is highest, and back.
 
     Use it where the best rate is known only to lie in a range: each cycle goes through all of it.
     """
     length = step_size_up + (step_size_down or step_size_up)
     cycle, place = divmod(at.epoch, length)
     height = place / step_size_up if place <= step_size_up else (length - place) / (length - step_size_up)
-    shrunk = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": gamma**at.epoch}[mode]
+    height *= float({"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": gamma**at.epoch}[mode])
     base = lr * base_factor
-    return base + (lr - base) * height * float(shrunk)
+    momentum = max_momentum - (max_momentum - base_momentum) * height
+    return Setting(base + (lr - base) * height, momentum if cycle_momentum else None)
 
 
 @SCHEDULERS.register
