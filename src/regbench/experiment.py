@@ -12,6 +12,7 @@ import torch
 
 from regbench.checks import check_machine, check_techniques, warnings
 from regbench.config import RunConfig
+from regbench.correct import encoded, fingerprint
 from regbench.data import cache_dir, digest, load_split
 from regbench.diagnostics import LayerFigures
 from regbench.errors import UserError
@@ -175,9 +176,11 @@ def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter
                 fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
                 trainer.drop([place])
         reporter.epoch(list(epochs.values()))
-    for place, tests in trainer.test().items():
+    tested = trainer.test()
+    test_set = fingerprint(splits[0].test_images.cpu().numpy(), splits[0].test_labels.cpu().numpy())
+    for place, tests in tested.items():
         try:
-            finish(rundirs[place], trainer.best[place], tests)
+            finish(rundirs[place], trainer.best[place], tests, encoded(trainer.rights[place], test_set))
         except OSError as error:
             fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
 
@@ -198,13 +201,13 @@ def keep(rundir: RunDir, epoch: Epoch, layers: Sequence[LayerFigures], state: St
         rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
 
 
-def finish(rundir: RunDir, best: Best | None, tests: Tests) -> None:
+def finish(rundir: RunDir, best: Best | None, tests: Tests, correct: bytes) -> None:
     """One run's end."""
     assert best is not None, "a test comes after an epoch"
     if not all(math.isfinite(loss) for loss, _ in tests.values()):
         rundir.end("diverged", "the loss on the test images is not finite")
     else:
-        rundir.complete(best.weights, best.epoch, tests)
+        rundir.complete(best.weights, best.epoch, tests, correct)
 
 
 def fail(rundir: RunDir, failure: Failure, reporter: Reporter, alone: bool) -> None:
