@@ -290,7 +290,8 @@ def reproduce(run: Path) -> None:
     from regbench.reproduce import reproduce as again
 
     outcome = again(run, Reporter("plain"))
-    click.echo(f"{outcome.verdict}: {outcome.figures} figures compared")
+    images = f", {outcome.flipped:,} of {outcome.images:,} test images classified otherwise" if outcome.images else ""
+    click.echo(f"{outcome.verdict}: {outcome.figures} figures compared{images}")
     if outcome.first:
         limit = f"largest relative difference {outcome.largest:.2g} (limit {outcome.limit:g})"
         click.echo(f"first at {outcome.first}; {limit}")

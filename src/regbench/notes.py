@@ -124,8 +124,8 @@ def _test_noise(table: Table) -> Iterator[str]:
         interval = "95 % t interval of the difference of the same networks"
         yield f"{where}: {interval} for the drawing of the {drawn} test images, and {_mcnemar(pairs, table.contrast)}."
     counted = sum(row.estimate.n for row in table.rows)
-    if table.marked < counted:
-        yield f"{counted - table.marked} of {plural(counted, 'run')} do not tell image by image: not in these figures."
+    if unmarked := counted - table.marked:
+        yield f"Not told image by image, and so not in these figures: {unmarked} of {plural(counted, 'run')}."
     if odd := table.marked - sum(noise.runs for noise in found):
         yield f"{plural(odd, 'run')} in rows of several test sets: not in these figures."
 
