@@ -77,7 +77,7 @@ def test_outcomes() -> None:
 
 @pytest.mark.slow
 def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(
-    train: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    train: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from regbench.progress import Reporter
     from regbench.reproduce import reproduce
@@ -87,7 +87,7 @@ def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(
     (run,) = (tmp_path / "runs" / "default").iterdir()
     files = {path: path.read_bytes() for path in run.iterdir()}
     again = reproduce(run, Reporter("plain"))
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert "2/2" in printed
     assert tempfile.gettempdir() not in printed  # where nothing is any more
     assert (again.verdict, again.images, again.flipped) == ("bitwise equal", 20_000, 0)
