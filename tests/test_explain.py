@@ -32,8 +32,13 @@ def test_runs_of_a_cell_with_their_commands(tmp_path: Path) -> None:
 
 def test_no_such_cell(tmp_path: Path) -> None:
     write(tmp_path, record())
-    with pytest.raises(UserError, match="norm=batch: no run has these values"):
-        list(behind(load([tmp_path]), {"norm": "batch"}))
+    with pytest.raises(
+        UserError, match=r"norm=non: no value 'non' in the runs of 'norm'. Did you mean 'none'\? Allowed"
+    ):
+        list(behind(load([tmp_path]), {"norm": "non"}))
+    write(tmp_path, record(norm=NORMS["batch"], seed=1))
+    with pytest.raises(UserError, match="norm=batch,seed=0: no run has all of these values"):
+        list(behind(load([tmp_path]), {"norm": "batch", "seed": "0"}))
     with pytest.raises(UserError, match="Did you mean 'norm'"):
         list(behind(load([tmp_path]), {"nrom": "batch"}))
 
