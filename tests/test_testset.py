@@ -161,6 +161,16 @@ def test_all_rows_are_one_family(tmp_path: Path) -> None:
     assert noises([[]], [None], "last", "holm") == [None]
 
 
+def test_without_bits_there_is_nothing_to_say(tmp_path: Path) -> None:
+    sweep(tmp_path, {"none": 0.8, "batch": 0.9}, 2)
+    frame = regbench.load(tmp_path)
+    moved = regbench.compare(frame.drop(columns="path"), baseline="norm=none", test_noise=True)
+    assert moved[["test_images", "test_p"]].isna().all(axis=None)
+    assert "Not told image by image, and so not in these figures: 4 of 4 runs." in moved.attrs["notes"]
+    failed = frame.assign(status="failed").drop(columns=["last.test_acc", "best_val.test_acc"])
+    assert regbench.compare(failed, test_noise=True)["test_ci95_low"].isna().all()
+
+
 def test_of_the_accuracy_only(tmp_path: Path) -> None:
     sweep(tmp_path, {"none": 0.8}, 1)
     with pytest.raises(UserError, match="--test-noise: is of test_acc, not of val_loss"):

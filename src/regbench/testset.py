@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from regbench import correct, inference
 from regbench.correct import Correct
+from regbench.groups import column
 from regbench.inference import Correction
 from regbench.metrics import Selection
 from regbench.pairing import Members, partners
@@ -37,10 +38,10 @@ class Noise:
 
 def marks(frame: pd.DataFrame, members: Sequence[Members[int]], select: Selection) -> list[Marks]:
     """For each row the bits of its runs, given by block and position in the frame; of those whose bits are at hand."""
-    paths, accuracies = frame["path"].tolist(), frame[f"{select}.test_acc"].tolist()
+    paths, accuracies = column(frame, "path"), column(frame, f"{select}.test_acc")
 
     def bits(place: int) -> Correct | None:
-        found = correct.read(Path(paths[place]))
+        found = correct.read(Path(str(paths[place])))
         fits = found and found.of(select).sum() == round(accuracies[place] * found.images)
         return found if fits else None  # those of another run tell nothing of this one
 
