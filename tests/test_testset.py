@@ -1,5 +1,7 @@
 """Which test images were classified rightly: the file, and what it says of the noise of a test set."""
 
+import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,15 @@ def table(folder: Path, **settings: Any) -> Any:
 # The file
 
 
+def handmade(images: str, dtype: str) -> bytes:
+    """A file of safetensors that the program would never write."""
+    tensors = {
+        name: {"dtype": dtype, "shape": [3], "data_offsets": [3 * i, 3 * i + 3]} for i, name in enumerate(RIGHTS)
+    }
+    header = json.dumps({"__metadata__": {"images": images}, **tensors}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(6)
+
+
 def test_bits_come_back_and_take_an_eighth_of_a_byte(tmp_path: Path) -> None:
     (tmp_path / CORRECT).write_bytes(encoded(RIGHTS, "abc"))
     found = correct.read(tmp_path)
@@ -57,6 +68,8 @@ def test_bits_come_back_and_take_an_eighth_of_a_byte(tmp_path: Path) -> None:
         lambda whole: b"",
         lambda whole: whole.replace(b"21 abc", b"25 abc"),
         lambda whole: whole.replace(b"21 abc", b"-1 abc"),
+        lambda whole: handmade("9" * 18 + " abc", "U8"),
+        lambda whole: handmade("24 abc", "F8_E4M3"),
         lambda whole: whole.replace(b'"last"', b'"lost"'),
         lambda whole: whole.replace(b'"U8"', b'"I8"'),
         lambda whole: b"\x80\x04cos\nsystem\n(S'touch x'\ntR.",
@@ -66,6 +79,8 @@ def test_a_damaged_file_is_none(damage: Any, tmp_path: Path) -> None:
     (tmp_path / CORRECT).write_bytes(damage(encoded(RIGHTS, "abc")))
     assert correct.read(tmp_path) is None
     assert correct.read(tmp_path / "nowhere") is None
+    (tmp_path / CORRECT).write_bytes(handmade("24 abc", "U8"))
+    assert correct.read(tmp_path)
 
 
 def test_test_sets_are_told_apart() -> None:

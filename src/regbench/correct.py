@@ -53,10 +53,8 @@ def read(run: Path) -> Correct | None:
         with safe_open(run / CORRECT, "numpy") as file:
             images, test_set = file.metadata()["images"].split()
             found = Correct(int(images), test_set, {name: file.get_tensor(name) for name in SELECTIONS})
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError):  # of types that numpy lacks
         return None
-    packed = np.empty(-(-found.images // 8), np.uint8)
-    fits = found.images > 0 and all(
-        (own.dtype, own.shape) == (packed.dtype, packed.shape) for own in found.bits.values()
-    )
-    return found if fits else None
+    size = -(-found.images // 8)
+    fits = all(own.dtype == np.uint8 and own.shape == (size,) for own in found.bits.values())
+    return found if fits and found.images > 0 else None

@@ -26,6 +26,7 @@ MOST_SEEDS = 10_000
 LARGEST = 10.0  # effect that is told apart from larger ones
 RESAMPLES = 99_999  # sign patterns drawn where there are more: from n = 17
 CHUNK = 64  # tables of differences at once, so that memory stays small
+AT_ONCE = 2**21  # signs and differences, likewise: 16 MB
 METHODS = {"holm": "holm", "bh": "fdr_bh"}
 
 
@@ -52,7 +53,7 @@ def _sign_flip(differences: Floats) -> Floats:
         permutation_type="samples",
         vectorized=True,
         n_resamples=RESAMPLES,
-        batch=1024,
+        batch=max(1, AT_ONCE // differences.size),  # changes no pattern
         axis=-1,
         rng=np.random.default_rng(0),
     )

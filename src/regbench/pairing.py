@@ -48,8 +48,9 @@ def partners(treated: Members[T], baseline: Members[T]) -> dict[Hashable, list[t
     """By seed, in order: for each block that both sides have, what each has there."""
     left, right = _by_block(treated), _by_block(baseline)
     by_seed: defaultdict[Hashable, list[tuple[list[T], list[T]]]] = defaultdict(list)
-    for block in left.keys() & right.keys():
-        by_seed[block[0]].append((left[block], right[block]))
+    for block in left:
+        if block in right:
+            by_seed[block[0]].append((left[block], right[block]))
     return {seed: by_seed[seed] for seed in sorted(by_seed, key=lambda seed: (str(type(seed)), seed))}
 
 
