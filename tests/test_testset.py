@@ -1,6 +1,7 @@
 """Which test images were classified rightly: the file, and what it says of the noise of a test set."""
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from statsmodels.stats.proportion import proportion_confint
 import regbench
 from golden.records import NORMS, write_images
 from regbench import correct, inference
+from regbench.cells import cells
 from regbench.correct import encoded, fingerprint
 from regbench.errors import UserError
 from regbench.rundir import CORRECT
+from regbench.runs import load
+from regbench.summary import Against, compare
 from regbench.testset import noises
 
 RIGHTS = {"last": np.array([True, False, True] * 7), "best_val": np.array([False, True, True] * 7)}
@@ -100,7 +104,10 @@ def test_the_interval_is_wilsons(tmp_path: Path) -> None:
     assert (row["test_ci95_low"], row["test_ci95_high"]) == pytest.approx((low, high), rel=1e-10)
     assert (row["test_images"], row["test_runs"]) == (400, 1)
     (paths[0] / CORRECT).unlink()
-    assert "Not told image by image, and so not in these figures: 1 of 1 run." in table(tmp_path).attrs["notes"]
+    assert (
+        "Not told image by image, or in a row of several test sets, and so not in these figures: 1 of 1 run."
+        in table(tmp_path).attrs["notes"]
+    )
 
 
 def test_the_interval_covers_the_accuracy_over_all_images() -> None:
@@ -166,7 +173,7 @@ def test_only_runs_on_the_same_images_are_compared(tmp_path: Path) -> None:
     sweep(tmp_path, {"batch": 0.9}, 1, test_set="third000", dropout=0.5)
     mixed = table(tmp_path, baseline="norm=none")
     assert mixed["test_images"].isna().tolist() == [True, False]
-    assert "3 runs in rows of several test sets: not in these figures." in mixed.attrs["notes"]
+    assert any(line.endswith("not in these figures: 3 of 5 runs.") for line in mixed.attrs["notes"])
 
 
 def test_all_rows_are_one_family(tmp_path: Path) -> None:
@@ -181,9 +188,23 @@ def test_without_bits_there_is_nothing_to_say(tmp_path: Path) -> None:
     frame = regbench.load(tmp_path)
     moved = regbench.compare(frame.drop(columns="path"), baseline="norm=none", test_noise=True)
     assert moved[["test_images", "test_p"]].isna().all(axis=None)
-    assert "Not told image by image, and so not in these figures: 4 of 4 runs." in moved.attrs["notes"]
+    assert (
+        "Not told image by image, or in a row of several test sets, and so not in these figures: 4 of 4 runs."
+        in moved.attrs["notes"]
+    )
     failed = frame.assign(status="failed").drop(columns=["last.test_acc", "best_val.test_acc"])
     assert regbench.compare(failed, test_noise=True)["test_ci95_low"].isna().all()
+
+
+def test_a_pivot_has_it_in_brackets(tmp_path: Path) -> None:
+    sweep(tmp_path, {"none": 0.8, "batch": 0.9}, 1)
+    runs = load([tmp_path])
+    (plain,) = cells(compare(runs, ["seed"], columns=["norm"], test_noise=True)).rows
+    assert re.fullmatch(r"\d\d\.\d\d \[\d\d\.\d\d–\d\d\.\d\d\]", plain[1])
+    against = Against(["norm=none"])
+    (compared,) = cells(compare(runs, ["seed"], columns=["norm"], against=against, test_noise=True)).rows
+    assert re.fullmatch(r"\+\d+\.\d\d undecided \[± \d\.\d\d, p (<\.001|0\.\d{3})\]", compared[1])
+    assert compared[2] == plain[2]
 
 
 def test_of_the_accuracy_only(tmp_path: Path) -> None:

@@ -165,7 +165,6 @@ def to_json(table: Table) -> str:
         "duplicates": table.duplicates,
         "unreadable": table.unreadable,
         "mixed": dict(table.mixed),
-        "with_test_images": table.marked if table.test_noise else None,
         "notes": footer(table),
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"

@@ -124,10 +124,9 @@ def _test_noise(table: Table) -> Iterator[str]:
         interval = "95 % t interval of the difference of the same networks"
         yield f"{where}: {interval} for the drawing of the {drawn} test images, and {_mcnemar(pairs, table.contrast)}."
     counted = sum(row.estimate.n for row in table.rows)
-    if unmarked := counted - table.marked:
-        yield f"Not told image by image, and so not in these figures: {unmarked} of {plural(counted, 'run')}."
-    if odd := table.marked - sum(noise.runs for noise in found):
-        yield f"{plural(odd, 'run')} in rows of several test sets: not in these figures."
+    if without := counted - sum(noise.runs for noise in found):
+        runs = f"{without} of {plural(counted, 'run')}"
+        yield f"Not told image by image, or in a row of several test sets, and so not in these figures: {runs}."
 
 
 def _mcnemar(pairs: list[int], contrast: Contrast) -> str:

@@ -71,7 +71,6 @@ class Table:
     left_out: int = 0  # runs that `where` does not hold for
     mixed: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what of ORIGINS differs, and its values
     test_noise: bool = False
-    marked: int = 0  # runs in n whose test images are known one by one
 
 
 @dataclass(frozen=True)
@@ -135,14 +134,13 @@ def compare(
     rows = [_row(group, [(statuses[i], figures[i]) for i in group.positions], chosen) for group in found]
     rows = _with_missing(frame, found, rows)
     varying = averaged(frame, found)
-    marked = 0
     if against or test_noise:
         members = _members(frame, found, statuses, figures, varying)
         base = _baselines(found, against)
         if against:
             rows = _contrasted(rows, members, base, figures, chosen, against)
         if test_noise:
-            rows, marked = _with_noise(frame, rows, members, base, select, against)
+            rows = _with_noise(frame, rows, members, base, select, against)
     completed = statuses.count("completed")
     return Table(
         keys=tuple(keys) or ("runs",),
@@ -162,7 +160,6 @@ def compare(
         left_out=len(runs.frame) - len(frame),
         mixed=_mixed(frame),
         test_noise=test_noise,
-        marked=marked,
     )
 
 
@@ -262,13 +259,12 @@ def _with_noise(
     base: Sequence[int | None],
     select: Selection,
     against: Against | None,
-) -> tuple[list[Row], int]:
-    """Rows with the noise of the test images, and how many runs could tell it."""
+) -> list[Row]:
     from regbench import testset
 
     marks = testset.marks(frame, members, select)
     found = testset.noises(marks, base, select, against.correction if against else "none")
-    return [replace(row, noise=noise) for row, noise in zip(rows, found, strict=True)], sum(map(len, marks))
+    return [replace(row, noise=noise) for row, noise in zip(rows, found, strict=True)]
 
 
 def _named(found: Sequence[Group]) -> list[str]:
