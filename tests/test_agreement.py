@@ -5,14 +5,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
 from autorank import autorank
 from rliable import metrics as rliable_metrics
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_paired
 
 import regbench
 from golden.records import HERE as GOLDEN
 
 DIGITS = 1e-10
+T_DIGITS = DIGITS if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 17) else 1e-8  # of older t quantiles
 BASE = {"norm": "none"}
 
 
@@ -39,7 +43,7 @@ def test_means_are_those_of_autorank_and_rliable(wide: pd.DataFrame, ours: pd.Da
             rliable_metrics.aggregate_mean(wide[[norm]].to_numpy()), rel=DIGITS
         )
         sem = wide[norm].std(ddof=1) / np.sqrt(len(wide))
-        assert ours.loc[norm, "ci95"] == pytest.approx(stats.t.ppf(0.975, len(wide) - 1) * sem, rel=1e-8)
+        assert ours.loc[norm, "ci95"] == pytest.approx(stats.t.ppf(0.975, len(wide) - 1) * sem, rel=T_DIGITS)
 
 
 def test_seeds_won_are_rliables_probability_of_improvement_seed_by_seed(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
@@ -61,7 +65,9 @@ def test_differences_are_those_of_scipy(wide: pd.DataFrame, ours: pd.DataFrame) 
         interval = found.confidence_interval()
         row = ours.loc[norm]
         assert row["diff"] == pytest.approx((wide[norm] - wide["none"]).mean(), rel=DIGITS, abs=1e-15)
-        assert (row["diff_ci95_low"], row["diff_ci95_high"]) == pytest.approx((interval.low, interval.high), rel=1e-8)
+        assert (row["diff_ci95_low"], row["diff_ci95_high"]) == pytest.approx(
+            (interval.low, interval.high), rel=T_DIGITS
+        )
         images = [np.rint(10_000 * wide[column]).astype(int) for column in (norm, "none")]  # ties are ties
         ps[norm] = stats.permutation_test(
             images,
@@ -75,6 +81,15 @@ def test_differences_are_those_of_scipy(wide: pd.DataFrame, ours: pd.DataFrame) 
     for place, norm in enumerate(ordered):  # Holm's steps
         running = min(1.0, max(running, (len(others) - place) * ps[norm]))
         assert ours.loc[norm, "p_adjusted"] == pytest.approx(running, rel=DIGITS)
+
+
+def test_equivalence_and_the_correction_are_those_of_statsmodels(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    others = list(wide.columns.drop("none"))
+    ps = [ttost_paired(wide[norm], wide["none"], -0.001, 0.001)[0] for norm in others]
+    assert ours.loc[others, "p_equivalence"].tolist() == pytest.approx(ps, rel=DIGITS)
+    for name in ("p", "p_equivalence"):
+        adjusted = multipletests(ours.loc[others, name].astype(float), method="holm")[1]
+        assert ours.loc[others, f"{name}_adjusted"].tolist() == pytest.approx(adjusted, rel=DIGITS)
 
 
 def test_cohens_d_of_autorank_is_not_paired_and_so_another_figure(wide: pd.DataFrame, ours: pd.DataFrame) -> None:

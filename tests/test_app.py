@@ -51,11 +51,11 @@ def record(path: Path) -> dict[str, Any]:
 
 
 def numbers(path: Path) -> tuple[Any, ...]:
-    """Metrics without seconds, weights, figures."""
+    """Metrics without seconds, weights, figures, test images."""
     with (path / "metrics.csv").open(newline="") as file:
         rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
     result = {key: value for key, value in record(path)["result"].items() if key != "seconds"}
-    return rows, (path / "model.safetensors").read_bytes(), result
+    return rows, *((path / f"{name}.safetensors").read_bytes() for name in ("model", "correct")), result
 
 
 def assert_mistake(ended: Ended, words: Sequence[str]) -> None:

@@ -94,6 +94,7 @@ def test_directories_metric_and_selection_are_handed_on(tmp_path: Path, invoke: 
         "diverged": 0,
         "failed": 0,
         "unfinished": 0,
+        "missing": 0,
     }
 
 
@@ -181,11 +182,13 @@ def test_a_pipe_may_be_plain_ascii_and_may_close_early() -> None:
 
 VERDICTS = ("verdicts", "--baseline", "norm=none", "--margin", "0.1")
 PIVOT = ("runs", "--rows", "init", "--cols", "norm", "--baseline", "norm=none", "--correction", "bh")
+IMAGES = ("images", "--test-noise", "--baseline", "norm=none")
+COMPARISONS = {"verdicts": VERDICTS, "pivot": PIVOT, "images": IMAGES}
 EXPECTED = {"table": "txt", "csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
 
 
 @pytest.mark.parametrize("output", EXPECTED)
-@pytest.mark.parametrize(("name", "arguments"), [("verdicts", VERDICTS), ("pivot", PIVOT)])
+@pytest.mark.parametrize(("name", "arguments"), COMPARISONS.items())
 def test_comparisons_byte_for_byte(name: str, arguments: tuple[str, ...], output: str, invoke: Invoke) -> None:
     result = invoke("summary", *arguments, "--format", output)
     assert (result.code, result.err) == (0, "")
@@ -200,7 +203,7 @@ def test_figures_of_epochs_byte_for_byte(invoke: Invoke) -> None:
 
 
 def test_parquet_holds_what_csv_does(tmp_path: Path, invoke: Invoke) -> None:
-    for arguments, name in ((VERDICTS, "verdicts"), (PIVOT, "pivot")):
+    for name, arguments in COMPARISONS.items():
         assert invoke("summary", *arguments, "--format", "parquet", "-o", tmp_path / "t.parquet").code == 0
         found, expected = pd.read_parquet(tmp_path / "t.parquet"), pd.read_csv(GOLDEN / f"{name}.csv")
         pd.testing.assert_frame_equal(found.convert_dtypes(), expected.convert_dtypes(), check_dtype=False)
@@ -235,6 +238,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["--output", "runs"], "--output runs: is not a regular file"),
         (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
         (["--metric", "test_acc:up"], "no direction 'up'"),
+        (["--metric", "val_acc", "--test-noise"], "--test-noise: is of test_acc, not of val_acc"),
         (["--correction", "bonferroni"], "'bonferroni' is not one of"),
     ],
 )

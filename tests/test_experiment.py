@@ -16,7 +16,7 @@ from filelock import FileLock
 from rich.console import Console
 from safetensors.torch import load_file
 
-from regbench import experiment
+from regbench import correct, experiment
 from regbench.config import RunConfig
 from regbench.data import load_split
 from regbench.errors import UserError
@@ -125,6 +125,7 @@ def test_a_run_leaves_a_directory_with_all_there_is_to_know(run):
     assert status == "completed"
     assert sorted(path.name for path in one.path.iterdir() if path.name != ".lock") == [
         "config.yaml",
+        "correct.safetensors",
         "layers.csv",
         "metrics.csv",
         "model.safetensors",
@@ -159,8 +160,14 @@ def test_the_figures_are_those_of_the_kept_weights_and_rows(run):
     model.load_state_dict(load_file(one.path / "model.safetensors"))
     split = load_split(one.config.data, one.config.seed, CPU, Path("unused"))
     with torch.no_grad():
-        hits = (model.eval()(split.scaled(split.test_images)).argmax(1) == split.test_labels).double().mean().item()
-    assert result["best_val"]["test_acc"] == pytest.approx(hits)
+        rights = model.eval()(split.scaled(split.test_images)).argmax(1) == split.test_labels
+    assert result["best_val"]["test_acc"] == pytest.approx(rights.double().mean().item())
+    found = correct.read(one.path)
+    assert found and found.images == 10_000
+    assert (found.of("best_val") == rights.numpy()).mean() > 0.9999  # a tie may be rounded otherwise
+    assert [found.of(name).mean() for name in result if name != "seconds"] == [
+        result[name]["test_acc"] for name in result if name != "seconds"
+    ]
 
 
 def test_the_same_command_trains_once(run):
@@ -470,6 +477,7 @@ def assert_as_alone(runs: list[Run], expected: list[Run]) -> None:
         for name, tensor in theirs.items():
             torch.testing.assert_close(mine[name], tensor, rtol=EXACT, atol=EXACT, msg=name)
         assert not (one.path / "checkpoint.pt").exists()
+        assert (one.path / "correct.safetensors").read_bytes() == (other.path / "correct.safetensors").read_bytes()
 
 
 def floats(row: dict[str, str]) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 import json
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from golden.records import CONFIG, NORMS, record, write
+from regbench import correct
 from regbench.errors import UserError
 from regbench.explain import behind, difference
 from regbench.reproduce import compared
@@ -30,8 +32,13 @@ def test_runs_of_a_cell_with_their_commands(tmp_path: Path) -> None:
 
 def test_no_such_cell(tmp_path: Path) -> None:
     write(tmp_path, record())
-    with pytest.raises(UserError, match="norm=batch: no run has these values"):
-        list(behind(load([tmp_path]), {"norm": "batch"}))
+    with pytest.raises(
+        UserError, match=r"norm=non: no value 'non' in the runs of 'norm'. Did you mean 'none'\? Allowed"
+    ):
+        list(behind(load([tmp_path]), {"norm": "non"}))
+    write(tmp_path, record(norm=NORMS["batch"], seed=1))
+    with pytest.raises(UserError, match="norm=batch,seed=0: no run has all of these values"):
+        list(behind(load([tmp_path]), {"norm": "batch", "seed": "0"}))
     with pytest.raises(UserError, match="Did you mean 'norm'"):
         list(behind(load([tmp_path]), {"nrom": "batch"}))
 
@@ -74,7 +81,9 @@ def test_outcomes() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(train: Any, tmp_path: Path) -> None:
+def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(
+    train: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     from regbench.progress import Reporter
     from regbench.reproduce import reproduce
 
@@ -82,7 +91,11 @@ def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(trai
     assert train(*small).code == 0
     (run,) = (tmp_path / "runs" / "default").iterdir()
     files = {path: path.read_bytes() for path in run.iterdir()}
-    assert reproduce(run, Reporter("off")).verdict == "bitwise equal"
+    again = reproduce(run, Reporter("plain"))
+    printed = capfd.readouterr().out
+    assert "2/2" in printed
+    assert tempfile.gettempdir() not in printed  # where nothing is any more
+    assert (again.verdict, again.images, again.flipped) == ("bitwise equal", 20_000, 0)
     assert {path: path.read_bytes() for path in run.iterdir()} == files
     lines = (run / "metrics.csv").read_text().splitlines()
     cells = lines[2].split(",")
@@ -90,6 +103,14 @@ def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(trai
     (run / "metrics.csv").write_text("\n".join([*lines[:2], ",".join(cells)]) + "\n")
     forged = reproduce(run, Reporter("off"))
     assert (forged.verdict, (forged.first or "").partition(":")[0]) == ("different", "epoch 2, train_loss")
+    bits = correct.read(run)
+    assert bits
+    rights = {name: bits.of(name) for name in ("last", "best_val")}
+    rights["last"][:3] = ~rights["last"][:3]
+    (run / "metrics.csv").write_bytes(files[run / "metrics.csv"])
+    (run / "correct.safetensors").write_bytes(correct.encoded(rights, bits.test_set))
+    flipped = reproduce(run, Reporter("off"))
+    assert (flipped.verdict, flipped.flipped, flipped.first) == ("different", 3, "the test images")
     content = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(content | {"status": "failed", "result": None}))
     with pytest.raises(UserError, match="must be the directory of one completed run"):

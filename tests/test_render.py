@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +17,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from golden.records import HERE as GOLDEN
-from golden.records import SETS, record, write
-from regbench import formats, notes, render
+from golden.records import NORMS, SETS, record, write
+from regbench import formats, inference, notes, render
 from regbench.cells import cells
 from regbench.metrics import METRICS
 from regbench.runs import Runs, load
@@ -154,6 +156,25 @@ def test_latex_escapes_what_it_must(tmp_path: Path) -> None:
     assert r"$\pm$" in text
 
 
+def test_five_seeds_that_can_prove_nothing_are_said_to(tmp_path: Path) -> None:
+    assert inference.fewest_pairs(inference.ALPHA) == notes.ENOUGH
+    line = "n ≤ 5: no exact paired test between rows can reach 0.05; 6 seeds can."
+    runs = [record(norm=NORMS[norm], seed=seed) for norm in ("none", "batch") for seed in range(6)]
+    assert line not in notes.footer(table_of(tmp_path / "six", *runs))
+    assert line in notes.footer(table_of(tmp_path / "five", *runs[:-1]))
+    assert line not in notes.footer(table_of(tmp_path / "one", *runs[:5]))  # one row, nothing to compare with
+
+
+def test_seeds_that_a_row_lacks_are_missing(tmp_path: Path) -> None:
+    runs = [record(norm=NORMS["none"], seed=seed) for seed in range(3)] + [
+        record("failed", norm=NORMS["batch"], seed=1)
+    ]
+    table = table_of(tmp_path, *runs)
+    assert {row.group["norm"]: row.missing for row in table.rows} == {"none": 0, "batch": 2}
+    assert "2 runs missing, of seeds that other rows have: 2 of norm=batch." in notes.footer(table)
+    assert [row.missing for row in compare(load([tmp_path]), ["seed"]).rows] == [0, 0, 0]
+
+
 def test_footer_says_where_the_figures_come_from(tmp_path: Path) -> None:
     table = table_of(tmp_path, record())
     assert notes.footer(table)[0] == "test_acc in %, at the epoch with the best validation loss."
@@ -200,3 +221,20 @@ def test_figures_are_readable(metric: str, value: float, expected: str, tmp_path
     row = replace(table.rows[0], best=value)
     found = cells(replace(table, metric=METRICS[metric], rows=(row,)))
     assert dict(zip(found.headings, found.rows[0], strict=True))["best"] == expected
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here to open the page")
+def test_a_browser_shows_the_page(tmp_path: Path) -> None:
+    """Opened as a file, whose encoding only the page itself tells."""
+    (tmp_path / "verdicts.html").write_bytes((GOLDEN / "verdicts.html").read_bytes())
+    options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom")
+    page = subprocess.run(
+        [str(BROWSER), *options, (tmp_path / "verdicts.html").as_uri()], capture_output=True, check=True, timeout=60
+    ).stdout.decode()
+    assert page.count("<tr>") == 7
+    assert re.search(r"<th[^>]*> *±</th>", page)
+    assert page.count("<li>") == len((GOLDEN / "verdicts.md").read_text(encoding="utf-8").split("\n- ")) - 1

@@ -22,6 +22,7 @@ from regbench.trainer import Epoch
 IDENTITY = "0123456789abcdef" * 4
 FACTS = {"overrides": ["seed=0"], "versions": {"regbench": "0"}, "machine": {}, "git": None}
 TESTS = {"last": (0.25, 0.9), "best_val": (0.2, 0.95)}
+CORRECT = b"which test images"
 HEADER = "epoch,lr,train_loss,train_acc,val_loss,val_acc,gap,penalty,grad_norm,clipped,weight_norm,seconds"
 
 
@@ -67,7 +68,7 @@ def complete(run: RunDir) -> None:
         run.start(FACTS)
         for epoch in (1, 2, 3):
             run.save(row(epoch), state(epoch))
-        run.complete({"w": torch.ones(2)}, 2, TESTS)
+        run.complete({"w": torch.ones(2)}, 2, TESTS, CORRECT)
 
 
 def strict(path: Path) -> Any:
@@ -201,6 +202,7 @@ def test_nothing_temporary_stays(config):
     complete(run)
     assert sorted(path.name for path in run.path.iterdir() if path.name != ".lock") == [
         "config.yaml",
+        "correct.safetensors",
         "metrics.csv",
         "model.safetensors",
         "run.json",
@@ -220,7 +222,7 @@ def test_a_stopped_run_goes_on_after_its_last_epoch(config):
         assert torch.equal(saved["weights"]["w"], torch.full((3,), 2.0))
         assert [line["epoch"] for line in rows(again)] == ["1", "2"]
         again.save(row(3), state(3))
-        again.complete({"w": torch.ones(2)}, 2, TESTS)
+        again.complete({"w": torch.ones(2)}, 2, TESTS, CORRECT)
     assert [line["epoch"] for line in rows(again)] == ["1", "2", "3"]
     assert again.record["times"]["started"] == first.record["times"]["started"]
     whole = open_run(placed(config, Path(config.runtime.dir) / "whole"))

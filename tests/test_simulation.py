@@ -93,6 +93,17 @@ def test_verdicts_have_the_right_sign_and_equivalence_is_found() -> None:
         assert verdicts(table, margin=0.004) == ["better", "worse", "equivalent"]
 
 
+@pytest.mark.parametrize("effect", [0.0, 0.3])
+def test_planted_equivalences_are_called_so(effect: float) -> None:
+    """By as many seeds as are said to decide it, with the power of 80 % that was planned with, or somewhat more."""
+    spread = 0.002 * np.sqrt(2)
+    seeds = inference.seeds_to_agree(effect, 1.2, inference.ALPHA)
+    assert seeds is not None
+    values = differences([effect * spread], TABLES, seeds)[:, 0]
+    found = np.mean([inference.equivalence(row, 1.2 * spread) <= inference.ALPHA for row in values.tolist()])
+    assert 0.78 <= found <= 0.93
+
+
 def test_equivalence_is_claimed_falsely_at_most_in_5_of_100() -> None:
     """At the edge of the margin, where it is hardest not to."""
     values = differences([0.003], TABLES)[:, 0]

@@ -348,6 +348,7 @@ def test_runs_may_be_dropped_between_epochs(make_config):
     *_, records = epochs
     assert list(records) == trainer.active == [1, 3]
     for run, tests in trainer.test().items():
+        assert trainer.rights[run]["last"].mean() == tests["last"][1]
         (alone,) = outcomes(trainer_of([configs[run]]))
         assert vars(replace(records[run], seconds=0.0)) == pytest.approx(vars(alone[0][-1]), rel=EXACT)
         assert tests["last"] == pytest.approx(alone[1]["last"], rel=EXACT)

@@ -55,6 +55,7 @@ def compare(
     correction: "Correction" = "holm",
     where: str | None = None,
     sort: str | None = None,
+    test_noise: bool = False,
 ) -> pd.DataFrame:
     """The table of `regbench summary`, as in its CSV: one row per group, figures as fractions, `attrs["notes"]` below.
 
@@ -68,6 +69,7 @@ def compare(
         correction: for many comparisons.
         where: a condition on the runs.
         sort: a key or column, `-` before it turns the order round.
+        test_noise: add what the drawing of the test images leaves open.
 
     Raises:
         UserError: no such metric, key, column or baseline.
@@ -83,5 +85,6 @@ def compare(
         against=against,
         where=where,
         sort=sort,
+        test_noise=test_noise,
     )
     return formats.to_frame(table)

@@ -40,12 +40,15 @@ def _plain(table: Table) -> Cells:
         [
             *_keys(row, table.keys),
             str(row.estimate.n),
-            *(figure(x, metric) for x in (row.estimate.mean, row.estimate.half_width, row.best, row.worst)),
+            *(figure(x, metric) for x in (row.estimate.mean, row.estimate.half_width)),
+            *([_test_set(row, metric)] if table.test_noise else []),
+            *(figure(x, metric) for x in (row.best, row.worst)),
             *(str(getattr(row, count)) for count in COUNTS),
         ]
         for row in table.rows
     ]
-    headings = [*map(printable, table.keys), "n", _heading(metric), "±", "best", "worst", *COUNTS]
+    noise = ["test set"] if table.test_noise else []
+    headings = [*map(printable, table.keys), "n", _heading(metric), "±", *noise, "best", "worst", *COUNTS]
     return Cells(headings, rows, len(table.keys))
 
 
@@ -54,13 +57,15 @@ def _contrasted(table: Table) -> Cells:
     assert table.contrast
     corrected = [] if table.contrast.correction == "none" else [CORRECTED[table.contrast.correction]]
     lost = [LOST] if any(map(_lost, table.rows)) else []
-    headings = ["n", _heading(table.metric), "diff", "±", "p", *corrected, "won", "verdict", *lost]
+    noise = ["± test", "p test"] if table.test_noise else []
+    headings = ["n", _heading(table.metric), "diff", "±", "p", *corrected, "won", "verdict", *noise, *lost]
     rows = [
         [
             *_keys(row, table.keys),
             str(row.estimate.n),
             figure(row.estimate.mean, table.metric),
             *_comparison(row, table.metric, bool(corrected)),
+            *(_noise(row, table.metric) if noise else []),
             *([str(_lost(row))] if lost else []),
         ]
         for row in table.rows
@@ -74,6 +79,15 @@ def _comparison(row: Row, metric: Metric, corrected: bool) -> list[str]:
     won = f"{found.won}/{found.pairs}" if found.pairs else ""
     ps = [probability(found.p), *([probability(found.p_adjusted)] if corrected else [])]
     return [signed(found.difference, metric), figure(found.half_width, metric), *ps, won, verdict(row)]
+
+
+def _noise(row: Row, metric: Metric) -> list[str]:
+    return [figure(row.noise.half_width, metric), probability(row.noise.p_adjusted)] if row.noise else ["", ""]
+
+
+def _test_set(row: Row, metric: Metric) -> str:
+    """`97.68–98.20`: what the test set leaves open of an accuracy."""
+    return "–".join(figure(end, metric) for end in row.noise.interval) if row.noise else ""
 
 
 def verdict(row: Row) -> str:
@@ -96,15 +110,25 @@ def _pivot(table: Table) -> Cells:
 
 
 def _cell(row: Row | None, table: Table, varies: bool) -> str:
-    """`97.12 ± 1.91`, or `+0.31 ± 0.20 better` against a baseline; n where it varies, and what is in no figure."""
+    """`97.12 ± 1.91`, or `+0.31 ± 0.20 better` against a baseline; the test set's noise in brackets if it is wanted;
+    n where it varies, and what is in no figure.
+    """
     if row is None:
         return ""
     compared = row.comparison and row.comparison.pairs
     words = [_interval(row.estimate.mean, row.estimate.half_width, figure, table.metric)]
     if row.comparison and compared:
         words = [_interval(row.comparison.difference, row.comparison.half_width, signed, table.metric), verdict(row)]
+    words.append(_aside(row, table.metric, bool(compared)) if table.test_noise else "")
     remarks = [f"n={row.estimate.n}"] * varies + [f"{_lost(row)} {LOST}"] * bool(_lost(row))
     return " ".join([*filter(None, words), *([f"({', '.join(remarks)})"] if remarks else [])])
+
+
+def _aside(row: Row, metric: Metric, compared: bool) -> str:
+    """`[97.68–98.20]`, of a difference `[± 0.25, p 0.012]`: what the test set leaves open."""
+    half, p = _noise(row, metric)
+    text = ", ".join([f"± {half}"] * bool(half) + [f"p {p}"] * bool(p)) if compared else _test_set(row, metric)
+    return f"[{text}]" if text else ""
 
 
 def _interval(

@@ -118,6 +118,11 @@ class Spreading(click.Command):
     help="For many comparisons: Holm, Benjamini-Hochberg, none.",
 )
 @click.option(
+    "--test-noise",
+    is_flag=True,
+    help="Add what other test images might say: the interval of the test set, with --baseline McNemar's test.",
+)
+@click.option(
     "--sort",
     metavar="COLUMN",
     help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN the other way.  [default: best first]",
@@ -142,6 +147,7 @@ def summary(
     baseline: tuple[str, ...],
     margin: float | None,
     correction: Literal["holm", "bh", "none"],
+    test_noise: bool,
     sort: str | None,
     csv_file: Path | None,
     output: str,
@@ -167,6 +173,7 @@ def summary(
         against=Against(baseline, margin, correction) if baseline else None,
         where=where,
         sort=sort,
+        test_noise=test_noise,
     )
     if csv_file:
         _write("--csv", csv_file, formats.to_csv(table).encode())
@@ -283,7 +290,8 @@ def reproduce(run: Path) -> None:
     from regbench.reproduce import reproduce as again
 
     outcome = again(run, Reporter("plain"))
-    click.echo(f"{outcome.verdict}: {outcome.figures} figures compared")
+    images = f", {outcome.flipped:,} of {outcome.images:,} test images classified otherwise" if outcome.images else ""
+    click.echo(f"{outcome.verdict}: {outcome.figures} figures compared{images}")
     if outcome.first:
         limit = f"largest relative difference {outcome.largest:.2g} (limit {outcome.limit:g})"
         click.echo(f"first at {outcome.first}; {limit}")

@@ -14,6 +14,7 @@ import torch
 from regbench import lanes
 from regbench.checks import check_machine, check_techniques, warnings
 from regbench.config import RunConfig
+from regbench.correct import encoded, fingerprint
 from regbench.data import cache_dir, digest, load_split
 from regbench.errors import UserError
 from regbench.lanes import Lanes
@@ -180,7 +181,9 @@ def fit(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) ->
     for epochs in trainer.epochs(reporter.tick):
         trainer.drop(side_by_side(partial(keep, rundirs, trainer, reporter), epochs.items()))
         reporter.epoch(list(epochs.values()))
-    side_by_side(partial(finish, rundirs, trainer, reporter), trainer.test().items())
+    tested = trainer.test()
+    test_set = fingerprint(splits[0].test_images.cpu().numpy(), splits[0].test_labels.cpu().numpy())
+    side_by_side(partial(finish, rundirs, trainer, test_set, reporter), tested.items())
 
 
 def side_by_side(work: Callable[[int, Item], bool], items: Iterable[tuple[int, Item]]) -> list[int]:
@@ -212,7 +215,9 @@ def keep(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Reporter
     return True
 
 
-def finish(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Reporter, place: int, tests: Tests) -> bool:
+def finish(
+    rundirs: Sequence[RunDir], trainer: Trainer | Lanes, test_set: str, reporter: Reporter, place: int, tests: Tests
+) -> bool:
     """One run's end, on disk; False if it cannot be written."""
     rundir, best = rundirs[place], trainer.best[place]
     assert best is not None, "a test comes after an epoch"
@@ -220,7 +225,7 @@ def finish(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Report
         if not all(math.isfinite(loss) for loss, _ in tests.values()):
             rundir.end("diverged", "the loss on the test images is not finite")
         else:
-            rundir.complete(best.weights, best.epoch, tests)
+            rundir.complete(best.weights, best.epoch, tests, encoded(trainer.rights[place], test_set))
     except OSError as error:
         fail(rundir, Failure.of(error), reporter, alone=len(rundirs) == 1)
         return False

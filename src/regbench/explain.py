@@ -29,9 +29,14 @@ def behind(runs: Runs, wanted: Mapping[str, str]) -> Iterator[str]:
     for key in wanted:
         if key not in allowed:
             raise UserError(no_such("key", key, "the runs", allowed))
-    rows = [row for row in runs.frame.to_dict("records") if all(matches(row, k, text) for k, text in wanted.items())]  # type: ignore[arg-type]
+    every: list[Any] = runs.frame.to_dict("records")
+    for key, text in wanted.items():
+        if not any(matches(row, key, text) for row in every):
+            values = {_shown(row[key]) for row in every} - {"-"}
+            raise UserError(f"{key}={text}: {no_such('value', text, f'the runs of {key!r}', values)}")
+    rows = [row for row in every if all(matches(row, key, text) for key, text in wanted.items())]
     if not rows:
-        raise UserError(f"{','.join(f'{key}={text}' for key, text in wanted.items())}: no run has these values")
+        raise UserError(f"{','.join(f'{key}={text}' for key, text in wanted.items())}: no run has all of these values")
     for row in sorted(rows, key=lambda row: (str(row["study"]), row["seed"])):
         yield from map(printable, _about(row))
 

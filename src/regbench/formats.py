@@ -5,7 +5,7 @@ import html
 import io
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from tabulate import tabulate
@@ -16,11 +16,19 @@ from regbench.notes import COUNTS, footer, total
 from regbench.stats import LEVEL
 from regbench.summary import Contrast, Row, Table
 
-STATISTICS = ("n", "mean", "ci95", "ci95_low", "ci95_high", "best", "worst", *COUNTS)
+if TYPE_CHECKING:
+    from regbench.testset import Noise
+
+STATISTICS = ("n", "mean", "ci95", "ci95_low", "ci95_high", "best", "worst", *COUNTS, "missing")
 COMPARED = (
     *("baseline", "correction", "margin", "pairs", "diff", "diff_ci95", "diff_ci95_low", "diff_ci95_high"),
     *("p", "p_adjusted", "won", "tied", "won_ci95_low", "won_ci95_high", "hedges_g"),
     *("p_equivalence", "p_equivalence_adjusted", "verdict", "seeds_to_decide", "unpaired"),
+)
+NOISE = ("test_images", "test_runs", "test_ci95_low", "test_ci95_high")
+NOISE_COMPARED = (
+    *("test_pairs", "test_diff", "test_diff_ci95", "test_diff_ci95_low", "test_diff_ci95_high"),
+    *("test_p", "test_p_adjusted"),
 )
 
 
@@ -30,30 +38,48 @@ def record(table: Table, row: Row) -> dict[str, Any]:
     figures = (row.estimate.n, row.estimate.mean, row.estimate.half_width, low, high, row.best, row.worst)
     counts = (getattr(row, count) for count in COUNTS)
     known: dict[str, Any] = {"metric": table.metric.name, "select": table.select}
-    known |= dict(zip(STATISTICS, (*figures, *counts), strict=True))
-    return known | (_compared(table.contrast, row) if table.contrast else {})
+    known |= dict(zip(STATISTICS, (*figures, *counts, row.missing), strict=True))
+    known |= _compared(table.contrast, row) if table.contrast else {}
+    return known | (_noise(row.noise, compared=table.contrast is not None) if table.test_noise else {})
 
 
 def _compared(contrast: Contrast, row: Row) -> dict[str, Any]:
     found = row.comparison
     assert found
     middle, half = found.difference, found.half_width
-    low, high = (None, None) if middle is None or half is None else (middle - half, middle + half)
     baseline = ",".join(f"{key}={text}" for key, text in contrast.baseline.items())
     won_low, won_high = found.won_share or (None, None)
     values = (
-        *(baseline, contrast.correction, contrast.margin, found.pairs, middle, half, low, high),
+        *(baseline, contrast.correction, contrast.margin, found.pairs, middle, half, *_ends(middle, half)),
         *(found.p, found.p_adjusted, found.won, found.tied, won_low, won_high, found.hedges_g),
         *(found.p_equivalence, found.p_equivalence_adjusted, found.verdict, found.seeds, found.unpaired),
     )
     return dict(zip(COMPARED, values, strict=True))
 
 
+def _noise(found: "Noise | None", compared: bool) -> dict[str, Any]:
+    names = (*NOISE, *(NOISE_COMPARED if compared else ()))
+    if found is None:
+        return dict.fromkeys(names)
+    middle, half = found.difference, found.half_width
+    own = (found.images, found.runs, *found.interval)
+    difference = (found.pairs, middle, half, *_ends(middle, half), found.p, found.p_adjusted)
+    return dict(zip(names, (*own, *(difference if compared else ())), strict=True))
+
+
+def _ends(middle: float | None, half: float | None) -> tuple[float | None, float | None]:
+    return (None, None) if middle is None or half is None else (middle - half, middle + half)
+
+
+def _columns(table: Table) -> list[str]:
+    compared, noise = (COMPARED, NOISE_COMPARED) if table.contrast else ((), ())
+    return [*table.keys, "metric", "select", *STATISTICS, *compared, *([*NOISE, *noise] if table.test_noise else [])]
+
+
 def to_frame(table: Table) -> pd.DataFrame:
     """A row for each group: its keys and `record`; the footer in `attrs["notes"]`."""
-    known = ("metric", "select", *STATISTICS, *(COMPARED if table.contrast else ()))
     rows = [{**row.group, **record(table, row)} for row in table.rows]
-    frame = pd.DataFrame(rows, columns=[*table.keys, *known])
+    frame = pd.DataFrame(rows, columns=_columns(table))
     frame.attrs["notes"] = footer(table)
     return frame
 
@@ -61,8 +87,7 @@ def to_frame(table: Table) -> pd.DataFrame:
 def to_csv(table: Table) -> str:
     """Plain numbers, fractions unrounded; a cell is empty where there is nothing to say."""
     text = io.StringIO()
-    known = ("metric", "select", *STATISTICS, *(COMPARED if table.contrast else ()))
-    writer = csv.DictWriter(text, (*table.keys, *known), restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, _columns(table), restval="", lineterminator="\n")
     writer.writeheader()
     for row in table.rows:
         writer.writerow({key: shown(value) for key, value in row.group.items()} | record(table, row))
@@ -84,12 +109,36 @@ def to_latex(table: Table) -> str:
     return "\n".join([body.replace("±", r"$\pm$"), *(f"% {line}" for line in footer(table))]) + "\n"
 
 
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>regbench summary</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; color: #222 }}
+table {{ border-collapse: collapse; border-block: 2px solid; font-variant-numeric: tabular-nums }}
+thead {{ border-bottom: 1px solid }}
+th, td {{ padding: 0.2em 0.8em; white-space: nowrap }}
+th {{ text-align: left }}
+ul {{ color: #555; padding-left: 1.2em }}
+</style>
+</head>
+<body>
+{table}
+<ul>
+{notes}
+</ul>
+</body>
+</html>
+"""
+
+
 def to_html(table: Table) -> str:
-    """A table element, the footer as a list below."""
+    """A page of its own, without scripts: the table, the footer as a list below."""
     found = cells(table)
     body = tabulate(found.rows, found.headings, "html", disable_numparse=True, colalign=found.alignment)
     notes = "\n".join(f"<li>{html.escape(line)}</li>" for line in footer(table))
-    return f"{body}\n<ul>\n{notes}\n</ul>\n"
+    return PAGE.format(table=body, notes=notes)
 
 
 def to_json(table: Table) -> str:
@@ -110,7 +159,7 @@ def to_json(table: Table) -> str:
         "left_out": table.left_out,
         "runs": table.runs,
         "completed": table.completed,
-        **{count: total(table, count) for count in COUNTS},
+        **{count: total(table, count) for count in (*COUNTS, "missing")},
         "without_figure": table.without_figure,
         "without_validation": table.without_validation,
         "duplicates": table.duplicates,

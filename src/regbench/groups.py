@@ -105,8 +105,10 @@ def _codes(values: Iterable[Hashable]) -> list[int]:
 
 
 def _differs(frame: pd.DataFrame, key: str) -> bool:
+    values = column(frame, key)
+    if len(set(values)) < 2:  # of most keys, and quickly told
+        return False
     axis, _, argument = key.partition(".")
     options = column(frame, axis) if argument else [None] * len(frame)
-    values = zip(options, column(frame, key), strict=True)
-    pairs = {(option, value) for option, value in values if value is not math.nan}
+    pairs = {(option, value) for option, value in zip(options, values, strict=True) if value is not math.nan}
     return len(pairs) > len({option for option, _ in pairs})

@@ -8,10 +8,14 @@ from typing import Any, Literal
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtr
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
+from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
+
+from regbench.stats import t_quantile
 
 Floats = NDArray[np.float64]
 Correction = Literal["holm", "bh", "none"]
@@ -22,6 +26,7 @@ MOST_SEEDS = 10_000
 LARGEST = 10.0  # effect that is told apart from larger ones
 RESAMPLES = 99_999  # sign patterns drawn where there are more: from n = 17
 CHUNK = 64  # tables of differences at once, so that memory stays small
+AT_ONCE = 2**21  # signs and differences, likewise: 16 MB
 METHODS = {"holm": "holm", "bh": "fdr_bh"}
 
 
@@ -48,7 +53,7 @@ def _sign_flip(differences: Floats) -> Floats:
         permutation_type="samples",
         vectorized=True,
         n_resamples=RESAMPLES,
-        batch=1024,
+        batch=max(1, AT_ONCE // differences.size),  # changes no pattern
         axis=-1,
         rng=np.random.default_rng(0),
     )
@@ -89,6 +94,42 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
         return 0.0, 1.0
     found: Any = scipy.stats.binomtest(successes, trials).proportion_ci(1 - ALPHA, method="wilson")
     return float(found.low), float(found.high)
+
+
+def of_images(right: float, images: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy over the drawing of as many test images (Wilson 1927), by statsmodels.
+
+    `right` may be the mean over several runs: the variance of a mean of shares is at most the binomial one.
+    """
+    low, high = proportion_confint(right, images, ALPHA, "wilson")
+    return float(low), float(high)
+
+
+def mcnemar(differences: Floats) -> float:
+    """The two-sided p that other test images would show no difference.
+
+    Of one pair of runs, whose differences are 1, 0 and -1, McNemar's test (1947), exact, by statsmodels. Of several,
+    the seeds of an image are a cluster of equal size: z = Σd / √Σd² (Durkalski, Palesch, Lipsitz and Rust 2003,
+    Statistics in Medicine 22, 2417-2428), which for one pair is McNemar's z.
+
+    Args:
+        differences: of each image, the share of seeds that classify it rightly minus the baseline's.
+    """
+    spread = math.sqrt(math.fsum(differences**2))
+    if not spread:
+        return 1.0
+    if np.isin(differences, (-1, 0, 1)).all():
+        gained, lost = int((differences == 1).sum()), int((differences == -1).sum())
+        return float(statsmodels_mcnemar([[0, gained], [lost, 0]], exact=True).pvalue)
+    return float(2 * ndtr(-abs(math.fsum(differences)) / spread))
+
+
+def over_images(differences: Floats) -> tuple[float, float | None]:
+    """The mean of many differences and half of its 95 % t interval, None where all are equal; sums are exact."""
+    n, mean = len(differences), math.fsum(differences) / len(differences)
+    if np.ptp(differences) == 0:
+        return mean, None
+    return mean, t_quantile(n - 1) * math.sqrt(math.fsum((differences - mean) ** 2) / (n - 1) / n)
 
 
 def hedges_g(differences: Sequence[float]) -> float | None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from regbench.config import RunConfig
+from regbench.correct import Rights
 from regbench.data import Split
 from regbench.diagnostics import LayerFigures
 from regbench.machine import Machine
@@ -61,6 +62,11 @@ class Lanes:
     def layers(self) -> dict[int, list[LayerFigures]]:
         """The diagnostics of the last epoch."""
         return self._merged([trainer.layers for trainer in self._trainers])
+
+    @property
+    def rights(self) -> dict[int, dict[str, Rights]]:
+        """Of each test image whether a run classifies it rightly."""
+        return self._merged([trainer.rights for trainer in self._trainers])
 
     def epochs(self, tick: Tick) -> Iterator[dict[int, Epoch]]:
         """Train the epochs that are left, as `Trainer.epochs`; the lanes wait for one another after each."""

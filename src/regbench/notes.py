@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from regbench.errors import plural
+from regbench.errors import plural, shown
 from regbench.metrics import Metric
 from regbench.stats import LEVEL
 from regbench.summary import Contrast, Table
 
 COUNTS = ("diverged", "failed", "unfinished")
 CHOICE = {"best_val": "at the epoch with the best validation loss", "last": "at the last epoch"}
+ENOUGH = 6  # pairs with which an exact test can reach 0.05: `inference.fewest_pairs`, whose import takes a second
 LISTED = 3  # paths and values named; JSON names all
 CORRECTED = {"holm": "p Holm", "bh": "p BH", "none": "p"}
 NAMES = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
@@ -20,8 +21,13 @@ def footer(table: Table) -> list[str]:
     lines = [_metric(table), *_plus_minus(table)]
     if any(row.estimate.n == 1 for row in table.rows):
         lines.append("n = 1: one seed has no interval.")
+    rivals = not table.contrast and len(table.rows) > 1 and "seed" not in table.keys
+    if rivals and any(0 < row.estimate.n < ENOUGH for row in table.rows):
+        lines.append(f"n ≤ {ENOUGH - 1}: no exact paired test between rows can reach 0.05; {ENOUGH} seeds can.")
     if table.contrast:
         lines += _compared(table, table.contrast)
+    if table.test_noise:
+        lines += _test_noise(table)
     if table.averaged:
         lines.append(f"The runs of a row also differ in {', '.join(table.averaged)}: --by shows them apart.")
     if table.where:
@@ -58,7 +64,8 @@ def _compared(table: Table, contrast: Contrast) -> Iterator[str]:
     baseline = ", ".join(f"{key}={text}" for key, text in contrast.baseline.items())
     partners = " and ".join(["seed", *contrast.shared])
     yield f"diff: from {baseline}, paired by {partners}; won: seeds that beat the baseline's."
-    yield from _tests(table, contrast)
+    if family(table):
+        yield from _tests(table, contrast)
     yield from _verdicts(table, contrast)
     yield from _limits(table, contrast)
     found = [row.comparison for row in table.rows if row.comparison]
@@ -105,22 +112,47 @@ def _margin(metric: Metric, margin: float) -> str:
     return f"{margin * metric.scale:.6g}{' percentage points' if metric.percent else ''}"
 
 
+def _test_noise(table: Table) -> Iterator[str]:
+    """What the figures of the test images are, and which runs do not tell."""
+    found = [row.noise for row in table.rows if row.noise]
+    drawn = " or ".join(f"{number:,}" for number in sorted({noise.images for noise in found}))
+    if found and (table.columns or not table.contrast):
+        where = "in brackets after a mean" if table.columns else "test set"
+        yield f"{where}: 95 % Wilson interval for the drawing of the {drawn} test images, which ± does not hold."
+    if table.contrast and (pairs := [noise.pairs for noise in found if noise.pairs]):
+        where = "in brackets after a difference" if table.columns else "± test, p test"
+        interval = "95 % t interval of the difference of the same networks"
+        yield f"{where}: {interval} for the drawing of the {drawn} test images, and {_mcnemar(pairs, table.contrast)}."
+    counted = sum(row.estimate.n for row in table.rows)
+    if without := counted - sum(noise.runs for noise in found):
+        runs = f"{without} of {plural(counted, 'run')}"
+        yield f"Not told image by image, or in a row of several test sets, and so not in these figures: {runs}."
+
+
+def _mcnemar(pairs: list[int], contrast: Contrast) -> str:
+    kinds = ["exact for one seed"] * (min(pairs) == 1)
+    kinds += ["for several with those of an image as a cluster (Durkalski et al. 2003)"] * (max(pairs) > 1)
+    family = plural(len(pairs), "comparison")
+    corrected = "not corrected for" if contrast.correction == "none" else f"corrected by {NAMES[contrast.correction]}"
+    return f"p by McNemar's test, {', '.join(kinds)}; {family}, {corrected}; no verdict rests on it"
+
+
 def _limits(table: Table, contrast: Contrast) -> Iterator[str]:
     """Where pairs are too few for any verdict, which number could."""
     from regbench.inference import ALPHA, fewest_pairs, smallest_p
 
-    tested = [row.comparison.pairs for row in table.rows if row.comparison and row.comparison.p is not None]
-    number = len(tested) if contrast.correction != "none" else 1
+    tested = [row.comparison.pairs for row in table.rows if row.comparison and row.comparison.pairs]
+    number = max(1, family(table)) if contrast.correction != "none" else 1
     if not tested or smallest_p(min(tested)) * number <= ALPHA:
         return
-    few, least = min(tested), smallest_p(min(tested))
+    pairs, least = plural(min(tested), "pair"), smallest_p(min(tested))
     enough = fewest_pairs(ALPHA / number)
     if least > ALPHA:
         more = f" ({enough} when {number} comparisons are corrected for)" if enough > fewest_pairs(ALPHA) else ""
-        yield f"{few} pairs: no exact paired test can reach 0.05, its least p is {least:g}; 6 pairs can{more}."
+        yield f"{pairs}: no exact paired test can reach 0.05, its least p is {least:g}; {ENOUGH} pairs can{more}."
     else:
         corrected = f"corrected for {number} comparisons {least * number:.3g}"
-        yield f"{few} pairs: the exact test's least p is {least:g}, {corrected}; {enough} pairs can reach 0.05."
+        yield f"{pairs}: the exact test's least p is {least:g}, {corrected}; {enough} pairs can reach 0.05."
 
 
 def _runs(table: Table) -> Iterator[str]:
@@ -128,12 +160,20 @@ def _runs(table: Table) -> Iterator[str]:
     ends = ", ".join(f"{number} {name}" for name, number in _ends(table).items())
     copies = f"; {plural(len(table.duplicates), 'duplicate')} left out" if table.duplicates else ""
     yield f"{plural(table.runs, 'run')} read: {ends}{copies}."
+    if missing := total(table, "missing"):
+        yield f"{plural(missing, 'run')} missing, of seeds that other rows have: {_listed(tuple(_missing(table)))}."
     if table.without_figure:
         yield f"{table.without_figure} of the completed have no finite {table.metric.name} and are not in n."
     if table.unreadable:
         yield f"{len(table.unreadable)} unreadable: {_listed(table.unreadable)}"
     for name, values in table.mixed:
         yield f"The runs differ in {ORIGIN_NOUNS[name]}: {_listed(values)}."
+
+
+def _missing(table: Table) -> Iterator[str]:
+    for row in table.rows:
+        if row.missing:
+            yield f"{row.missing} of {' '.join(f'{key}={shown(value)}' for key, value in row.group.items())}"
 
 
 def total(table: Table, count: str) -> int:

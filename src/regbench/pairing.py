@@ -5,14 +5,16 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from regbench.groups import column
 
 Block = tuple[Hashable, ...]  # the seed, then the values of `shared`
-Figures = Sequence[tuple[Block, float]]
+T = TypeVar("T")
+Members = Sequence[tuple[Block, T]]
+Figures = Members[float]
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,25 @@ def blocks(frame: pd.DataFrame, keys: Sequence[str]) -> list[Block]:
     return list(zip(*(column(frame, key) for key in ("seed", *keys)), strict=True))
 
 
+def partners(treated: Members[T], baseline: Members[T]) -> dict[Hashable, list[tuple[list[T], list[T]]]]:
+    """By seed, in order: for each block that both sides have, what each has there."""
+    left, right = _by_block(treated), _by_block(baseline)
+    by_seed: defaultdict[Hashable, list[tuple[list[T], list[T]]]] = defaultdict(list)
+    for block in left:
+        if block in right:
+            by_seed[block[0]].append((left[block], right[block]))
+    return {seed: by_seed[seed] for seed in sorted(by_seed, key=lambda seed: (str(type(seed)), seed))}
+
+
 def pairs(treated: Figures, baseline: Figures) -> Pairs:
     """Difference by block, then the mean of a seed's blocks: the seed is the unit, however many runs it has."""
-    left, right = _by_block(treated), _by_block(baseline)
-    by_seed: defaultdict[Hashable, list[float]] = defaultdict(list)
-    for block in left.keys() & right.keys():
-        by_seed[block[0]].append(_difference(mean(left[block]), mean(right[block])))
-    seeds = sorted(by_seed, key=lambda seed: (str(type(seed)), seed))
-    alone = [runs for side, other in ((left, right), (right, left)) for b, runs in side.items() if b not in other]
-    paired = [runs for side, other in ((left, right), (right, left)) for b, runs in side.items() if b in other]
+    found = partners(treated, baseline)
+    sides = [side for blocks in found.values() for both in blocks for side in both]
     return Pairs(
-        seeds=tuple(seeds),
-        differences=tuple(mean(sorted(by_seed[seed])) for seed in seeds),
-        unpaired=sum(map(len, alone)),
-        several=any(len(found) > 1 for found in by_seed.values()) or any(len(runs) > 1 for runs in paired),
+        seeds=tuple(found),
+        differences=tuple(mean(_difference(mean(a), mean(b)) for a, b in blocks) for blocks in found.values()),
+        unpaired=len(treated) + len(baseline) - sum(map(len, sides)),
+        several=len(sides) > 2 * len(found) or any(len(side) > 1 for side in sides),
     )
 
 
@@ -65,8 +72,8 @@ def _difference(left: float, right: float) -> float:
     return round(left - right, 14 - math.floor(math.log10(size))) if size else 0.0
 
 
-def _by_block(figures: Figures) -> Mapping[Block, list[float]]:
-    found: defaultdict[Block, list[float]] = defaultdict(list)
-    for block, figure in sorted(figures, key=lambda pair: pair[1]):
-        found[block].append(figure)
+def _by_block(members: Members[T]) -> Mapping[Block, list[T]]:
+    found: defaultdict[Block, list[T]] = defaultdict(list)
+    for block, member in members:
+        found[block].append(member)
     return found

@@ -4,18 +4,22 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from regbench import epochs, experiment
+from regbench import correct, epochs, experiment
+from regbench.checks import check_machine, check_techniques
 from regbench.config import check
+from regbench.correct import Correct
 from regbench.errors import UserError
+from regbench.metrics import SELECTIONS
 from regbench.progress import Reporter
 from regbench.rundir import RUN
 from regbench.runs import load
 
 TOLERANCE = 1e-5  # relative: rounding of float32 sums in another order grows to about this in a few epochs
+LEFT_OUT = ("seconds", "gap")  # which never repeat; and a small difference of two figures, both of which are compared
 STACKED = 1e-2  # a run of a stack is trained again alone; batch norm grew to 6e-4 in 20 steps
 
 
@@ -28,6 +32,8 @@ class Outcome:
     largest: float
     first: str | None
     limit: float = TOLERANCE  # of relative differences
+    images: int = 0  # compared, at the last epoch and at the chosen one; 0 where the recorded run does not tell
+    flipped: int = 0  # of them classified otherwise
 
 
 def reproduce(path: Path, reporter: Reporter) -> Outcome:
@@ -45,19 +51,32 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         threads = recorded["machine"]["threads"]  # not auto: other sums come from another number
         runtime = recorded["config"]["runtime"] | {"dir": folder, "progress": reporter.mode, "threads": threads}
         config = check(recorded["config"] | {"runtime": runtime, "force": False})
-        experiment.run(experiment.Run(config, recorded.get("overrides") or []), reporter)
-        again = experiment.directory(config)
+        check_techniques(config)
+        one, again = experiment.Run(config, recorded.get("overrides") or []), experiment.directory(config)
+        with again:
+            experiment.record([one], [again], check_machine(config), reporter)
         if again.status != "completed":
             return Outcome("different", 0, math.inf, f"status: completed, now {again.status}")
         figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.record["result"]))
-    return compared(*figures, STACKED if recorded.get("stack", 1) > 1 else TOLERANCE)
+        outcome = compared(*figures, STACKED if recorded.get("stack", 1) > 1 else TOLERANCE)
+        return _with_images(outcome, correct.read(place), correct.read(again.path))
+
+
+def _with_images(found: Outcome, before: Correct | None, now: Correct | None) -> Outcome:
+    """And image by image: where all figures are equal, not one may be classified otherwise."""
+    if before is None or now is None or (before.images, before.test_set) != (now.images, now.test_set):
+        return found
+    flipped = sum(int((before.of(name) != now.of(name)).sum()) for name in SELECTIONS)
+    found = replace(found, images=len(SELECTIONS) * before.images, flipped=flipped)
+    odd = flipped and found.verdict == "bitwise equal"
+    return replace(found, verdict="different", largest=1.0, first="the test images") if odd else found
 
 
 def _figures(run: Path, result: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """All that must repeat, in the order of time: each epoch's columns but for seconds, then the final figures."""
+    """All that must repeat, in the order of time: each epoch's columns, then the final figures."""
     for row in epochs.read(run):
-        yield from ((f"epoch {row['epoch']:.0f}, {name}", value) for name, value in row.items() if name != "seconds")
-    for selection in ("last", "best_val"):
+        yield from ((f"epoch {row['epoch']:.0f}, {name}", value) for name, value in row.items() if name not in LEFT_OUT)
+    for selection in SELECTIONS:
         for name, value in result[selection].items():
             yield f"{selection}.{name}", math.nan if value is None else float(value)
 

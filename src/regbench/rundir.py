@@ -28,7 +28,7 @@ FORMAT = 1
 RUN, CONFIG, METRICS, LOG = "run.json", "config.yaml", "metrics.csv", "train.log"
 LAYERS, PRETRAIN = "layers.csv", "pretrain.csv"
 TEMPORARY = ".{}.tmp"
-CHECKPOINT, MODEL, LOCK = "checkpoint.pt", "model.safetensors", ".lock"
+CHECKPOINT, MODEL, CORRECT, LOCK = "checkpoint.pt", "model.safetensors", "correct.safetensors", ".lock"
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 FINAL: tuple[Status, ...] = ("completed", "diverged")
@@ -141,7 +141,7 @@ class RunDir:
             leftover.unlink()
         if state is None:
             self.rows, self.layers = [], []
-            for name in (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL):
+            for name in (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL, CORRECT):
                 (self.path / name).unlink(missing_ok=True)
         started = self.record["times"]["started"] if state and self.record else now()
         self.record = {
@@ -216,14 +216,17 @@ class RunDir:
         if pending:
             pending.result()
 
-    def complete(self, weights: "Mapping[str, Tensor]", chosen: int, tests: Mapping[str, tuple[float, float]]) -> None:
-        """Keep the weights of the chosen epoch, and the figures of the last and the chosen one."""
+    def complete(
+        self, weights: "Mapping[str, Tensor]", chosen: int, tests: Mapping[str, tuple[float, float]], correct: bytes
+    ) -> None:
+        """Keep the weights of the chosen epoch, the figures of the last and the chosen one, `correct.encoded`."""
         from safetensors.torch import save
 
         epochs = {"last": self.rows[-1], "best_val": self.rows[chosen - 1]}
         figures = {name: _figures(row, *tests[name]) for name, row in epochs.items()}
         self.record["result"] = {**figures, "seconds": sum(row["seconds"] for row in self.rows)}
         write_atomically(self.path / MODEL, save(dict(weights)))
+        write_atomically(self.path / CORRECT, correct)
         self.end("completed")
 
     def end(self, status: Status, error: str | None = None) -> None:

@@ -1,12 +1,13 @@
 """runs/ -> DataFrame: reads every run.json, executes nothing."""
 
+import gc
 import json
 import math
 import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,7 +94,16 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
     Raises:
         UserError: a directory that does not exist, or no run in any of them.
     """
-    roots = [Path(root) for root in dirs]
+    collecting = gc.isenabled()
+    gc.disable()  # records have no cycles, and looking for them in ten thousand takes a quarter of the time
+    try:
+        return _load([Path(root) for root in dirs])
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(roots: Sequence[Path]) -> Runs:
     records: dict[Path, _Record] = {}
     unreadable = []
     for path in find(roots):
@@ -162,21 +172,28 @@ def _frame(records: Mapping[Path, _Record]) -> "pd.DataFrame":
         {key: None for config in configs for key in config},
         key=lambda key: places.get(key.partition(".")[0], len(places)),
     )
-    columns: dict[str, Any] = {
-        key: pd.Series([config.get(key, math.nan) for config in configs], dtype=object) for key in keys
-    }
-    return pd.DataFrame(columns | _facts(records) | _figures(list(records.values())))
+    columns: dict[str, list[Any]] = {key: [math.nan] * len(configs) for key in keys}
+    for place, config in enumerate(configs):  # row by row: half the time of column by column
+        for key, value in config.items():
+            columns[key][place] = value
+    series: dict[str, Any] = {key: pd.Series(values, dtype=object) for key, values in columns.items()}
+    return pd.DataFrame(series | _facts(records) | _figures(list(records.values())))
 
 
 def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """`{"norm": {"name": "batch", "eps": 1e-05}}` as `("norm", "batch"), ("norm.eps", 1e-05)`."""
     for key, value in config.items():
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             yield key, _hashable(value)
             continue
         for inner, leaf in value.items():
-            name = key if inner == "name" else sys.intern(f"{key}.{inner}")
-            yield SHORT.get(name, name), _hashable(leaf)
+            yield _name(key, inner), _hashable(leaf)
+
+
+@cache
+def _name(key: str, inner: str) -> str:
+    name = key if inner == "name" else f"{key}.{inner}"
+    return SHORT.get(name, name)
 
 
 def _hashable(value: Any) -> Any:

@@ -241,19 +241,23 @@ class Stack:
         lifted = lift(of_one, len(self.configs))
         return lambda gradients: lifted(gradients, numbers)
 
-    @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch]) -> list[tuple[float, float]]:
         """Mean cross-entropy and accuracy of each run in eval mode over all images of the batches."""
+        return self.tested(batches)[0]
+
+    @torch.no_grad()
+    def tested(self, batches: Iterable[Batch]) -> tuple[list[tuple[float, float]], Tensor]:
+        """As `evaluate`, and whether each run classifies each image rightly, [K, images]."""
         self.network.train(False)
-        sums, images = [], 0
+        sums, rights, images = [], [], 0
         for x, labels in batches:
             with self._precision():
                 logits = self.network(x).to(self.dtype)
-            hits = (logits.argmax(2) == labels).sum(1)
-            sums.append(torch.stack([cross_entropy(logits, labels).sum(1).double(), hits.double()]))
+            rights.append(logits.argmax(2) == labels)
+            sums.append(torch.stack([cross_entropy(logits, labels).sum(1).double(), rights[-1].sum(1).double()]))
             images += labels.shape[1]
         losses, hits = (torch.stack(sums).sum(0) / images).tolist()
-        return list(zip(losses, hits, strict=True))
+        return list(zip(losses, hits, strict=True)), torch.cat(rights, dim=1)
 
     def weight_norms(self) -> list[float]:
         """The 2-norm of all weights of dense and convolutional layers of each run, as one vector."""

@@ -18,6 +18,8 @@ from regbench.stats import Estimate, estimate
 
 if TYPE_CHECKING:
     from regbench.inference import Correction
+    from regbench.pairing import Members
+    from regbench.testset import Noise
     from regbench.verdict import Comparison
 
 
@@ -32,7 +34,9 @@ class Row:
     diverged: int
     failed: int
     unfinished: int
+    missing: int = 0  # seeds that other rows have and this one lacks
     comparison: "Comparison | None" = None
+    noise: "Noise | None" = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Table:
     where: str | None = None
     left_out: int = 0  # runs that `where` does not hold for
     mixed: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what of ORIGINS differs, and its values
+    test_noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def compare(
     against: Against | None = None,
     where: str | None = None,
     sort: str | None = None,
+    test_noise: bool = False,
 ) -> Table:
     """One row for each group of runs, compared with its baseline where one is named.
 
@@ -112,20 +118,29 @@ def compare(
         against: the baseline.
         where: a condition on the runs, as `where.condition` reads it.
         sort: a key or one of COLUMNS, `-` before it turns the order round; by default best mean first.
+        test_noise: add what the drawing of the test images leaves open.
 
     Raises:
         UserError: no such metric, key, column or baseline, or no run that the condition holds for.
     """
     chosen = named(metric, () if metric in METRICS else epochs.recorded(runs.frame))
+    if test_noise and chosen.name != "test_acc":
+        raise UserError(f"--test-noise: is of test_acc, not of {chosen.name}")
     frame = filtered(runs.frame, where, select)
     keys = _keys(frame, by, columns, against)
     found = grouped(frame, keys)
     figures = epochs.figures(frame, chosen, select)
     statuses = column(frame, "status")
     rows = [_row(group, [(statuses[i], figures[i]) for i in group.positions], chosen) for group in found]
+    rows = _with_missing(frame, found, rows)
     varying = averaged(frame, found)
-    if against:
-        rows = _contrasted(frame, found, rows, figures, chosen, varying, against)
+    if against or test_noise:
+        members = _members(frame, found, statuses, figures, varying)
+        base = _baselines(found, against)
+        if against:
+            rows = _contrasted(rows, members, base, figures, chosen, against)
+        if test_noise:
+            rows = _with_noise(frame, rows, members, base, select, against)
     completed = statuses.count("completed")
     return Table(
         keys=tuple(keys) or ("runs",),
@@ -144,6 +159,7 @@ def compare(
         where=where,
         left_out=len(runs.frame) - len(frame),
         mixed=_mixed(frame),
+        test_noise=test_noise,
     )
 
 
@@ -190,25 +206,65 @@ def _keys(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], agains
     return keys
 
 
-def _contrasted(
+def _with_missing(frame: pd.DataFrame, found: Sequence[Group], rows: Sequence[Row]) -> list[Row]:
+    """Rows with the number of seeds that others have and they lack, however the runs of those seeds ended."""
+    if any("seed" in group.values for group in found):
+        return list(rows)
+    seeds = column(frame, "seed")
+    own = [{seeds[i] for i in group.positions} for group in found]
+    every = set().union(*own)
+    return [replace(row, missing=len(every) - len(its)) for row, its in zip(rows, own, strict=True)]
+
+
+def _members(
     frame: pd.DataFrame,
     found: Sequence[Group],
+    statuses: Sequence[str],
+    figures: Sequence[float],
+    varying: Sequence[str],
+) -> list["Members[int]"]:
+    """For each group the blocks and positions of the runs that have the figure."""
+    from regbench import pairing
+
+    blocks = pairing.blocks(frame, pairing.shared(_named(found), varying))
+    counted = [status == "completed" and math.isfinite(x) for status, x in zip(statuses, figures, strict=True)]
+    return [[(blocks[i], i) for i in group.positions if counted[i]] for group in found]
+
+
+def _baselines(found: Sequence[Group], against: Against | None) -> Sequence[int | None]:
+    from regbench import verdict  # scipy.stats and statsmodels behind it take their time, also in the two below
+
+    return verdict.baselines([group.values for group in found], against.wanted) if against else [None] * len(found)
+
+
+def _contrasted(
     rows: Sequence[Row],
+    members: Sequence["Members[int]"],
+    base: Sequence[int | None],
     figures: Sequence[float],
     metric: Metric,
-    varying: Sequence[str],
     against: Against,
 ) -> list[Row]:
-    """Rows with their comparisons. scipy.stats and statsmodels are imported only here, as they take their time."""
-    from regbench import pairing, verdict
+    from regbench import verdict
 
-    base = verdict.baselines([group.values for group in found], against.wanted)
-    blocks = pairing.blocks(frame, pairing.shared(_named(found), varying))
-    statuses = column(frame, "status")
-    counted = [status == "completed" and math.isfinite(x) for status, x in zip(statuses, figures, strict=True)]
-    members = [[(blocks[i], figures[i]) for i in group.positions if counted[i]] for group in found]
-    compared = verdict.compared(members, base, metric, _margin(against, metric), against.correction)
+    own = [[(block, figures[i]) for block, i in row] for row in members]
+    compared = verdict.compared(own, base, metric, _margin(against, metric), against.correction)
     return [replace(row, comparison=comparison) for row, comparison in zip(rows, compared, strict=True)]
+
+
+def _with_noise(
+    frame: pd.DataFrame,
+    rows: Sequence[Row],
+    members: Sequence["Members[int]"],
+    base: Sequence[int | None],
+    select: Selection,
+    against: Against | None,
+) -> list[Row]:
+    from regbench import testset
+
+    marks = testset.marks(frame, members, select)
+    found = testset.noises(marks, base, select, against.correction if against else "none")
+    return [replace(row, noise=noise) for row, noise in zip(rows, found, strict=True)]
 
 
 def _named(found: Sequence[Group]) -> list[str]:

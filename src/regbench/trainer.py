@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from regbench.config import RunConfig
+from regbench.correct import Rights
 from regbench.data import Split, order
 from regbench.diagnostics import IMAGES, LayerFigures
 from regbench.rng import Stream, generator
@@ -76,6 +77,7 @@ class Trainer:
         self.best: list[Best | None] = [None] * len(configs)
         self.val_losses: list[list[float]] = [[] for _ in configs]  # of the finished epochs
         self.layers: dict[int, list[LayerFigures]] = {}  # of the last epoch; empty with diagnostics=off
+        self.rights: dict[int, dict[str, Rights]] = {}  # as `Tests`: which test images are classified rightly
         self._augment_rngs: list[Generator] = []
         self._chunk = EVALUATION_BATCHES.get(device.type, EVALUATION_BATCH)
 
@@ -209,16 +211,17 @@ class Trainer:
         """
         if not self.active:
             return {}
-        last = self.stack.evaluate(self._test_batches())
+        last = self.stack.tested(self._test_batches())
         chosen = [best for run in self.active if (best := self.best[run])]
         for model, best in zip(self.stack.models, chosen, strict=True):
             if best.epoch != self.finished:
                 model.load_state_dict(best.weights)
-        again = (
-            last if all(best.epoch == self.finished for best in chosen) else self.stack.evaluate(self._test_batches())
-        )
-        pairs = zip(self.active, last, again, strict=True)
-        return {run: {"last": at_last, "best_val": at_best} for run, at_last, at_best in pairs}
+        again = last if all(best.epoch == self.finished for best in chosen) else self.stack.tested(self._test_batches())
+        both = {"last": last, "best_val": again}
+        rights = {name: images.cpu().numpy() for name, (_, images) in both.items()}
+        places = dict(enumerate(self.active))
+        self.rights = {run: {name: own[place] for name, own in rights.items()} for place, run in places.items()}
+        return {run: {name: scores[place] for name, (scores, _) in both.items()} for place, run in places.items()}
 
     def _test_batches(self) -> Iterator[Batch]:
         first, runs = self.splits[self.active[0]], len(self.active)

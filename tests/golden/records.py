@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from regbench.correct import encoded
+
 HERE = Path(__file__).resolve().parent
 EPOCHS = 5
 
@@ -166,7 +170,38 @@ def write_metrics(run: Path, weight_norm: float) -> None:
     (run / "metrics.csv").write_text("\n".join(["epoch,lr,train_loss,weight_norm,seconds", *rows]) + "\n")
 
 
-SETS = {"runs": generate, "verdicts": generate_verdicts}
+IMAGES = 60  # of a test set
+
+
+def generate_images(runs: Path) -> None:
+    """Three norms and three seeds that tell image by image, but for an older, a damaged and a mistaken one."""
+    draw = random.Random(7)
+    ease = [draw.random() for _ in range(IMAGES)]
+    for norm, skill in (("none", 0.2), ("batch", 0.45), ("layer", 0.25)):
+        for seed in range(3):
+            rights = {name: [draw.random() < skill + ease[i] for i in range(IMAGES)] for name in ("last", "best_val")}
+            path = write_images(runs, rights, norm=NORMS[norm], seed=seed, study="images")
+            bits = path / "correct.safetensors"
+            if (norm, seed) == ("batch", 2):
+                bits.unlink()
+            elif (norm, seed) == ("layer", 0):
+                bits.write_bytes(bits.read_bytes()[:-3])
+            elif (norm, seed) == ("layer", 1):
+                bits.write_bytes(encoded({name: ~np.array(own) for name, own in rights.items()}, "0badcafe"))
+    write_images(runs, rights, norm=NORMS["none"], study="copy", finished="2025-12-31T10:05:00+00:00")
+
+
+def write_images(runs: Path, rights: Mapping[str, list[bool]], test_set: str = "0badcafe", **changes: Any) -> Path:
+    """A run that has classified these test images rightly, at the last epoch and at the chosen one."""
+    content = record("completed", **changes)
+    for name, epoch in (("last", EPOCHS), ("best_val", EPOCHS - 1)):
+        content["result"][name] = figures(sum(rights[name]) / len(rights[name]), epoch)
+    path = write(runs, content)
+    (path / "correct.safetensors").write_bytes(encoded({n: np.array(own) for n, own in rights.items()}, test_set))
+    return path
+
+
+SETS = {"runs": generate, "verdicts": generate_verdicts, "images": generate_images}
 
 if __name__ == "__main__":
     for name, make in SETS.items():
