@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,14 +22,16 @@ from regbench.techniques.pretrain import Progress, pretrain
 from regbench.trainer import Best, Epoch, Tests, Trainer
 
 State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
+Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # asked with the rows of metrics.csv, so far
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One checked run, and the overrides that say what it is."""
+    """One checked run, and the overrides that say what it is; `stop` decides after each epoch whether it is pruned."""
 
     config: RunConfig
     overrides: Sequence[str]
+    stop: Stop | None = None
 
 
 def run(one: Run, reporter: Reporter) -> Status:
@@ -69,7 +71,6 @@ def train(runs: Sequence[Run], reporter: Reporter) -> None:
             except UserError as error:  # another process has it
                 reporter.warn(str(error))
         record(mine, rundirs, device, reporter)
-    reporter.results(rundirs)
 
 
 def directory(config: RunConfig) -> RunDir:
@@ -82,6 +83,7 @@ def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device,
     both = zip(runs, rundirs, strict=True)
     pairs = [(one, rundir) for one, rundir in both if one.config.force or not rundir.finished]
     states: dict[RunDir, State] = {}
+    stops = {rundir: one.stop for one, rundir in pairs if one.stop}
     try:
         for one, rundir in pairs:
             try:
@@ -91,7 +93,7 @@ def record(runs: Sequence[Run], rundirs: Sequence[RunDir], device: torch.device,
                     raise
                 rundir.record = {"status": "failed", "error": str(error)}
                 reporter.warn(f"{rundir.path}: {error}")
-        attempt(states, device, reporter)
+        attempt(states, stops, device, reporter)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         for rundir in states:
             if rundir.status == "running":
@@ -124,24 +126,28 @@ class Failure:
         return cls(line, "".join(traceback.format_exception(error)))
 
 
-def attempt(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> None:
+def attempt(
+    states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], device: torch.device, reporter: Reporter
+) -> None:
     """Train runs together; if that fails, in halves, each run from its last saved epoch: memory may be short of it."""
     for epoch in sorted({finished(state) for state in states.values()}):
         group = {rundir: state for rundir, state in states.items() if finished(state) == epoch}
-        failure = trial(group, device, reporter)
+        failure = trial(group, stops, device, reporter)
         left = [rundir for rundir in group if rundir.status == "running"]
         if failure and len(left) == 1:
             fail(left[0], failure, reporter, alone=len(states) == 1)
         elif failure and left:
             reporter.warn(f"{len(group)} runs together failed ({failure.line}): in halves from here")
             for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-                attempt({rundir: rundir.state() for rundir in half}, device, reporter)
+                attempt({rundir: rundir.state() for rundir in half}, stops, device, reporter)
 
 
-def trial(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> Failure | None:
+def trial(
+    states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], device: torch.device, reporter: Reporter
+) -> Failure | None:
     """Train runs together; what went wrong, if anything did."""
     try:
-        fit(states, device, reporter)
+        fit(states, stops, device, reporter)
     except Exception as error:
         reporter.end()
         return Failure.of(error)
@@ -153,7 +159,7 @@ def finished(state: State) -> int:
     return state["epoch"] if state else 0
 
 
-def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter) -> None:
+def fit(states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], device: torch.device, reporter: Reporter) -> None:
     """All epochs that are left, each on disk before the next begins; then the test."""
     rundirs = list(states)
     configs = [rundir.config for rundir in rundirs]
@@ -165,6 +171,7 @@ def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter
         else:
             report = partial(pretrained, rundirs[place], reporter if len(rundirs) == 1 else None)
             pretrain(trainer.stack.models[place], configs[place], splits[place], report)
+    leave(trainer, rundirs, stops)  # those that were killed between an epoch and what follows from it
     reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
     for epochs in trainer.epochs(reporter.tick):
         for place, epoch in epochs.items():
@@ -174,7 +181,9 @@ def fit(states: Mapping[RunDir, State], device: torch.device, reporter: Reporter
             except OSError as error:
                 fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
                 trainer.drop([place])
-        reporter.epoch(list(epochs.values()))
+        for epoch in epochs.values():
+            reporter.epoch(epoch)
+        leave(trainer, rundirs, stops)
     for place, tests in trainer.test().items():
         try:
             finish(rundirs[place], trainer.best[place], tests)
@@ -196,6 +205,17 @@ def keep(rundir: RunDir, epoch: Epoch, layers: Sequence[LayerFigures], state: St
     rundir.log(line)
     if epoch.diverged:
         rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
+
+
+def leave(trainer: Trainer, rundirs: Sequence[RunDir], stops: Mapping[RunDir, Stop]) -> None:
+    """Prune the runs that are not to go on; nothing is to be saved at the end of the last epoch."""
+    pruned = []
+    for place in trainer.active if 0 < trainer.finished < trainer.configs[0].epochs else ():
+        stop = stops.get(rundirs[place])
+        if stop and rundirs[place].status == "running" and stop(rundirs[place].rows):
+            rundirs[place].prune(trainer.finished)
+            pruned.append(place)
+    trainer.drop(pruned)
 
 
 def finish(rundir: RunDir, best: Best | None, tests: Tests) -> None:
