@@ -84,6 +84,14 @@ def test_what_is_done_already_counts_and_is_not_told_again(runs: list[Run]) -> N
     assert file.getvalue() == "2 of 2 done, 0 failed  seed=1  test acc 97.12 %\n"
 
 
+def test_what_another_process_ended_since_the_plan_is_told(runs: list[Run]) -> None:
+    train(runs[0], end=complete)
+    watch, file = watched(runs[:1])
+    with watch:
+        pass
+    assert file.getvalue().startswith("1 of 1 done, 0 failed  ")
+
+
 def test_a_run_that_failed_before_has_yet_to_end(runs: list[Run]) -> None:
     train(runs[0], epochs=1, end=lambda rundir: rundir.end("failed", "boom"))
     watch, file = watched(runs[:1])

@@ -17,7 +17,8 @@ class Followed:
     def __init__(self, run: Run, pending: bool) -> None:
         self.run, self._rundir = run, experiment.directory(run.config)
         self.state = "waiting" if pending else str(self._rundir.record.get("status", "waiting"))
-        self._stamp = self._stat(RUN)
+        ended_meanwhile = pending and self._rundir.finished and not run.config.force  # since the sweep was planned
+        self._stamp = None if ended_meanwhile else self._stat(RUN)
         self._counted: Any = None
         self.trained = self.before = 0  # epochs in all, and before this sweep
         self.trained = self.before = self._epochs() if pending else run.config.epochs

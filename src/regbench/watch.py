@@ -14,8 +14,8 @@ from regbench.plan import words
 from regbench.progress import Reporter
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.live import Live
-    from rich.table import Table
 
 SECONDS = 0.5  # between looks
 SHARE = 0.02  # of the time, at most, goes into looking: with many runs, or over a slow network, it is done less often
@@ -145,8 +145,9 @@ class Watch:
         live.start()
         return live
 
-    def _screen(self) -> "Table":
+    def _screen(self) -> "Group":
         """A bar for the whole sweep, one for each stack that trains; the best so far."""
+        from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
@@ -161,13 +162,10 @@ class Watch:
         bars.add_column(justify="right", no_wrap=True)
         for text, unit, right in rows:
             bars.add_row(Text(text), ProgressBar(1.0, self._part(unit)), right)
-        screen = Table.grid(expand=True)
-        screen.add_column(no_wrap=True, overflow="ellipsis")
-        screen.add_row(bars)
         if len(running) > room:
-            screen.add_row(f"and {len(running) - room} more")
-        screen.add_row(Text(self._best(), style="bold"))
-        return screen
+            bars.add_row(f"and {len(running) - room} more")
+        # A last line that fills the terminal would be followed by the ^C of Ctrl-C on another one.
+        return Group(bars, Text(self._best(), style="bold", no_wrap=True, overflow="ellipsis"))
 
 
 def _epoch(unit: Sequence[Followed]) -> str:
