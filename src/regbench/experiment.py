@@ -208,14 +208,12 @@ def keep(rundir: RunDir, epoch: Epoch, layers: Sequence[LayerFigures], state: St
 
 
 def leave(trainer: Trainer, rundirs: Sequence[RunDir], stops: Mapping[RunDir, Stop]) -> None:
-    """Prune the runs that are not to go on; nothing is to be saved at the end of the last epoch."""
-    pruned = []
-    for place in trainer.active if 0 < trainer.finished < trainer.configs[0].epochs else ():
-        stop = stops.get(rundirs[place])
-        if stop and rundirs[place].status == "running" and stop(rundirs[place].rows):
-            rundirs[place].prune(trainer.finished)
-            pruned.append(place)
-    trainer.drop(pruned)
+    """Prune the runs that are not to go on; one that has trained all of its epochs may as well be tested."""
+    for place, rundir in enumerate(rundirs):
+        done, all_epochs = len(rundir.rows), rundir.config.epochs
+        if rundir in stops and rundir.status == "running" and 0 < done < all_epochs and stops[rundir](rundir.rows):
+            rundir.prune(done)
+            trainer.drop([place])
 
 
 def finish(rundir: RunDir, best: Best | None, tests: Tests) -> None:
