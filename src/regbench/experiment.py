@@ -171,8 +171,8 @@ def fit(states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], device: to
         else:
             report = partial(pretrained, rundirs[place], reporter if len(rundirs) == 1 else None)
             pretrain(trainer.stack.models[place], configs[place], splits[place], report)
-    leave(trainer, rundirs, stops)  # those that were killed between an epoch and what follows from it
     reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
+    leave(trainer, rundirs, stops)  # those that were killed between an epoch and what follows from it
     for epochs in trainer.epochs(reporter.tick):
         for place, epoch in epochs.items():
             try:
