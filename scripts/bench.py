@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,9 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from regbench import config, data, experiment
+from regbench import config, data, experiment, workers
 from regbench.app import config_dir
+from regbench.errors import plural
 from regbench.progress import Reporter
 from regbench.trainer import Epoch
 
@@ -269,6 +270,66 @@ def operations(model: str, images: int) -> float:
     return (whole * images + forward.get_total_flops() * 15_000) / BATCH
 
 
+@main.command()
+@click.option("--model", "models", type=click.Choice(["mlp", "cnn"]), multiple=True, default=("mlp", "cnn"))
+@click.option("--runs", default=24, show_default=True)
+@click.option("--images", default=55_000, show_default=True, help="Training images of each run.")
+@click.option("--rounds", default=1, show_default=True, help="The best of so many is shown.")
+@click.option("--only", multiple=True, metavar="WORD", help="Only ways whose name has the word; may be repeated.")
+def sweep(models: tuple[str, ...], runs: int, images: int, rounds: int, only: tuple[str, ...]) -> None:
+    """A sweep over seeds, one epoch each, as a whole command from its start to its table: ways to share the cores.
+
+    The bare loop, in a process of its own likewise, trains, validates and tests.
+    """
+    ways = {name: words for name, words in ways_to_sweep().items() if not only or any(word in name for word in only)}
+    for model in models:
+        best = dict.fromkeys(ways, float("inf"))
+        for _ in range(rounds):  # in turn, so that a slow moment of the machine meets all
+            for name, words in ways.items():
+                best[name] = min(best[name], command_seconds(words, model, runs, images))
+        show_sweep(
+            f"{model}: {runs} runs, {images:,} images, {workers.cores()} cores, torch {torch.__version__}", best, runs
+        )
+
+
+def ways_to_sweep() -> dict[str, list[str] | None]:
+    """What each way adds to the command; None is the bare loop."""
+    cores, alone = workers.cores(), "runtime.stack=1"
+    ways: dict[str, list[str] | None] = {
+        "bare loop, one after another": None,
+        "Hydra's basic launcher": ["hydra/launcher=basic"],
+        "in process, one after another": [alone],
+        "in process, stacked": [],
+    }
+    for jobs in (2**power for power in range(1, cores.bit_length())):
+        threads = cores // jobs
+        words = ["hydra/launcher=processes", f"hydra.launcher.n_jobs={jobs}", f"runtime.threads={threads}"]
+        ways[f"{jobs} processes of {plural(threads, 'thread')}"] = [*words, alone]
+        ways[f"{jobs} processes of {plural(threads, 'thread')}, stacked"] = words
+    return ways
+
+
+def command_seconds(words: list[str] | None, model: str, runs: int, images: int) -> float:
+    """Seconds of one way's command."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import bench; "
+    bare = ["-c", f"{code}bench.bare_sweep_seconds({runs}, {model!r}, {images})"]
+    seeds, size = f"seed=range(0,{runs})", f"data.train_size={images}"
+    own = ["-m", "regbench", "train", "-m", seeds, f"model={model}", "epochs=1", size]
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        command = [sys.executable, *(bare if words is None else [*own, *words])]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+
+def show_sweep(title: str, seconds: dict[str, float], runs: int) -> None:
+    """A row for each way."""
+    table = Table("", "seconds", "runs/min", title=title)
+    for name, value in seconds.items():
+        table.add_row(name, f"{value:.1f}", f"{60 * runs / value:.1f}")
+    Console().print(table)
+
+
 class Stopwatch(Reporter):
     """Notes when each epoch is done with: trained, evaluated, on disk."""
 
@@ -276,10 +337,10 @@ class Stopwatch(Reporter):
         super().__init__("off")
         self.laps: list[float] = []
 
-    def epoch(self, records: Sequence[Epoch]) -> None:
+    def epoch(self, record: Epoch) -> None:
         """The end of an epoch."""
         self.laps.append(time.perf_counter())
-        super().epoch(records)
+        super().epoch(record)
 
 
 def regbench_epochs(epochs: int = 4) -> list[float]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from conftest import composed
 from regbench import plan
 from regbench.machine import Machine
-from regbench.plan import MEMORY_SHARE, MOST_IN_LANE, evenly, groups, reasons, run_memory, size, title, words
+from regbench.plan import MEMORY_SHARE, MOST_IN_LANE, evenly, groups, reasons, run_memory, size, words
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 GB = 10**9
@@ -246,7 +246,6 @@ def test_every_run_is_in_one_stack_with_its_like(runs):
 def test_overrides_of_several_runs_are_one_line():
     runs = [[f"norm={norm}", f"seed={seed}", "model.hidden=[16,16]"] for norm in ("none", "batch") for seed in (0, 1)]
     assert words(runs) == "norm=none,batch seed=0,1 model.hidden=[16,16]"
-    assert title(runs) == "4 runs: norm=none,batch seed=0,1 model.hidden=[16,16]"
 
 
 def test_of_many_values_some_are_shown():
@@ -256,4 +255,4 @@ def test_of_many_values_some_are_shown():
 
 
 def test_a_single_run_is_its_overrides():
-    assert title([["norm=batch", "seed=3"]]) == "norm=batch seed=3"
+    assert words([["norm=batch", "seed=3"]]) == "norm=batch seed=3"

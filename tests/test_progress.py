@@ -2,7 +2,6 @@ import io
 import re
 import time
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +47,7 @@ def shown(mode: str, terminal: bool, finished: int = 0, moving: bool = False) ->
     reporter.begin("mlp: 269,322 parameters", 55_000, 3, finished)
     for epoch in range(finished, 3):
         train_an_epoch(reporter, file, f"epoch {epoch + 1}/3" if moving else "")
-        reporter.epoch([replace(ROW, epoch=epoch + 1)])
+        reporter.epoch(replace(ROW, epoch=epoch + 1))
     reporter.end()
     reporter.result(finished_run())
     return file.getvalue()
@@ -181,60 +180,3 @@ def test_a_run_without_a_result_names_its_status_and_place(status):
 def test_a_warning_goes_to_stderr(capsys):
     Reporter("off").warn("both shrink the weights")
     assert capsys.readouterr() == ("", "warning: both shrink the weights\n")
-
-
-# Stacks
-
-
-def said_of(*records):
-    screen, file = console(False)
-    reporter = Reporter("plain", screen)
-    reporter.begin("3 runs as one model", 55_000, 3, 0)
-    reporter.epoch(records)
-    return file.getvalue().splitlines()[-1]
-
-
-def test_of_several_runs_the_mean_is_shown():
-    line = said_of(
-        replace(ROW, lr=0.001, train_loss=0.1, val_acc=0.5), replace(ROW, lr=0.003, train_loss=0.3, val_acc=1)
-    )
-    assert line.split() == ["1/3", "0.002", "0.2000", "91.23", "0.2345", "75.00", "22,000", "2.50", "s"]
-    assert said_of(ROW) == said_of(ROW, ROW, ROW)
-
-
-def test_of_several_runs_a_figure_that_one_lacks_is_lacking():
-    without = replace(ROW, val_loss=None, val_acc=None)
-    assert said_of(without, without).split()[4:6] == ["-", "-"]
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e308])
-def test_runs_that_diverge_together_have_a_line_all_the_same(value):
-    wild = replace(ROW, train_loss=value, val_loss=value, penalty=value, grad_norm=value)
-    line = said_of(wild, wild, ROW)
-    assert line.split()[0] == "1/3"
-    assert len(line) <= WIDTH
-
-
-def run_with(accuracy):
-    best = {**RESULT["best_val"], "test_acc": accuracy}
-    return finished_run({**RESULT, "best_val": best})
-
-
-def test_the_end_of_several_runs_is_their_range():
-    screen, file = console(False)
-    failed = finished_run(None, "failed", "ZeroDivisionError: boom")
-    failed.path = Path("runs/x/y")
-    Reporter("plain", screen).results([run_with(0.91), failed, run_with(0.97)])
-    assert file.getvalue().splitlines() == [
-        "test accuracy of 2 runs: 91.00 to 97.00 %, mean 94.00 %",
-        "failed: ZeroDivisionError: boom (runs/x/y/train.log)",
-    ]
-
-
-def test_the_end_of_a_stack_of_one_is_that_of_a_run():
-    texts = []
-    for end in (lambda reporter: reporter.results([finished_run()]), lambda reporter: reporter.result(finished_run())):
-        screen, file = console(False)
-        end(Reporter("plain", screen))
-        texts.append(file.getvalue())
-    assert texts[0] == texts[1] != ""

@@ -10,6 +10,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import regbench
+from regbench import experiment
 from regbench.stack import Stack
 
 optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
@@ -17,6 +18,7 @@ optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
 
+from regbench.pruning import Median  # noqa: E402
 from regbench.search import distribution, written  # noqa: E402
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
@@ -157,3 +159,154 @@ def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.
     ended = train(*SEARCH, RATES, *TINY)
     assert ended.code == 2
     assert "pip install 'regbench[optuna]'" in ended.err
+
+
+# Pruning
+
+FIGURES = [  # of val_loss, epoch by epoch: five trials that set the median, then others
+    [0.9, 0.5, 0.3],
+    [0.8, 0.6, 0.4],
+    [0.7, 0.7, 0.5],
+    [0.6, 0.4, 0.2],
+    [0.5, 0.3, 0.1],
+    [0.75, 0.45, 0.2],  # worse than the median at first
+    [0.65, 0.66, 0.2],  # worse after the second epoch
+    [0.65, 0.25, 0.5],  # never: its best counts
+]
+
+
+def rows(losses: list[float]) -> list[dict[str, float]]:
+    return [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, 1)]
+
+
+def answers(pruning: Median, losses: list[float]) -> list[bool]:
+    """After each epoch of a run that nothing happens to."""
+    return [pruning(rows(losses)[:end]) for end in range(1, len(losses) + 1)]
+
+
+@pytest.fixture
+def others() -> list[Any]:
+    study = optuna.create_study()
+    for losses in FIGURES[:5]:
+        study.add_trial(
+            optuna.trial.create_trial(value=min(losses), intermediate_values=dict(enumerate(losses, start=1)))
+        )
+    return study.get_trials()
+
+
+@pytest.mark.parametrize(
+    ("losses", "warmup", "expected"),
+    [
+        (FIGURES[5], 0, [True, False, False]),
+        (FIGURES[5], 1, [False, False, False]),
+        (FIGURES[6], 0, [False, True, False]),
+        (FIGURES[7], 0, [False, False, False]),
+    ],
+)
+def test_a_trial_worse_than_the_median_by_then_is_pruned(
+    others: list[Any], losses: list[float], warmup: int, expected: list[bool]
+) -> None:
+    assert answers(Median("val_loss", "minimize", warmup, others), losses) == expected
+
+
+def test_whoever_asks_again_gets_the_same_answer(others: list[Any]) -> None:
+    for losses in FIGURES[5:]:
+        expected = answers(Median("val_loss", "minimize", 0, others), losses)
+        for end in (1, 2, 3):
+            assert Median("val_loss", "minimize", 0, others)(rows(losses)[:end]) == expected[end - 1], "after a kill"
+
+
+def test_an_accuracy_is_pruned_from_below(others: list[Any]) -> None:
+    pruning = Median("val_acc", "maximize", 0, others)
+    assert pruning([{"epoch": 1, "val_acc": 0.69}])
+    assert not Median("val_acc", "maximize", 0, others)([{"epoch": 1, "val_acc": 0.71}])
+
+
+def test_few_trials_prune_none(others: list[Any]) -> None:
+    assert not Median("val_loss", "minimize", 0, others[:4])(rows([9.0]))
+
+
+PRUNED_SEARCH = [
+    *SEARCH,
+    *TINY,
+    "epochs=3",
+    "optimizer=sgd",
+    "optimizer.lr=tag(log,interval(1e-4,1))",
+    "hydra.sweeper.sampler=random",
+    "hydra.sweeper.n_trials=10",
+    "hydra.sweeper.batch=5",
+]
+
+
+@pytest.mark.slow
+def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) -> None:
+    ended = train(*PRUNED_SEARCH)
+    assert (ended.code, ended.err) == (0, "")
+    found = trials()
+    assert [trial.state for trial in found[:5]] == [TrialState.COMPLETE] * 5
+    pruned = [trial for trial in found if trial.state == TrialState.PRUNED]
+    assert pruned, "the seed of the search is fixed"
+    stopped = [record for record in records() if record["status"] == "interrupted"]
+    epochs = [trial.last_step for trial in pruned]
+    assert sorted(record["error"] for record in stopped) == sorted(
+        f"pruned by the search after epoch {e}" for e in epochs
+    )
+    assert all(record["result"] is None for record in stopped)
+    assert f"{10 - len(pruned)} complete, {len(pruned)} pruned" in ended.out
+    for trial in found[5:]:
+        figures = [{"epoch": epoch, "val_loss": loss} for epoch, loss in sorted(trial.intermediate_values.items())]
+        asked = [
+            Median("val_loss", "minimize", 0, found[:5])(figures[:end]) for end in range(1, min(len(figures), 2) + 1)
+        ]
+        assert asked == [False] * (len(asked) - 1) + [trial.state == TrialState.PRUNED]
+
+    before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("run.json")}
+    again = train(*PRUNED_SEARCH)
+    assert again.code == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("run.json")} == before
+
+    rate = next(record["config"]["optimizer"]["lr"] for record in stopped)
+    ended = train(*TINY, "epochs=3", "optimizer=sgd", f"optimizer.lr={rate}")
+    assert ended.code == 0
+    assert "goes on after epoch" in ended.out
+    assert sum(record["status"] == "interrupted" for record in records()) == len(pruned) - 1
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_prunes_what_it_would_have(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(*PRUNED_SEARCH, "study=whole")
+    decide = experiment.leave
+    calls = []
+
+    def stop(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 6:  # of the second batch, between its first epoch and what follows from that
+            raise KeyboardInterrupt
+        decide(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "leave", stop)
+        assert train(*PRUNED_SEARCH, "study=killed").code == 130
+    assert train(*PRUNED_SEARCH, "study=killed").code == 0
+    whole, killed = (
+        [(t.params, t.state, t.intermediate_values, t.value) for t in trials(f"runs/{study}/optuna.db")]
+        for study in ("whole", "killed")
+    )
+    assert whole == killed
+
+
+@pytest.mark.slow
+@pytest.mark.stress
+def test_workers_prune_what_one_process_prunes(train: Any) -> None:
+    train(*PRUNED_SEARCH, "study=here")
+    train(*PRUNED_SEARCH, "study=there", "hydra/launcher=processes", "hydra.launcher.n_jobs=2")
+    here, there = (
+        [(t.params, t.state, t.last_step) for t in trials(f"runs/{study}/optuna.db")] for study in ("here", "there")
+    )
+    assert here == there
+
+
+def test_no_pruning_if_so_wished(train: Any) -> None:
+    ended = train(*PRUNED_SEARCH, "hydra.sweeper.pruner=none", "epochs=2")
+    assert ended.code == 0
+    assert {trial.state for trial in trials()} == {TrialState.COMPLETE}

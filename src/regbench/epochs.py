@@ -5,12 +5,14 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from regbench.errors import UserError
 from regbench.metrics import SELECTIONS, Metric, Selection
 from regbench.rundir import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EPOCH = "epoch"
 
@@ -37,14 +39,14 @@ def _rows(lines: Iterator[list[str]]) -> Iterator[dict[str, float]]:
         yield row
 
 
-def recorded(frame: pd.DataFrame) -> set[str]:
+def recorded(frame: "pd.DataFrame") -> set[str]:
     """The per-epoch figures of the runs: those in run.json, and those in the first metrics.csv that has any."""
     final = {name.partition(".")[2] for name in map(str, frame.columns) if name.partition(".")[0] in SELECTIONS}
     done = frame.loc[frame["status"] == "completed", "path"] if "path" in frame else ()
     return final | next((set(rows[0]) for path in done if (rows := read(Path(path)))), set())
 
 
-def figures(frame: pd.DataFrame, metric: Metric, select: Selection) -> list[float]:
+def figures(frame: "pd.DataFrame", metric: Metric, select: Selection) -> list[float]:
     """Each run's figure; from its metrics.csv, at the selected epoch, where run.json does not hold it."""
     name = metric.column(select)
     if name in frame:
@@ -61,12 +63,14 @@ def _figure(run: Path, name: str, epoch: float) -> float:
     return next((row.get(name, math.nan) for row in read(run) if row[EPOCH] == epoch), math.nan)
 
 
-def curves(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     """A row for each epoch of each run: `path`, `status`, the keys, and all that metrics.csv has.
 
     Raises:
         UserError: no run has epochs.
     """
+    import pandas as pd  # half a second that a search does without
+
     parts = []
     for run in frame[["path", "status", *keys]].to_dict("records"):
         rows = read(Path(run["path"]))

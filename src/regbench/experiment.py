@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,14 +29,16 @@ AT_ONCE = 8  # runs whose files are written
 
 Item = TypeVar("Item")
 State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
+Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # asked with the rows of metrics.csv, so far
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One checked run, and the overrides that say what it is."""
+    """One checked run, and the overrides that say what it is; `stop` decides after each epoch whether it is pruned."""
 
     config: RunConfig
     overrides: Sequence[str]
+    stop: Stop | None = None
 
 
 def run(one: Run, reporter: Reporter) -> Status:
@@ -77,7 +79,6 @@ def train(runs: Sequence[Run], reporter: Reporter) -> None:
             except UserError as error:  # another process has it
                 reporter.warn(str(error))
         record(mine, rundirs, machine, reporter)
-    reporter.results(rundirs)
 
 
 def directory(config: RunConfig) -> RunDir:
@@ -90,6 +91,7 @@ def record(runs: Sequence[Run], rundirs: Sequence[RunDir], machine: Machine, rep
     both = zip(runs, rundirs, strict=True)
     pairs = [(one, rundir) for one, rundir in both if one.config.force or not rundir.finished]
     states: dict[RunDir, State] = {}
+    stops = {rundir: one.stop for one, rundir in pairs if one.stop}
     try:
         for one, rundir in pairs:
             try:
@@ -101,7 +103,7 @@ def record(runs: Sequence[Run], rundirs: Sequence[RunDir], machine: Machine, rep
                     raise
                 rundir.record = {"status": "failed", "error": str(error)}
                 reporter.warn(f"{rundir.path}: {error}")
-        attempt(states, machine, reporter)
+        attempt(states, stops, machine, reporter)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         for rundir in states:
             if rundir.status == "running":
@@ -134,24 +136,26 @@ class Failure:
         return cls(line, "".join(traceback.format_exception(error)))
 
 
-def attempt(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) -> None:
+def attempt(states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], machine: Machine, reporter: Reporter) -> None:
     """Train runs together; if that fails, in halves, each run from its last saved epoch: memory may be short of it."""
     for epoch in sorted({finished(state) for state in states.values()}):
         group = {rundir: state for rundir, state in states.items() if finished(state) == epoch}
-        failure = trial(group, machine, reporter)
+        failure = trial(group, stops, machine, reporter)
         left = [rundir for rundir in group if rundir.status == "running"]
         if failure and len(left) == 1:
             fail(left[0], failure, reporter, alone=len(states) == 1)
         elif failure and left:
             reporter.warn(f"{len(group)} runs together failed ({failure.line}): in halves from here")
             for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-                attempt({rundir: rundir.state() for rundir in half}, machine, reporter)
+                attempt({rundir: rundir.state() for rundir in half}, stops, machine, reporter)
 
 
-def trial(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) -> Failure | None:
+def trial(
+    states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], machine: Machine, reporter: Reporter
+) -> Failure | None:
     """Train runs together; what went wrong, if anything did."""
     try:
-        fit(states, machine, reporter)
+        fit(states, stops, machine, reporter)
     except Exception as error:
         reporter.end()
         return Failure.of(error)
@@ -163,7 +167,7 @@ def finished(state: State) -> int:
     return state["epoch"] if state else 0
 
 
-def fit(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) -> None:
+def fit(states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], machine: Machine, reporter: Reporter) -> None:
     """All epochs that are left, each on disk before the next begins; then the test."""
     rundirs = list(states)
     configs = [rundir.config for rundir in rundirs]
@@ -178,19 +182,33 @@ def fit(states: Mapping[RunDir, State], machine: Machine, reporter: Reporter) ->
             report = partial(pretrained, rundirs[place], reporter if len(rundirs) == 1 else None)
             pretrain(trainer.model(place), configs[place], splits[place], report)
     reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
+    leave(trainer, rundirs, stops)  # those that were killed between an epoch and what follows from it
     for epochs in trainer.epochs(reporter.tick):
-        trainer.drop(side_by_side(partial(keep, rundirs, trainer, reporter), epochs.items()))
-        reporter.epoch(list(epochs.values()))
-    tested = trainer.test()
+        trainer.drop(side_by_side(partial(keep, rundirs, trainer, reporter), epochs, rundirs, reporter))
+        for epoch in epochs.values():
+            reporter.epoch(epoch)
+        leave(trainer, rundirs, stops)
+    tests = trainer.test()
     test_set = fingerprint(splits[0].test_images.cpu().numpy(), splits[0].test_labels.cpu().numpy())
-    side_by_side(partial(finish, rundirs, trainer, test_set, reporter), tested.items())
+    side_by_side(partial(finish, rundirs, trainer, test_set), tests, rundirs, reporter)
 
 
-def side_by_side(work: Callable[[int, Item], bool], items: Iterable[tuple[int, Item]]) -> list[int]:
-    """Work on the files of several runs at once: most of it is waiting for the disk. Returns the runs that failed."""
-    runs, values = zip(*items, strict=True) if (items := list(items)) else ((), ())
+def side_by_side(
+    work: Callable[[int, Item], None], items: Mapping[int, Item], rundirs: Sequence[RunDir], reporter: Reporter
+) -> list[int]:
+    """Work on the files of several runs at once, since most of it is waiting for the disk; the runs that failed."""
+
+    def well(place: int, item: Item) -> bool:
+        try:
+            work(place, item)
+        except OSError as error:
+            fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
+            return False
+        return True
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [run for run, well in zip(runs, pool.map(work, runs, values), strict=True) if not well]
+        done = list(pool.map(well, items.keys(), items.values()))
+    return [place for place, good in zip(items, done, strict=True) if not good]
 
 
 def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None:
@@ -201,35 +219,32 @@ def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None
         reporter.say(str(row))
 
 
-def keep(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Reporter, place: int, epoch: Epoch) -> bool:
-    """One run's epoch, on disk; False if it cannot be written."""
+def keep(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Reporter, place: int, epoch: Epoch) -> None:
+    """One run's epoch, on disk."""
     rundir = rundirs[place]
-    try:
-        rundir.save(epoch, None if epoch.diverged else trainer.state(place), trainer.layers.get(place, []))
-        rundir.log(reporter.line(epoch))
-        if epoch.diverged:
-            rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
-    except OSError as error:
-        fail(rundir, Failure.of(error), reporter, alone=len(rundirs) == 1)
-        return False
-    return True
+    rundir.save(epoch, None if epoch.diverged else trainer.state(place), trainer.layers.get(place, []))
+    rundir.log(reporter.line(epoch))
+    if epoch.diverged:
+        rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
 
 
-def finish(
-    rundirs: Sequence[RunDir], trainer: Trainer | Lanes, test_set: str, reporter: Reporter, place: int, tests: Tests
-) -> bool:
-    """One run's end, on disk; False if it cannot be written."""
+def leave(trainer: Trainer | Lanes, rundirs: Sequence[RunDir], stops: Mapping[RunDir, Stop]) -> None:
+    """Prune the runs that are not to go on; one that has trained all of its epochs may as well be tested."""
+    for place, rundir in enumerate(rundirs):
+        done, all_epochs = len(rundir.rows), rundir.config.epochs
+        if rundir in stops and rundir.status == "running" and 0 < done < all_epochs and stops[rundir](rundir.rows):
+            rundir.prune(done)
+            trainer.drop([place])
+
+
+def finish(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, test_set: str, place: int, tests: Tests) -> None:
+    """One run's end, on disk."""
     rundir, best = rundirs[place], trainer.best[place]
     assert best is not None, "a test comes after an epoch"
-    try:
-        if not all(math.isfinite(loss) for loss, _ in tests.values()):
-            rundir.end("diverged", "the loss on the test images is not finite")
-        else:
-            rundir.complete(best.weights, best.epoch, tests, encoded(trainer.rights[place], test_set))
-    except OSError as error:
-        fail(rundir, Failure.of(error), reporter, alone=len(rundirs) == 1)
-        return False
-    return True
+    if not all(math.isfinite(loss) for loss, _ in tests.values()):
+        rundir.end("diverged", "the loss on the test images is not finite")
+    else:
+        rundir.complete(best.weights, best.epoch, tests, encoded(trainer.rights[place], test_set))
 
 
 def fail(rundir: RunDir, failure: Failure, reporter: Reporter, alone: bool) -> None:

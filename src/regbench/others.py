@@ -40,4 +40,5 @@ def _in_use(run: Run) -> bool:
 def _settled(run: Run) -> bool:
     """Whether it has come to an end: a run that fails is tried again by the next start, not by this one."""
     rundir = experiment.directory(run.config)
-    return rundir.record.get("status") in (*FINAL, "failed") and not is_locked(rundir.path)
+    ended = rundir.pruned or rundir.record.get("status") in (*FINAL, "failed")
+    return ended and not is_locked(rundir.path)

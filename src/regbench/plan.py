@@ -136,11 +136,6 @@ def _limit(config: RunConfig, device: torch.device) -> str:
     return f"model={config.model.name}: {most} to a stack on this machine"
 
 
-def title(overrides: Sequence[Sequence[str]]) -> str:
-    """What a stack is, in a line: `3 runs: norm=batch seed=0,1,2`; of a single run its overrides."""
-    return words(overrides) if len(overrides) == 1 else f"{plural(len(overrides), 'run')}: {words(overrides)}"
-
-
 def words(overrides: Sequence[Sequence[str]]) -> str:
     """The overrides of several runs as one line: `norm=batch seed=0,1,2`."""
     values: dict[str, list[str]] = {}

@@ -1,14 +1,12 @@
 """What a person sees of a run while it trains: a line per epoch, and on a terminal a moving bar below them."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from regbench.errors import plural
 from regbench.rundir import LOG
 
 if TYPE_CHECKING:
@@ -69,9 +67,14 @@ class Reporter:
         epoch = min((self._seen - 1) // self._images + 1, self._epochs)
         self._bar.update(task.id, completed=self._seen, description=f"epoch {epoch}/{self._epochs}", speed=speed)
 
-    def epoch(self, records: "Sequence[Epoch]") -> None:
-        """After an epoch: the line of a run, or of the mean of a stack's runs."""
-        self.say(self.line(mean(records)))
+    def epoch(self, record: "Epoch") -> None:
+        """After an epoch of a run."""
+        self.say(self.line(record))
+
+    @property
+    def fraction(self) -> float:
+        """How much of an epoch has gone by since the last one was over."""
+        return self._seen % self._images / self._images if self._images else 0.0
 
     def line(self, record: "Epoch") -> str:
         """An epoch in the columns of `HEADER`."""
@@ -101,19 +104,6 @@ class Reporter:
             self.say(f"              {self._score(last)} after epoch {last['epoch']} (last)")
         self.say(str(rundir.path))
 
-    def results(self, rundirs: "Sequence[RunDir]") -> None:
-        """The end of the runs of a stack: the test figures of one, the range of several, and what came to no figure."""
-        if len(rundirs) == 1:
-            return self.result(rundirs[0])
-        done = [rundir.record["result"]["best_val"]["test_acc"] for rundir in rundirs if rundir.status == "completed"]
-        if done:
-            spread = f"{min(done) * 100:.2f} to {max(done) * 100:.2f} %, mean {sum(done) / len(done):.2%}"
-            self.say(f"test accuracy of {plural(len(done), 'run')}: {spread[:-1]} %", "bold")
-        for rundir in rundirs:
-            if rundir.status != "completed":
-                self.say(f"{rundir.status}: {rundir.record['error']} ({rundir.path / LOG})", "bold red")
-        return None
-
     @staticmethod
     def _score(figures: Mapping[str, Any]) -> str:
         return f"{figures['test_acc']:.2%}".replace("%", " %") + f", loss {figures['test_loss']:.4f},"
@@ -122,15 +112,3 @@ class Reporter:
 def loss(value: float) -> str:
     """Four decimals; a power of ten where the column would not hold them."""
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"
-
-
-def mean(records: "Sequence[Epoch]") -> "Epoch":
-    """Several runs' records of an epoch as one; a figure that a run lacks is lacking."""
-    if len(records) == 1:
-        return records[0]
-    columns = {name: [getattr(record, name) for record in records] for name in vars(records[0])}
-    means: dict[str, Any] = {
-        name: None if None in column else sum(value / len(column) for value in column)
-        for name, column in columns.items()
-    }
-    return replace(records[0], **means | {"epoch": records[0].epoch})

@@ -13,6 +13,7 @@ from regbench.checks import check_machine, check_techniques
 from regbench.config import check
 from regbench.correct import Correct
 from regbench.errors import UserError
+from regbench.machine import whole
 from regbench.metrics import SELECTIONS
 from regbench.progress import Reporter
 from regbench.rundir import RUN
@@ -54,7 +55,7 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         check_techniques(config)
         one, again = experiment.Run(config, recorded.get("overrides") or []), experiment.directory(config)
         with again:
-            experiment.record([one], [again], check_machine(config), reporter)
+            experiment.record([one], [again], whole(check_machine(config)), reporter)
         if again.status != "completed":
             return Outcome("different", 0, math.inf, f"status: completed, now {again.status}")
         figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.record["result"]))

@@ -32,6 +32,7 @@ CHECKPOINT, MODEL, CORRECT, LOCK = "checkpoint.pt", "model.safetensors", "correc
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 FINAL: tuple[Status, ...] = ("completed", "diverged")
+PRUNED = "pruned by the search"  # the error of an interrupted run that only a search has done with
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -130,6 +131,11 @@ class RunDir:
     def finished(self) -> bool:
         """Whether the run ended with a result: completed or diverged."""
         return self.record.get("status") in FINAL
+
+    @property
+    def pruned(self) -> bool:
+        """Whether a search stopped the run; `regbench train` goes on with it as with any other that was interrupted."""
+        return self.record.get("status") == "interrupted" and str(self.record.get("error")).startswith(PRUNED)
 
     def start(self, facts: Mapping[str, Any]) -> dict[str, Any] | None:
         """Begin or go on: the state after the last saved epoch, or None for a run from the beginning.
@@ -236,6 +242,10 @@ class RunDir:
         self._update(status, error)
         if status in FINAL:
             (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def prune(self, epoch: int) -> None:
+        """Leave the run as it is after an epoch."""
+        self.end("interrupted", f"{PRUNED} after epoch {epoch}")
 
     def pretrained(self, row: Mapping[str, Any]) -> None:
         """Append to pretrain.csv."""

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,12 +16,14 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 from pydantic import Field, ValidationError
 
-from regbench import experiment, sweep
+from regbench import epochs, experiment, sweep
 from regbench.compose import Composer
 from regbench.errors import FAILED, UserError, plural, wrong_value
 from regbench.grid import float_range, values_of
 from regbench.progress import Reporter
+from regbench.rundir import RunDir
 from regbench.techniques.registry import Checked
+from regbench.watch import Watch
 
 try:
     import optuna
@@ -30,13 +33,16 @@ try:
         FloatDistribution,
         IntDistribution,
     )
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.trial import FrozenTrial, Trial, TrialState
+
+    from regbench.pruning import Direction, Median
 except ModuleNotFoundError:
     raise UserError("hydra/sweeper=optuna: needs Optuna: pip install 'regbench[optuna]'") from None
 
 DATABASE = "optuna.db"
 SHOWN = 10  # of the best trials
 GOLDEN = 0.618  # of the way through an interval: no round number, so that interval(1,8) for an integer is noticed
+BATCH = "batch"  # attribute of a trial: the number of the first one that was asked for with it
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)  # a failed trial is tried again
 
 
@@ -47,6 +53,8 @@ class Settings(Checked):
     batch: Annotated[int, Field(ge=1)]
     sampler: Literal["tpe", "random"]
     metric: Literal["val_loss", "val_acc", "train_loss", "train_acc"]
+    pruner: Literal["median", "none"]
+    warmup: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=0)]
     storage: str | None
 
@@ -96,9 +104,11 @@ class Search:
         begun = [trial.number for trial in study.get_trials(states=(TrialState.RUNNING,))]
         self._retry_failed(study)
         self._announce(study, len(begun))
-        while numbers := begun[: self._settings.batch] or self._ask(study):
-            begun = begun[self._settings.batch :]
-            self._train(study, numbers)
+        done = len(study.get_trials(deepcopy=False, states=COUNTED))
+        with Watch(self._reporter, max(self._settings.n_trials - done, len(begun))) as watch:
+            while numbers := begun[: self._settings.batch] or self._ask(study):
+                begun = begun[self._settings.batch :]
+                self._train(study, numbers, watch)
         self._show_best(study)
         if failed := sweep.failures(list(self._runs.values())):
             self._reporter.say(f"\n{plural(len(failed), 'trial')} not completed:", "bold red")
@@ -106,6 +116,10 @@ class Search:
                 self._reporter.say(f"  {line}")
             self._reporter.say(f"Once more, only these: {sweep.again()}")
             sys.exit(FAILED)
+
+    @property
+    def _direction(self) -> Direction:
+        return "maximize" if self._settings.metric.endswith("acc") else "minimize"
 
     def _open(self) -> "optuna.Study":
         """The study of this space in the database; another space, or another metric, is another study."""
@@ -117,7 +131,7 @@ class Search:
         return optuna.create_study(
             storage=self._settings.storage or f"sqlite:///{place / DATABASE}",
             study_name=f"{self._config.runtime.study}-{hashlib.sha256(what.encode()).hexdigest()[:8]}",
-            direction="maximize" if self._settings.metric.endswith("acc") else "minimize",
+            direction=self._direction,
             load_if_exists=True,
             pruner=optuna.pruners.NopPruner(),
         )
@@ -140,28 +154,39 @@ class Search:
         failed = sum(trials[number].state == TrialState.FAIL for number in self._runs)
         left = self._settings.n_trials - failed - counts[TrialState.RUNNING] - sum(counts[state] for state in COUNTED)
         study.sampler = self._sampler(self._settings.seed + len(trials))
-        return [study.ask(self._space).number for _ in range(min(left, self._settings.batch))]
+        asked = [study.ask(self._space) for _ in range(min(left, self._settings.batch))]
+        for trial in asked:
+            trial.set_user_attr(BATCH, asked[0].number)
+        return [trial.number for trial in asked]
 
     def _sampler(self, seed: int) -> "optuna.samplers.BaseSampler":
         if self._settings.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(seed=seed, constant_liar=True)  # which keeps a batch's trials apart
 
-    def _train(self, study: "optuna.Study", numbers: Sequence[int]) -> None:
+    def _train(self, study: "optuna.Study", numbers: Sequence[int], watch: Watch) -> None:
+        trials = study.get_trials(deepcopy=False)
         pending: dict[Path, experiment.Run] = {}
         for number in numbers:
             try:
-                plan = self._plan(study.trials[number].params, number)
+                plan = self._plan(trials[number].params, number)
             except UserError as error:  # values that do not fit one another: as bad as can be, and no reason to stop
                 self._reporter.warn(f"trial {number}: {error}")
                 study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
                 continue
-            self._runs[number] = plan.runs[0]
-            pending |= {experiment.directory(run.config).path: run for run in plan.pending}
-        sweep.hand_over(self._launcher, list(pending.values()))
-        for number in numbers:
-            if number in self._runs:
-                self._tell(study, number)
+            self._runs[number] = run = replace(plan.runs[0], stop=self._pruning(trials, number))
+            pending |= {experiment.directory(run.config).path: run for _ in plan.pending}
+        mine = [number for number in numbers if number in self._runs]
+        runs = [self._runs[number] for number in mine]
+        sweep.hand_over(self._launcher, runs, list(pending.values()), watch)
+        for number in mine:
+            self._tell(study, number)
+
+    def _pruning(self, trials: Sequence[FrozenTrial], number: int) -> experiment.Stop | None:
+        if self._settings.pruner == "none":
+            return None
+        before = trials[: trials[number].user_attrs.get(BATCH, number)]
+        return Median(self._settings.metric, self._direction, self._settings.warmup, before)
 
     def _plan(self, params: Mapping[str, Any], number: int) -> sweep.Plan:
         words = [f"{key}={written(value)}" for key, value in params.items()]
@@ -169,14 +194,24 @@ class Search:
 
     def _tell(self, study: "optuna.Study", number: int) -> None:
         """A diverged run is pruned, which counts as worse than any other; one in other hands is left to them."""
-        record = experiment.directory(self._runs[number].config).record
-        status = record.get("status")
+        rundir = experiment.directory(self._runs[number].config)
+        status = rundir.record.get("status")
+        if status == "completed" or rundir.pruned:
+            self._report(study, number, rundir)
         if status == "completed":
-            study.tell(number, record["result"]["best_val"][self._settings.metric], skip_if_finished=True)
-        elif status == "diverged":
+            figure = rundir.record["result"]["best_val"][self._settings.metric]
+            study.tell(number, figure, skip_if_finished=True)
+        elif status == "diverged" or rundir.pruned:
             study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
         elif status != "running":
             study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _report(self, study: "optuna.Study", number: int, rundir: RunDir) -> None:
+        """What later trials are compared with, and by which the sampler ranks those that were pruned."""
+        frozen = study.get_trials(deepcopy=False)[number]
+        for row in epochs.read(rundir.path) if frozen.state == TrialState.RUNNING else ():
+            if int(row["epoch"]) not in frozen.intermediate_values:
+                Trial(study, frozen._trial_id).report(row[self._settings.metric], int(row["epoch"]))
 
     def _show_best(self, study: "optuna.Study") -> None:
         trials = study.get_trials(states=(TrialState.COMPLETE,))

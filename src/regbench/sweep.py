@@ -17,7 +17,8 @@ from regbench.config import NO_EFFECT_ON_NUMBERS
 from regbench.errors import FAILED, plural
 from regbench.experiment import Run
 from regbench.progress import Reporter
-from regbench.rundir import FINAL, LOG, RUN, check_place
+from regbench.rundir import LOG, RUN, check_place
+from regbench.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Plan:
 class TakesRuns(Protocol):
     """A launcher that trains what is checked already; any other gets overrides, and composes each job again."""
 
-    def train(self, stacks: Sequence[Sequence[Run]]) -> None:
+    def train(self, stacks: Sequence[Sequence[Run]], watch: Watch) -> None:
         """Train the runs, those of a stack as one model. One that fails stops no other."""
 
 
@@ -69,7 +70,8 @@ def run(
     if only_plan:
         show(planned, reporter)
         return
-    hand_over(launcher, planned.pending, first)
+    with Watch(reporter, len(planned.runs)) as watch:
+        hand_over(launcher, planned.runs, planned.pending, watch, first)
     compare(planned.runs, reporter)
     if failed := failures(planned.pending):
         reporter.say(f"\n{plural(len(failed), 'run')} not completed:", "bold red")
@@ -79,19 +81,21 @@ def run(
         sys.exit(FAILED)
 
 
-def hand_over(launcher: Launcher, runs: Sequence[Run], first: int = 0) -> None:
+def hand_over(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch: Watch, first: int = 0) -> None:
     """Have a launcher train the runs: its own way if it takes them, else by their overrides. Wait for other sweeps."""
     from regbench.others import share
 
     def train(some: Sequence[Run]) -> None:
         if isinstance(launcher, TakesRuns):
             groups = stacking.groups([run.config for run in some], checks.choose_device(some[0].config))
-            launcher.train([[some[place] for place in group.places] for group in groups])
+            launcher.train([[some[place] for place in group.places] for group in groups], watch)
         else:
             launcher.launch([list(run.overrides) for run in some], initial_job_idx=first)
 
-    if runs:
-        share(runs, train)
+    if isinstance(launcher, TakesRuns):  # others have each job tell of itself
+        watch.add(runs, pending)
+    if pending:
+        share(pending, train)
 
 
 def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> Plan:
@@ -127,11 +131,11 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
     return Plan(list(places.values()), waiting, groups, reasons, len(jobs) - len(places))
 
 
-def train(stacks: Sequence[Sequence[Run]]) -> None:
+def train(stacks: Sequence[Sequence[Run]], watch: Watch) -> None:
     """Train one stack after another in this process. No run stops another."""
-    for number, stack in enumerate(stacks, 1):
-        title = f"#{number} of {len(stacks)}  {stacking.title([run.overrides for run in stack])}"
-        experiment.train(stack, Reporter(stack[0].config.runtime.progress, title=title))
+    watch.follow(stacks)
+    for stack in stacks:
+        experiment.train(stack, watch.reporter(stack))
 
 
 def show(planned: Plan, reporter: Reporter) -> None:
@@ -178,7 +182,7 @@ def failures(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         rundir = experiment.directory(run.config)
         record: dict[str, Any] = rundir.record
-        if record.get("status") not in FINAL:
+        if not (rundir.finished or rundir.pruned):
             reason = record.get("error") or record.get("status", "not begun")
             lines.append(f"{' '.join(run.overrides)}: {reason} ({rundir.path / LOG})")
     return lines

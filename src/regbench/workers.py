@@ -10,7 +10,7 @@ from regbench.errors import UserError
 
 if TYPE_CHECKING:
     from regbench.experiment import Run
-    from regbench.progress import Reporter
+    from regbench.watch import Watch
 
 # The runs that one worker trains together.
 Unit = Sequence["Run"]
@@ -21,10 +21,11 @@ Engine = Callable[[Sequence[Unit]], Outcomes]
 
 def work(unit: Unit, folder: str) -> None:
     """What every worker does: train a unit as the sweep would in its own process, in the sweep's current folder."""
-    from regbench import sweep
+    from regbench import experiment
+    from regbench.progress import Reporter
 
     os.chdir(folder)
-    sweep.train([unit])
+    experiment.train(unit, Reporter("off"))
 
 
 def units(stacks: "Sequence[Unit]") -> list[Unit]:
@@ -36,20 +37,15 @@ def units(stacks: "Sequence[Unit]") -> list[Unit]:
     return [[stack[place] for place in part] for stack in stacks for part in evenly(range(len(stack)), most)]
 
 
-def drive(stacks: "Sequence[Unit]", engine: Engine) -> None:
+def drive(stacks: "Sequence[Unit]", engine: Engine, watch: "Watch") -> None:
     """Train the runs on an engine. Whatever becomes of a worker, its runs say so and the others go on."""
-    runs = [run for stack in stacks for run in stack]
-    from regbench.progress import Reporter
-
-    reporter = Reporter(runs[0].config.runtime.progress)
-    ended = 0
-    with closing(engine(units(stacks))) as outcomes:  # at once, so that Ctrl-C finds the workers to pass it on to
+    parts = units(stacks)
+    watch.follow(parts)
+    with closing(engine(parts)) as outcomes:  # at once, so that Ctrl-C finds the workers to pass it on to
         for unit, error in outcomes:
-            for run in unit:
-                ended += 1
-                if error:
+            if error:
+                for run in unit:
                     give_up(run, error)
-                report(run, f"{ended} of {len(runs)}", reporter)
 
 
 def give_up(run: "Run", reason: str) -> None:
@@ -64,17 +60,6 @@ def give_up(run: "Run", reason: str) -> None:
             rundir.abandon(reason)
     except (UserError, OSError):
         return
-
-
-def report(run: "Run", place: str, reporter: "Reporter") -> None:
-    """A line for a run that a worker has ended."""
-    from regbench import experiment
-
-    record = experiment.directory(run.config).record
-    result, status = record.get("result"), record.get("status", "not begun")
-    end = f"{100 * result['best_val']['test_acc']:.2f} % in {result['seconds']:.1f} s" if result else status
-    why = f": {record['error']}" if record.get("error") else ""
-    reporter.say(f"{place}  {' '.join(run.overrides)}  {end}{why}")
 
 
 def threads_of(runs: "Sequence[Run]") -> int:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from regbench.experiment import Run
+    from regbench.watch import Watch
 
 
 @dataclass
@@ -32,11 +33,11 @@ class LocalLauncher(Launcher):
         del task_function  # trains what one job composed; here all are composed before the first trains
         self._config, self._loader = config, hydra_context.config_loader
 
-    def train(self, stacks: "Sequence[Sequence[Run]]") -> None:
+    def train(self, stacks: "Sequence[Sequence[Run]]", watch: "Watch") -> None:
         """Train one stack after another."""
         from regbench import sweep
 
-        sweep.train(stacks)
+        sweep.train(stacks, watch)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and train the jobs of another sweeper."""

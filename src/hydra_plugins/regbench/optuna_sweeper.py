@@ -21,6 +21,8 @@ class OptunaConf:
     batch: int = 4  # trials asked for at once, which are trained together
     sampler: str = "tpe"  # or random
     metric: str = "val_loss"  # or val_acc, train_loss, train_acc: of the epoch that validation chose
+    pruner: str = "median"  # or none: every trial is trained to its end
+    warmup: int = 0  # epochs of a trial in which it is not pruned
     seed: int = 0  # of the sampler
     storage: str | None = None  # null: optuna.db in the study's folder
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from regbench.experiment import Run
+    from regbench.watch import Watch
     from regbench.workers import Engine
 
 HERE = "hydra_plugins.regbench.worker_launchers"
@@ -76,11 +77,11 @@ class WorkersLauncher(Launcher):
         del task_function
         self._config, self._loader = config, hydra_context.config_loader
 
-    def train(self, stacks: "Sequence[Sequence[Run]]") -> None:
+    def train(self, stacks: "Sequence[Sequence[Run]]", watch: "Watch") -> None:
         """Train the runs of the stacks."""
         from regbench import workers
 
-        workers.drive(stacks, self.engine())
+        workers.drive(stacks, self.engine(), watch)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and train the jobs of another sweeper."""
