@@ -24,8 +24,8 @@ HEAD = """\
 
 Test accuracy in % after one epoch on 2,000 images: that every option trains on either model or says why not, and no
 measure of what it is worth. In 20 steps schedules by epoch do not come to change the rate, and what slows the start
-(dropout, sigmoid, far too large or equal weights, radam's rectification, plain SGD in the cnn) is still near the 10 % of
-guessing. What was refused has its line below the table.
+(dropout, sigmoid, far too large or equal weights, radam's rectification, plain SGD in the cnn) is still near guessing,
+10 %. What was refused has its line below the table.
 
 Made by `scripts/catalogue{overrides} > docs/catalogue.md`: for each option
 

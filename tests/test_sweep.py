@@ -240,7 +240,7 @@ def test_nothing_of_hydra_is_written(train):
     assert [path.name for path in Path().iterdir()] == ["runs"]
     assert [path.name for path in Path("runs").iterdir()] == ["mine"]
     expected = {"config.yaml", "layers.csv", "metrics.csv", "run.json", "train.log"}
-        expected |= {"model.safetensors", "correct.safetensors"}
+    expected |= {"model.safetensors", "correct.safetensors"}
     for run in Path("runs/mine").iterdir():
         assert {path.name for path in run.iterdir() if not path.name.startswith(".")} == expected
 
