@@ -163,7 +163,7 @@ def test_without_validation_the_test_tells_the_best(runs: list[Run]) -> None:
     with directory(runs[0].config) as rundir:
         rundir.start({"overrides": []})
         rundir.save(without, None)
-        rundir.complete({}, 1, TESTS)
+        rundir.complete({}, 1, TESTS, b"")
     watch._look()
     assert watch._best() == "best test accuracy so far: 97.12 %  norm=none seed=0"
 
