@@ -112,8 +112,10 @@ class Watch:
 
     def _within(self, unit: Sequence[Followed]) -> float:
         """Epochs' worth of work of the epochs that are not over, as far as this process knows of them."""
-        mine, reporter = self._here or ([], Reporter("off"))
-        return reporter.fraction * sum(each.state == "running" for each in mine if each in unit)
+        if self._here is None:
+            return 0.0
+        (mine, reporter), among = self._here, set(unit)
+        return reporter.fraction * sum(each.state == "running" for each in mine if each in among)
 
     def _part(self, unit: Sequence[Followed]) -> float:
         """How much of the work of so many runs is done."""
