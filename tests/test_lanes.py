@@ -1,6 +1,6 @@
 """Runs in lanes come to what they come to alone."""
 
-import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -92,15 +92,15 @@ def in_order(found):
 
 
 def test_what_is_shown_is_of_all_lanes(make_config):
-    """Images as one run sees them; seconds that add up to those of all, not to those of each lane."""
+    """Images as one run sees them; seconds that together are no more than have gone by."""
     seen = []
     trainer = in_lanes([make_config(*SMALL, "epochs=1", f"seed={seed}") for seed in range(4)])
+    start = time.perf_counter()
     (records,) = trainer.epochs(seen.append)
+    assert sum(record.seconds for record in records.values()) <= time.perf_counter() - start
+    assert all(record.seconds > 0 for record in records.values())
     assert sum(seen) == trainer.images_per_epoch == 150
-    alone = {threading.get_ident()}
-    assert sum(record.seconds for record in records.values()) > 0
     assert list(trainer.layers) == [0, 1, 2, 3]
-    assert alone == {threading.get_ident()}
 
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
@@ -120,11 +120,14 @@ def test_what_stops_one_lane_stops_all(make_config, error, monkeypatch):
     assert max(one.finished for one in trainer._trainers) < 1000
 
 
-def test_threads_are_dealt_out(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 10)
-    assert shared(CPU) == Machine(CPU, 4, 2)
-    assert whole(CPU) == Machine(CPU, 1, 10)
-    assert shared(torch.device("cuda")) == Machine(torch.device("cuda"), 1, 10)
+@pytest.mark.parametrize(
+    ("cores", "number", "threads"), [(1, 1, 1), (2, 2, 1), (4, 4, 1), (6, 3, 2), (8, 4, 2), (10, 3, 3), (64, 4, 16)]
+)
+def test_threads_are_dealt_out(monkeypatch, cores, number, threads):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    assert shared(CPU) == Machine(CPU, number, threads)
+    assert whole(CPU) == Machine(CPU, 1, cores)
+    assert shared(torch.device("cuda")) == Machine(torch.device("cuda"), 1, cores)
 
 
 def test_a_lane_with_all_threads_is_this_thread(make_config):

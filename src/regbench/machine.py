@@ -27,6 +27,8 @@ def shared(device: torch.device) -> Machine:
     32 mlps on 2 cores, a step of each: 0.82 ms in two lanes of one thread, 0.98 ms in one lane of two; a cnn 20 and
     24 ms. A lane has as many threads however few runs are left, so that a run's bits do not depend on the others.
     """
-    threads = torch.get_num_threads()
-    lanes = min(threads, MOST_LANES) if device.type == "cpu" else 1
-    return Machine(device, lanes, threads // lanes)
+    if device.type != "cpu":
+        return whole(device)
+    cores = torch.get_num_threads()
+    threads = -(-cores // MOST_LANES)
+    return Machine(device, cores // threads, threads)
