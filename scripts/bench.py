@@ -23,7 +23,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from regbench import config, data, experiment, workers
+from regbench import checks, config, data, experiment, workers
 from regbench.app import config_dir
 from regbench.errors import plural
 from regbench.progress import Reporter
@@ -222,8 +222,10 @@ def sweep_seconds(runs: int, overrides: list[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         words = [[*overrides, "epochs=1", f"runtime.dir={folder}", f"seed={seed}"] for seed in range(runs)]
         configs = [checked(own) for own in words]
+        checks.check_techniques(configs[0])
+        groups = stacking.groups(configs, torch.device("cpu"))
         start = time.perf_counter()
-        for group in stacking.groups(configs, torch.device("cpu")):
+        for group in groups:
             mine = [experiment.Run(configs[place], words[place]) for place in group.places]
             experiment.train(mine, Reporter("off"))
         return time.perf_counter() - start

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("regbench", "torch", "numpy")
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -18,7 +17,7 @@ def facts(device: torch.device, threads: int) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "versions": {
-            **{key: version(key) for key in ("regbench", "numpy")},
+            **{key: installed(key) for key in ("regbench", "numpy")},
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
@@ -31,6 +30,9 @@ def facts(device: torch.device, threads: int) -> dict[str, Any]:
         },
         "git": revision(),
     }
+
+
+installed = cache(version)  # looks through the files of all packages
 
 
 @cache
