@@ -44,6 +44,25 @@ def together(trainer):
     return [(own, tests.get(run)) for run, own in enumerate(epochs)]
 
 
+@pytest.mark.parametrize("init", ["orthogonal", "lsuv"])
+def test_initial_weights_are_those_of_the_lanes_threads(make_config, init):
+    """Not of this thread's: their products are rounded otherwise."""
+    configs = [
+        make_config("model.hidden=[256,256]", *SMALL[1:], "epochs=1", f"init={init}", f"seed={seed}") for seed in (0, 1)
+    ]
+    alone = [Trainer([config], [split_of(config)], CPU) for config in configs]
+    torch.set_num_threads(2)
+    rows = []
+    trainer = in_lanes(configs)
+    trainer.pretrain([0, 1], lambda run, row: rows.append(run))
+    assert sorted(set(rows)) == ([0, 1] if init == "lsuv" else [])
+    torch.set_num_threads(1)
+    found = together(trainer)
+    for one, own in zip(alone, found, strict=True):
+        one.pretrain([0], lambda run, row: None)
+        assert outcomes(one)[0][:2] == own
+
+
 @pytest.mark.parametrize("own", [("optimizer=lbfgs", *SMALL), SMALL_CNN], ids=["lbfgs", "cnn"])
 def test_runs_that_are_no_stack_are_stacks_of_one(make_config, own):
     """Also where they are more than there are lanes."""
@@ -92,13 +111,13 @@ def in_order(found):
 
 
 def test_what_is_shown_is_of_all_lanes(make_config):
-    """Images as one run sees them; seconds that together are no more than have gone by."""
+    """Images as one run sees them; seconds that together are those that have gone by."""
     seen = []
-    trainer = in_lanes([make_config(*SMALL, "epochs=1", f"seed={seed}") for seed in range(4)])
+    trainer = in_lanes([make_config(*SMALL, "epochs=1", "optimizer=lbfgs", f"seed={seed}") for seed in range(4)])
     start = time.perf_counter()
     (records,) = trainer.epochs(seen.append)
-    assert sum(record.seconds for record in records.values()) <= time.perf_counter() - start
-    assert all(record.seconds > 0 for record in records.values())
+    elapsed = time.perf_counter() - start
+    assert sum(record.seconds for record in records.values()) == pytest.approx(elapsed, rel=0.1)
     assert sum(seen) == trainer.images_per_epoch == 150
     assert list(trainer.layers) == [0, 1, 2, 3]
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,9 @@ def train(arguments: Sequence[str]) -> NoReturn:
     """
     statuses: list[str] = []
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise: Hydra's own reports take several lines
+    warnings.formatwarning = lambda message, *_, **__: (
+        f"warning: {' '.join(str(message).split())}\n"
+    )  # of libraries too
     OmegaConf.register_new_resolver("regbench_help", partial(train_help, config_dir()), replace=True)
     decorate = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
     with TemporaryDirectory() as scratch:  # where Hydra writes the multirun.yaml that nobody asked for

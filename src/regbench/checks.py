@@ -99,6 +99,7 @@ def choose_device(config: RunConfig) -> torch.device:
         raise UserError(f"runtime.device={name}: this machine has no such device. Allowed here: auto, {found}")
     if kind == "cuda":
         repeat_exactly()
+        torch.cuda.set_device(int(number or 0))  # where a CUDA graph is recorded
     return torch.device(name)
 
 

@@ -3,8 +3,8 @@
 import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -15,14 +15,14 @@ from regbench import lanes
 from regbench.checks import check_machine, check_techniques, warnings
 from regbench.config import RunConfig
 from regbench.correct import encoded, fingerprint
-from regbench.data import cache_dir, digest, load_split
+from regbench.data import Split, cache_dir, digest, load_split
 from regbench.errors import UserError
 from regbench.lanes import Lanes
 from regbench.machine import Machine, shared, whole
 from regbench.progress import Reporter
 from regbench.provenance import facts
 from regbench.rundir import RunDir, Status
-from regbench.techniques.pretrain import Progress, pretrain
+from regbench.techniques.pretrain import Progress
 from regbench.trainer import Epoch, Tests, Trainer
 
 AT_ONCE = 8  # runs whose files are written
@@ -86,28 +86,39 @@ def directory(config: RunConfig) -> RunDir:
     return RunDir(config, config.identity(digest(config.data.name, config.data.args.get("path"))))
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What runs that are recorded together share."""
+
+    machine: Machine
+    reporter: Reporter
+    stops: Mapping[RunDir, Stop]
+    alone: bool  # whether there is one run only
+
+
 def record(runs: Sequence[Run], rundirs: Sequence[RunDir], machine: Machine, reporter: Reporter) -> None:
     """Train into open directories what is not finished there. Whatever happens, each run.json says so."""
     both = zip(runs, rundirs, strict=True)
     pairs = [(one, rundir) for one, rundir in both if one.config.force or not rundir.finished]
-    states: dict[RunDir, State] = {}
+    known = {**facts(machine.device, machine.threads), "stack": len(pairs)}
     stops = {rundir: one.stop for one, rundir in pairs if one.stop}
+    crew = Crew(machine, reporter, stops, alone=len(pairs) == 1)
+    states: dict[RunDir, State] = {}
     try:
         for one, rundir in pairs:
             try:
-                states[rundir] = begin(
-                    one, rundir, {**facts(machine.device, machine.threads), "stack": len(pairs)}, reporter
-                )
+                states[rundir] = begin(one, rundir, known, reporter)
             except OSError as error:  # no space for it
-                if len(pairs) == 1:
+                if crew.alone:
                     raise
                 rundir.record = {"status": "failed", "error": str(error)}
                 reporter.warn(f"{rundir.path}: {error}")
-        attempt(states, stops, machine, reporter)
+        attempt(states, crew)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         for rundir in states:
             if rundir.status == "running":
-                rundir.end("interrupted", "stopped by the user")
+                with suppress(OSError):  # of this run's files: the others have theirs to write
+                    rundir.end("interrupted", "stopped by the user")
         raise
     finally:
         reporter.end()
@@ -136,28 +147,26 @@ class Failure:
         return cls(line, "".join(traceback.format_exception(error)))
 
 
-def attempt(states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], machine: Machine, reporter: Reporter) -> None:
+def attempt(states: Mapping[RunDir, State], crew: Crew) -> None:
     """Train runs together; if that fails, in halves, each run from its last saved epoch: memory may be short of it."""
     for epoch in sorted({finished(state) for state in states.values()}):
         group = {rundir: state for rundir, state in states.items() if finished(state) == epoch}
-        failure = trial(group, stops, machine, reporter)
+        failure = trial(group, crew)
         left = [rundir for rundir in group if rundir.status == "running"]
         if failure and len(left) == 1:
-            fail(left[0], failure, reporter, alone=len(states) == 1)
+            fail(left[0], failure, crew)
         elif failure and left:
-            reporter.warn(f"{len(group)} runs together failed ({failure.line}): in halves from here")
+            crew.reporter.warn(f"{len(group)} runs together failed ({failure.line}): in halves from here")
             for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-                attempt({rundir: rundir.state() for rundir in half}, stops, machine, reporter)
+                attempt({rundir: rundir.state() for rundir in half}, crew)
 
 
-def trial(
-    states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], machine: Machine, reporter: Reporter
-) -> Failure | None:
+def trial(states: Mapping[RunDir, State], crew: Crew) -> Failure | None:
     """Train runs together; what went wrong, if anything did."""
     try:
-        fit(states, stops, machine, reporter)
+        fit(states, crew)
     except Exception as error:
-        reporter.end()
+        crew.reporter.end()
         return Failure.of(error)
     return None
 
@@ -167,55 +176,61 @@ def finished(state: State) -> int:
     return state["epoch"] if state else 0
 
 
-def fit(states: Mapping[RunDir, State], stops: Mapping[RunDir, Stop], machine: Machine, reporter: Reporter) -> None:
+def fit(states: Mapping[RunDir, State], crew: Crew) -> None:
     """All epochs that are left, each on disk before the next begins; then the test."""
-    rundirs = list(states)
+    rundirs, reporter = list(states), crew.reporter
     configs = [rundir.config for rundir in rundirs]
-    splits = [
-        load_split(config.data, config.seed, machine.device, cache_dir(config.runtime.cache)) for config in configs
-    ]
-    trainer = lanes.trainer(configs, splits, machine)
+    splits = [split_of(config, crew.machine.device) for config in configs]
+    trainer = lanes.trainer(configs, splits, crew.machine)
     for place, state in enumerate(states.values()):
         if state:
             trainer.load_state(place, state)
-        else:
-            report = partial(pretrained, rundirs[place], reporter if len(rundirs) == 1 else None)
-            pretrain(trainer.model(place), configs[place], splits[place], report)
-    reporter.begin(about(trainer), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
-    leave(trainer, rundirs, stops)  # those that were killed between an epoch and what follows from it
+    new = [place for place, state in enumerate(states.values()) if not state]
+    trainer.pretrain(new, partial(pretrained, rundirs, reporter))
+    reporter.begin(about(trainer, crew.machine), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
+    leave(trainer, rundirs, crew)  # those that were killed between an epoch and what follows from it
     for epochs in trainer.epochs(reporter.tick):
-        trainer.drop(side_by_side(partial(keep, rundirs, trainer, reporter), epochs, rundirs, reporter))
+        trainer.drop(side_by_side(partial(keep, rundirs, trainer, reporter), epochs, rundirs, crew))
         for epoch in epochs.values():
             reporter.epoch(epoch)
-        leave(trainer, rundirs, stops)
+        leave(trainer, rundirs, crew)
     tests = trainer.test()
     test_set = fingerprint(splits[0].test_images.cpu().numpy(), splits[0].test_labels.cpu().numpy())
-    side_by_side(partial(finish, rundirs, trainer, test_set), tests, rundirs, reporter)
+    side_by_side(partial(finish, rundirs, trainer, test_set), tests, rundirs, crew)
+
+
+def split_of(config: RunConfig, device: torch.device) -> Split:
+    """A run's data on the device."""
+    return load_split(config.data, config.seed, device, cache_dir(config.runtime.cache))
 
 
 def side_by_side(
-    work: Callable[[int, Item], None], items: Mapping[int, Item], rundirs: Sequence[RunDir], reporter: Reporter
+    work: Callable[[int, Item], None], items: Mapping[int, Item], rundirs: Sequence[RunDir], crew: Crew
 ) -> list[int]:
-    """Work on the files of several runs at once, since most of it is waiting for the disk; the runs that failed."""
+    """Work on the files of several runs at once, since most of it is waiting for the disk; the runs that failed.
+
+    Interrupted, it finishes what it has begun with all of them.
+    """
 
     def well(place: int, item: Item) -> bool:
         try:
             work(place, item)
         except OSError as error:
-            fail(rundirs[place], Failure.of(error), reporter, alone=len(rundirs) == 1)
+            fail(rundirs[place], Failure.of(error), crew)
             return False
         return True
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(well, items.keys(), items.values()))
-    return [place for place, good in zip(items, done, strict=True) if not good]
+        futures = {place: pool.submit(well, place, item) for place, item in items.items()}
+        wait(futures.values())  # here, as leaving the block lets all come to their end
+    return [place for place, future in futures.items() if not future.result()]
 
 
-def pretrained(rundir: RunDir, reporter: Reporter | None, row: Progress) -> None:
+def pretrained(rundirs: Sequence[RunDir], reporter: Reporter, place: int, row: Progress) -> None:
     """Keep a row of what pre-training did, and show it."""
-    rundir.pretrained(row._asdict())
-    rundir.log(str(row))
-    if reporter:
+    rundirs[place].pretrained(row._asdict())
+    rundirs[place].log(str(row))
+    if len(rundirs) == 1:
         reporter.say(str(row))
 
 
@@ -228,13 +243,15 @@ def keep(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, reporter: Reporter
         rundir.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
 
 
-def leave(trainer: Trainer | Lanes, rundirs: Sequence[RunDir], stops: Mapping[RunDir, Stop]) -> None:
+def leave(trainer: Trainer | Lanes, rundirs: Sequence[RunDir], crew: Crew) -> None:
     """Prune the runs that are not to go on; one that has trained all of its epochs may as well be tested."""
+    gone = []
     for place, rundir in enumerate(rundirs):
-        done, all_epochs = len(rundir.rows), rundir.config.epochs
-        if rundir in stops and rundir.status == "running" and 0 < done < all_epochs and stops[rundir](rundir.rows):
+        done, stop = len(rundir.rows), crew.stops.get(rundir)
+        if stop and rundir.status == "running" and 0 < done < rundir.config.epochs and stop(rundir.rows):
             rundir.prune(done)
-            trainer.drop([place])
+            gone.append(place)
+    trainer.drop(gone)
 
 
 def finish(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, test_set: str, place: int, tests: Tests) -> None:
@@ -247,7 +264,7 @@ def finish(rundirs: Sequence[RunDir], trainer: Trainer | Lanes, test_set: str, p
         rundir.complete(best.weights, best.epoch, tests, encoded(trainer.rights[place], test_set))
 
 
-def fail(rundir: RunDir, failure: Failure, reporter: Reporter, alone: bool) -> None:
+def fail(rundir: RunDir, failure: Failure, crew: Crew) -> None:
     """The record of a run that failed, if it can be written at all; a run that is not alone stops no other.
 
     Raises:
@@ -257,21 +274,21 @@ def fail(rundir: RunDir, failure: Failure, reporter: Reporter, alone: bool) -> N
         rundir.log(failure.traceback)
         rundir.end("failed", failure.line)
     except OSError as error:
-        if alone:
+        if crew.alone:
             raise
         rundir.record["status"] = "failed"
-        reporter.warn(f"{rundir.path}: {failure.line}; nor can that be recorded: {error.strerror}")
+        crew.reporter.warn(f"{rundir.path}: {failure.line}; nor can that be recorded: {error.strerror}")
 
 
-def about(trainer: Trainer | Lanes) -> str:
+def about(trainer: Trainer | Lanes, machine: Machine) -> str:
     """Two lines on what is trained on what."""
     config, split = trainer.configs[0], trainer.splits[0]
     runs = len(trainer.configs)
     name = config.slug() if runs == 1 else f"{runs} runs together"
-    weights = sum(parameter.numel() for parameter in trainer.model(0).parameters())
-    where = f"cpu, {torch.get_num_threads()} threads" if trainer.device.type == "cpu" else str(trainer.device)
+    each = f"{machine.threads} threads" if machine.lanes == 1 else f"{machine.lanes} × {machine.threads} threads"
+    where = f"cpu, {each}" if machine.device.type == "cpu" else str(machine.device)
     return (
-        f"{name}: {weights:,} parameters{' each' * (runs > 1)} on {where}\n"
+        f"{name}: {trainer.weight_count():,} parameters{' each' * (runs > 1)} on {where}\n"
         f"{config.data.name}: {len(split.train):,} images to train, {len(split.val):,} to validate, "
         f"{len(split.test_labels):,} to test"
     )

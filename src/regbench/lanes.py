@@ -1,14 +1,14 @@
 """Runs dealt out to lanes: each lane is a stack with a trainer of its own, in a thread of its own."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 from regbench.config import RunConfig
 from regbench.correct import Rights
@@ -16,6 +16,7 @@ from regbench.data import Split
 from regbench.diagnostics import LayerFigures
 from regbench.machine import Machine
 from regbench.plan import evenly, most_in_lane
+from regbench.techniques.pretrain import Progress
 from regbench.trainer import Best, Epoch, Tests, Tick, Trainer
 
 Result = TypeVar("Result")
@@ -36,12 +37,13 @@ class Lanes:
         self.configs, self.splits, self.device = configs, splits, machine.device
         most = min(-(-len(configs) // machine.lanes), most_in_lane(configs[0], machine.device))
         self._parts = evenly(range(len(configs)), most)
-        self._trainers = [
-            Trainer([configs[run] for run in part], [splits[run] for run in part], machine.device)
-            for part in self._parts
-        ]
         self._pool = ThreadPoolExecutor(machine.lanes, "lane", torch.set_num_threads, (machine.threads,))
-        self._stop = Event()
+        self._trainers = list(self._pool.map(self._trainer, self._parts))  # orthogonal weights depend on the threads
+        self._stop, self._lock = Event(), Lock()
+        self._runs = self._seen = 0  # in an epoch: runs that train, images that they have seen together
+
+    def _trainer(self, part: Sequence[int]) -> Trainer:
+        return Trainer([self.configs[run] for run in part], [self.splits[run] for run in part], self.device)
 
     @property
     def images_per_epoch(self) -> int:
@@ -71,20 +73,35 @@ class Lanes:
     def epochs(self, tick: Tick) -> Iterator[dict[int, Epoch]]:
         """Train the epochs that are left, as `Trainer.epochs`; the lanes wait for one another after each."""
         iterators = {trainer: trainer.epochs(partial(self._tick, trainer, tick)) for trainer in self._trainers}
-        while any(found := self._each(lambda trainer: next(iterators[trainer], {}))):
-            total = sum(map(len, found))
-            yield self._merged(
-                [
-                    {run: replace(epoch, seconds=epoch.seconds * len(own) / total) for run, epoch in own.items()}
-                    for own in found
-                ]
-            )
+        while self._begin() and any(found := self._each(lambda trainer: next(iterators[trainer], {}))):
+            seconds = (time.perf_counter() - self._start) / self._runs
+            yield {run: replace(epoch, seconds=seconds) for run, epoch in self._merged(found).items()}
+
+    def _begin(self) -> bool:
+        """Before an epoch; whether there are runs left."""
+        self._start, self._seen = time.perf_counter(), 0
+        self._runs = sum(len(trainer.active) for trainer in self._trainers)
+        return self._runs > 0
 
     def _tick(self, trainer: Trainer, tick: Tick, images: int) -> None:
+        """Pass on so many images as each run has seen on the average."""
         if self._stop.is_set():
             raise CancelledError
-        if trainer is next(one for one in self._trainers if one.active):  # whose steps stand for all
-            tick(images)
+        with self._lock:
+            before = self._seen // self._runs
+            self._seen += images * len(trainer.active)
+            tick(self._seen // self._runs - before)
+
+    def pretrain(self, runs: Iterable[int], report: Callable[[int, Progress], None]) -> None:
+        """As `Trainer.pretrain`; reports come from several threads."""
+        wanted = set(runs)
+
+        def work(trainer: Trainer) -> None:
+            part = self._parts[self._trainers.index(trainer)]
+            mine = [place for place, run in enumerate(part) if run in wanted]
+            trainer.pretrain(mine, lambda place, row: report(part[place], row))
+
+        self._each(work)
 
     def test(self) -> dict[int, Tests]:
         """As `Trainer.test`."""
@@ -92,14 +109,13 @@ class Lanes:
 
     def drop(self, runs: Iterable[int]) -> None:
         """Go on without some runs."""
-        for run in runs:
-            trainer, place = self._home(run)
-            trainer.drop([place])
+        gone = set(runs)
+        for trainer, part in zip(self._trainers, self._parts, strict=True):
+            trainer.drop([place for place, run in enumerate(part) if run in gone])
 
-    def model(self, run: int) -> nn.Sequential:
-        """One run's model."""
-        trainer, place = self._home(run)
-        return trainer.model(place)
+    def weight_count(self) -> int:
+        """How many weights a run's model has."""
+        return self._trainers[0].weight_count()
 
     def state(self, run: int) -> dict[str, Any]:
         """All that one run needs to go on, alone or in any company."""
@@ -123,12 +139,15 @@ class Lanes:
 
     def _each(self, work: Callable[[Trainer], Result]) -> list[Result]:
         """A piece of work for every trainer, side by side; if one fails, or the user stops it, none goes on."""
-        futures = [self._pool.submit(work, trainer) for trainer in self._trainers]
+        futures: list[Future[Result]] = []
         try:
+            futures += (self._pool.submit(work, trainer) for trainer in self._trainers)
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()
         except BaseException:
             self._stop.set()
+            for future in futures:
+                future.cancel()
             wait(futures)
             raise
         return [future.result() for future in futures]

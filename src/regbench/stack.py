@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from regbench.config import RunConfig
 from regbench.diagnostics import LayerFigures, Observation, diagnose
-from regbench.graph import Function, Replayed
+from regbench.graph import Replayed
 from regbench.lift import Network, lift
 from regbench.models import build, skeleton
 from regbench.rng import Stream, generator
@@ -60,9 +60,8 @@ class Stack:
         self._by_step = any(config.scheduler.args["interval"] == "step" for config in configs)
         self._settings: list[Setting] = []
         self._masks: list[Tensor] = []
-        self._step: Function = self._one_step
-        if self.update.recordable and not (self._by_step and self.update.fixed_rates):
-            self._step = Replayed(self._one_step, lambda: [*self.network.tensors(), *self.update.tensors()])
+        recordable = self.update.recordable and not (self._by_step and self.update.fixed_rates)
+        self._replayed = Replayed() if recordable else None
         self._dropouts = self._dropout_layers()
         self._rngs: list[Generator] = []
         self.diagnosed = self.config.runtime.diagnostics == "on"
@@ -110,8 +109,8 @@ class Stack:
             self.update.set_rates(rates)
             self.update.set_momenta(momenta)
             recorded = before or self.update.fixed_rates or momenta != [None] * len(momenta)
-            if isinstance(self._step, Replayed) and recorded:
-                self._step.forget()
+            if self._replayed and recorded:
+                self._replayed.forget()
         self._settings = settings
         return rates
 
@@ -123,7 +122,13 @@ class Stack:
         self._done += 1
         if self._done == self._steps and self.diagnosed:
             self._before = {name: weight.clone() for name, weight in self._matrices().items()}
-        return Figures(*self._step(images, labels, *masks))
+        if self._replayed:
+            return Figures(*self._replayed(self._one_step, self._moved, images, labels, *masks))
+        return self._one_step(images, labels, *masks)
+
+    def _moved(self) -> list[Tensor]:
+        """What a step changes."""
+        return [*self.network.tensors(), *self.update.tensors()]
 
     def _one_step(self, images: Tensor, labels: Tensor, *masks: Tensor) -> Figures:
         """The update of a step: a function of these tensors that changes weights and what the optimizers remember."""

@@ -4,10 +4,11 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from regbench.config import RunConfig
 from regbench.correct import Rights
@@ -16,6 +17,7 @@ from regbench.diagnostics import IMAGES, LayerFigures
 from regbench.rng import Stream, generator
 from regbench.stack import Batch, Figures, Stack
 from regbench.techniques.augment import Draws, draw, together
+from regbench.techniques.pretrain import Progress, pretrain
 
 # Images at once. On a CPU few, so that the cnn's activations stay in its cache: 2 to 3 times as fast as 1,000.
 EVALUATION_BATCHES = {"cpu": 250}
@@ -108,8 +110,8 @@ class Trainer:
             for run, record in found.items():
                 self._choose(run, record)
             self.layers = self._diagnose() if self.stack.diagnosed else {}
-            yield found
             self.drop([run for run in self.active if found[run].diverged])
+            yield found
 
     def drop(self, runs: Iterable[int]) -> None:
         """Go on without some runs."""
@@ -196,9 +198,15 @@ class Trainer:
         if val_loss is None or best is None or val_loss < best.val_loss:
             self.best[run] = Best(self.finished, val_loss or 0.0, self.weights(run))
 
-    def model(self, run: int) -> nn.Sequential:
-        """One run's model."""
-        return self.stack.models[self.active.index(run)]
+    def weight_count(self) -> int:
+        """How many weights a run's model has."""
+        return sum(parameter.numel() for parameter in self.stack.models[0].parameters())
+
+    def pretrain(self, runs: Iterable[int], report: Callable[[int, Progress], None]) -> None:
+        """Prepare the initial weights of some runs, where their initializer takes more than random numbers."""
+        for run in runs:
+            model = self.stack.models[self.active.index(run)]
+            pretrain(model, self.configs[run], self.splits[run], partial(report, run))
 
     def weights(self, run: int) -> dict[str, Tensor]:
         """A copy of one run's parameters and running statistics as they are now."""
