@@ -182,6 +182,7 @@ def test_a_plan_trains_nothing(train):
     assert lines[0] == "6 runs: 6 to train in 4 stacks"
     table = [line.split()[:3] for line in lines if line.split()[0].isdigit()]
     assert table[1:] == [["2", "3", "norm=none"], ["2", "3", "norm=layer"]]
+    assert "train_size" not in ended.out, "all runs have it"
     assert lines[-2:] == ["norm differs: none, layer", "runtime.stack=2 is the most for a stack"]
     assert written() == {}
 
