@@ -220,7 +220,7 @@ def test_a_wrong_number_of_workers_is_one_line(config: Any, n_jobs: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("launcher", "module", "extra"), [("ray", "ray", "ray"), ("submitit_local", "submitit", "slurm")], ids="-".join
+    ("launcher", "module", "extra"), [("ray", "ray", "ray"), ("submitit_local", "submitit", "slurm")]
 )
 def test_without_the_library_it_says_what_to_install(
     train: Any, monkeypatch: Any, launcher: str, module: str, extra: str
@@ -341,7 +341,9 @@ def test_ctrl_c_twice_is_at_once(start: Start) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launchers", [("local", "local"), ("processes", "local")], ids="-".join)
+@pytest.mark.parametrize(
+    "launchers", [pytest.param(("local", "local"), marks=pytest.mark.stress), ("processes", "local")], ids="-".join
+)
 def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str], monkeypatch: Any) -> None:
     Path("counting").mkdir()
     Path("counting/sitecustomize.py").write_text(COUNTING)
