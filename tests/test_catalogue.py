@@ -109,7 +109,16 @@ def test_a_bar_does_not_break_a_table():
 
 @pytest.mark.slow
 def test_the_script_trains_every_option_or_shows_the_line_that_refuses_it(tmp_path):
-    words = ("--axis", "norm", "--model", "mlp", "data.train_size=100", "data.val_size=0")
+    words = (
+        "--axis",
+        "norm",
+        "--model",
+        "mlp",
+        "data.train_size=100",
+        "data.val_size=0",
+        "model.hidden=[64]",
+        "runtime.threads=1",
+    )
     script = [sys.executable, str(ROOT / "scripts/catalogue.py"), *words]
     ended = subprocess.run(script, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, timeout=120)
     assert ended.returncode == 0, ended.stderr

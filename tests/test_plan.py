@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from conftest import composed
 from regbench import plan
 from regbench.machine import Machine
-from regbench.plan import MEMORY_SHARE, MOST_IN_LANE, evenly, groups, reasons, run_memory, size, words
+from regbench.plan import MEMORY_SHARE, MOST_IN_LANE, evenly, groups, reasons, run_memory, size, telling, words
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 GB = 10**9
@@ -252,6 +252,14 @@ def test_of_many_values_some_are_shown():
     runs = [[f"seed={seed}"] for seed in range(100)]
     assert words(runs) == "seed=0,1,…,99"
     assert words(runs[:6]) == "seed=0,1,2,3,4,5"
+
+
+def test_what_all_runs_have_tells_none_from_another():
+    runs = [["+study=norms", f"norm={norm}", "epochs=2"] for norm in ("none", "batch")]
+    shared = {"+study=norms", "epochs=2"}
+    assert telling(runs, shared) == "norm=none,batch"
+    assert telling([["+study=norms", "epochs=2"], runs[0]], shared) == "norm=none"
+    assert telling([["+study=norms", "epochs=2"]], shared) == "+study=norms epochs=2", "the one that has nothing more"
 
 
 def test_a_single_run_is_its_overrides():

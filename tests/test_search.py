@@ -306,6 +306,19 @@ def test_workers_prune_what_one_process_prunes(train: Any) -> None:
     assert here == there
 
 
+@pytest.mark.slow
+def test_trials_whose_values_do_not_fit_one_another_are_done(train: Any) -> None:
+    settings = ["hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=6", "hydra.sweeper.batch=6"]
+    ended = train(*SEARCH, *settings, *TINY, "model.hidden=[6],[8]", "norm=group", "norm.groups=3,4")
+    assert ended.code == 0
+    states = [trial.state for trial in trials()]
+    assert len(states) == 6
+    assert ended.err.count("warning: trial ") == states.count(TrialState.PRUNED) > 0, "the seed of the search is fixed"
+    progress = [line for line in ended.out.splitlines() if " done, 0 failed" in line]
+    assert progress[-1].startswith("6 of 6 done")
+
+
+@pytest.mark.slow
 def test_no_pruning_if_so_wished(train: Any) -> None:
     ended = train(*PRUNED_SEARCH, "hydra.sweeper.pruner=none", "epochs=2")
     assert ended.code == 0

@@ -182,6 +182,7 @@ def test_a_plan_trains_nothing(train):
     assert lines[0] == "6 runs: 6 to train in 4 stacks"
     table = [line.split()[:3] for line in lines if line.split()[0].isdigit()]
     assert table[1:] == [["2", "3", "norm=none"], ["2", "3", "norm=layer"]]
+    assert "train_size" not in ended.out, "all runs have it"
     assert lines[-2:] == ["norm differs: none, layer", "runtime.stack=2 is the most for a stack"]
     assert written() == {}
 
@@ -277,6 +278,7 @@ def test_a_run_that_fails_stops_no_other(train, fails):
     assert not [path for path in Path("runs/default").glob("*-s[02]-*/train.log") if "boom" in path.read_text()]
 
 
+@pytest.mark.slow
 def test_a_stack_is_halved_until_the_culprits_are_alone(train, fails):
     fails(2, 6)
     ended = train("-m", "seed=range(0,8)", *TINY)
@@ -462,24 +464,16 @@ def test_hydra_s_own_sweeper_and_launcher_work(train, plugins: Sequence[str]):
 
 
 @pytest.mark.slow
-def test_a_sweep_may_be_piped_as_plain_ascii():
-    command = [sys.executable, "-m", "regbench", "train", "-m", "seed=0,1", *TINY]
+def test_pandas_is_imported_after_training_and_a_sweep_may_be_piped_as_plain_ascii():
+    code = (
+        "import sys\nfrom regbench import experiment\nfrom regbench.cli import main\noriginal = experiment.train\n"
+        "def checked(*args): original(*args); print('pandas' in sys.modules)\n"
+        "experiment.train = checked\nmain()"
+    )
+    command = [sys.executable, "-c", code, "train", "-m", "norm=none,layer", "seed=0,1", *TINY]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
-    assert "2 runs read: 2 completed" in done.stdout
-
-
-@pytest.mark.slow
-def test_pandas_is_imported_after_training():
-    code = (
-        "import sys\nfrom regbench import experiment\nfrom regbench.app import train\noriginal = experiment.train\n"
-        "def checked(*args): original(*args); print('pandas' in sys.modules)\n"
-        "experiment.train = checked\ntrain(sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", code, "-m", "norm=none,layer", "seed=0,1", *TINY]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
     assert [line for line in done.stdout.splitlines() if line in ("True", "False")] == ["False", "False"]
     assert "4 runs read: 4 completed" in done.stdout

@@ -1,7 +1,10 @@
 """Progress of a sweep, read from directories that something else writes."""
 
 import io
+import os
 import re
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,74 @@ def test_without_validation_the_test_tells_the_best(runs: list[Run]) -> None:
         rundir.complete({}, 1, TESTS, b"")
     watch._look()
     assert watch._best() == "best test accuracy so far: 97.12 %  norm=none seed=0"
+
+
+def test_a_reader_that_goes_stops_the_sweep(runs: list[Run], monkeypatch: Any) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(sys, "stdout", os.fdopen(writer, "w"))
+    watch = Watch(Reporter("plain", Console(highlight=False)), len(runs))
+    watch.add(runs, runs)
+    interrupted = False
+    with pytest.raises(SystemExit) as ended, watch:
+        train(runs[0], end=complete)
+        try:
+            threading.Event().wait(60)
+        except KeyboardInterrupt:  # by which engines know that they are to stop
+            interrupted = True
+            raise
+    assert interrupted
+    assert ended.value.code == 1
+
+
+def test_a_reader_that_goes_at_the_end_is_told_by_the_exit_code_alone(runs: list[Run], monkeypatch: Any) -> None:
+    watch, _ = watched(runs)
+    monkeypatch.setattr(watch, "_look", lambda: sys.exit(1) if watch._over.is_set() else 60)
+    with pytest.raises(SystemExit), watch:
+        pass
+
+
+@pytest.mark.parametrize("mode", ["plain", "bar"])
+def test_a_mistake_in_looking_ends_progress_alone(runs: list[Run], monkeypatch: Any, capfd: Any, mode: str) -> None:
+    watch, file = watched(runs, mode)
+    monkeypatch.setattr(watch, "_counts", lambda: 1 // 0)
+    with watch:
+        train(runs[0], end=complete)
+        watch._thread.join(60)
+        assert file.getvalue().count("\x1b[?25h") == (mode == "bar"), "the cursor is back already"
+    err = capfd.readouterr().err
+    assert err.startswith("warning: progress is not shown from here, the sweep goes on (ZeroDivisionError: ")
+    assert err.count("\n") == 1
+
+
+def test_ctrl_c_while_the_last_lines_are_written_brings_the_cursor_back(runs: list[Run], monkeypatch: Any) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    watch, file = watched(runs, "bar")
+    with pytest.raises(KeyboardInterrupt), watch:
+        monkeypatch.setattr(watch._thread, "join", interrupt)
+    assert file.getvalue().count("\x1b[?25h") == 1
+
+
+def test_a_run_that_is_trained_anew_has_all_epochs_before_it(make_config: Any, tmp_path: Path) -> None:
+    words = ["epochs=3", f"runtime.dir={tmp_path}"]
+    train(Run(make_config(*words), words), end=complete)
+    run = Run(make_config(*words, "force=true"), words)
+    watch, _ = watched([run])
+    (followed,) = watch._runs
+    assert (followed.state, followed.left, watch._part([followed])) == ("waiting", 3, 0)
+    watch._look()
+    assert followed.left == 3
+    train(run, epochs=1)
+    watch._look()
+    assert (followed.state, followed.left) == ("running", 2)
+
+
+def test_a_run_that_is_left_out_is_done(runs: list[Run]) -> None:
+    watch, _ = watched(runs, total=5)
+    watch.leave_out()
+    assert watch._counts()[0] == "1 of 5 done"
 
 
 def test_off_says_nothing_and_looks_at_nothing(runs: list[Run], monkeypatch: Any) -> None:

@@ -165,6 +165,36 @@ def test_workers_share_the_cores(
     assert workers.number_of_workers(n_jobs, runs, units) == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "stacks", "devices", "expected"),
+    [
+        ([], [100], 0, [12, 13, 12, 13, 12, 13, 12, 13]),
+        ([], [192, 40], 0, [16] * 12 + [13, 13, 14]),
+        (["runtime.threads=2"], [100, 20], 0, [25] * 4 + [20]),
+        (["model=cnn"], [20], 0, [1] * 20),
+        (["model=cnn", "runtime.threads=2"], [20], 0, [2] * 10),
+        (["runtime.stack=8"], [8, 8], 0, [2] * 8),
+        (["model=cnn", "runtime.stack=100"], [100], 0, [12, 13] * 4),
+        ([], [100], 2, [50, 50]),
+    ],
+)
+def test_stacks_are_dealt_out_in_parts_that_train_at_once(
+    make_config: Any, monkeypatch: Any, words: list[str], stacks: list[int], devices: int, expected: list[int]
+) -> None:
+    import torch
+
+    from regbench import checks
+    from regbench.sweep import Run
+
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setattr(workers, "gpus", lambda runs: ["0", "1"][:devices])
+    monkeypatch.setattr(checks, "choose_device", lambda config: torch.device("cuda" if devices else "cpu"))
+    runs = [[Run(make_config(*words), [str(place)]) for place in range(size)] for size in stacks]
+    parts = workers.units(runs)
+    assert [run for part in parts for run in part] == [run for stack in runs for run in stack]
+    assert sorted(map(len, parts)) == sorted(expected)
+
+
 def test_one_worker_to_a_gpu(config: Any, monkeypatch: Any) -> None:
     import torch
 
@@ -190,7 +220,7 @@ def test_a_wrong_number_of_workers_is_one_line(config: Any, n_jobs: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("launcher", "module", "extra"), [("ray", "ray", "ray"), ("submitit_local", "submitit", "slurm")], ids="-".join
+    ("launcher", "module", "extra"), [("ray", "ray", "ray"), ("submitit_local", "submitit", "slurm")]
 )
 def test_without_the_library_it_says_what_to_install(
     train: Any, monkeypatch: Any, launcher: str, module: str, extra: str
@@ -281,6 +311,20 @@ def test_ctrl_c_has_workers_save(start: Start) -> None:
 
 @linux
 @pytest.mark.slow
+def test_a_reader_that_goes_has_workers_save(start: Start) -> None:
+    words = ["seed=0,1", f"epochs=1,{ENDLESS}", "zip=seed,epochs", "hydra.launcher.n_jobs=2"]
+    sweep = start("processes", *words)
+    assert sweep.stdout
+    assert sweep.stdout.readline() == "2 runs: 2 to train\n"
+    sweep.stdout.close()
+    sweep.stdout = None
+    code, _, err = ended(sweep)
+    assert (code, err) == (1, "")
+    assert [record(seed)["status"] for seed in (0, 1)] == ["completed", "interrupted"]
+
+
+@linux
+@pytest.mark.slow
 @pytest.mark.stress
 def test_ctrl_c_twice_is_at_once(start: Start) -> None:
     sweep = start("processes", "seed=0,1", f"epochs={ENDLESS}", "hydra.launcher.n_jobs=2")
@@ -297,7 +341,9 @@ def test_ctrl_c_twice_is_at_once(start: Start) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launchers", [("local", "local"), ("processes", "local")], ids="-".join)
+@pytest.mark.parametrize(
+    "launchers", [pytest.param(("local", "local"), marks=pytest.mark.stress), ("processes", "local")], ids="-".join
+)
 def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str], monkeypatch: Any) -> None:
     Path("counting").mkdir()
     Path("counting/sitecustomize.py").write_text(COUNTING)

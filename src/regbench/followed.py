@@ -21,7 +21,10 @@ class Followed:
         self._stamp = None if ended_meanwhile else self._stat(RUN)
         self._counted: Any = None
         self.trained = self.before = 0  # epochs in all, and before this sweep
-        self.trained = self.before = self._epochs() if pending else run.config.epochs
+        if not pending:
+            self.trained = self.before = run.config.epochs
+        elif not run.config.force:  # which begins anew, whatever is there
+            self.trained = self.before = self._epochs()
 
     @property
     def record(self) -> dict[str, Any]:

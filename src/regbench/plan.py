@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -143,6 +143,12 @@ def words(overrides: Sequence[Sequence[str]]) -> str:
     for key, _, value in (word.partition("=") for own in overrides for word in own):
         values.setdefault(key, []).append(value)
     return " ".join(f"{key}={_listed(list(dict.fromkeys(found)))}" for key, found in values.items())
+
+
+def telling(overrides: Sequence[Sequence[str]], shared: Container[str]) -> str:
+    """The same without the overrides that all runs of a sweep have; all of them if no other is left."""
+    own = [[word for word in each if word not in shared] for each in overrides]
+    return words(own if any(own) else overrides)
 
 
 def _listed(values: Sequence[str]) -> str:

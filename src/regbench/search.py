@@ -173,6 +173,7 @@ class Search:
             except UserError as error:  # values that do not fit one another: as bad as can be, and no reason to stop
                 self._reporter.warn(f"trial {number}: {error}")
                 study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+                watch.leave_out()
                 continue
             self._runs[number] = run = replace(plan.runs[0], stop=self._pruning(trials, number))
             pending |= {experiment.directory(run.config).path: run for _ in plan.pending}

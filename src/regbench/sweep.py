@@ -146,12 +146,13 @@ def show(planned: Plan, reporter: Reporter) -> None:
     from rich.text import Text
 
     table = Table("stacks", "runs", "what", box=None, header_style="bold")
+    shared = set.intersection(*(set(run.overrides) for run in planned.runs))
     shapes: dict[str, list[stacking.Group]] = {}
     for group in planned.groups:
         shapes.setdefault(str(group.shape), []).append(group)
     for groups in shapes.values():
         runs = [planned.pending[place].overrides for group in groups for place in group.places]
-        table.add_row(str(len(groups)), str(len(runs)), Text(stacking.words(runs)))
+        table.add_row(str(len(groups)), str(len(runs)), Text(stacking.telling(runs, shared)))
     if planned.groups:
         reporter.console.print(table)
     for reason in planned.reasons:

@@ -1,5 +1,7 @@
 """Progress of a whole sweep, whoever trains it: read from what its runs write to disk, which all engines share."""
 
+import _thread
+import signal
 import sys
 import threading
 import time
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from regbench.experiment import Run
 from regbench.followed import DONE, Followed
-from regbench.plan import words
+from regbench.plan import telling
 from regbench.progress import Reporter
 
 if TYPE_CHECKING:
@@ -24,16 +26,23 @@ BESIDE_STACKS = 4  # lines of the terminal that are not for stacks
 
 
 class Watch:
-    """Shows how far a sweep is, inside a `with` block: bars on a terminal, elsewhere a line for each run that ends."""
+    """Shows how far a sweep is, inside a `with` block: bars on a terminal, elsewhere a line for each run that ends.
+
+    A reader of the output that goes, as in `| head -1`, stops the sweep as it stops a single run: as Ctrl-C would, and
+    rich's SystemExit leaves the block (if interrupts are ignored, as in a script's background job, only at its end).
+    Any other error of the looking costs a warning and what would have been shown, never the sweep.
+    """
 
     def __init__(self, reporter: Reporter, total: int) -> None:
         """`total`: the runs there will be, of which some may not be known yet."""
         self._reporter, self._total = reporter, total
+        self._unfit = 0
         self._runs: list[Followed] = []
         self._shared: set[str] | None = None  # overrides that all runs have, and that tell none from another
         self._units: list[list[Followed]] = []
         self._here: tuple[list[Followed], Reporter] | None = None
         self._over = threading.Event()
+        self._gone: BaseException | None = None  # what writing raised when nobody read any more
         self._thread = threading.Thread(target=self._look_on, daemon=True)
         self._live: Live | None = None
         self._began = self._said = time.monotonic()
@@ -46,10 +55,14 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        if self._live:
-            self._live.stop()
+        try:
+            if self._thread.is_alive():
+                self._thread.join()
+        finally:
+            if self._live:
+                self._live.stop()
+            if self._gone:  # in place of the interrupt that it caused
+                raise self._gone
 
     def add(self, runs: Sequence[Run], pending: Sequence[Run]) -> None:
         """Runs of the sweep, and those of them that are to be trained."""
@@ -58,6 +71,10 @@ class Watch:
             own = set(run.overrides)
             self._shared = own if self._shared is None else self._shared & own
             self._runs.append(Followed(run, id(run) in waiting))
+
+    def leave_out(self) -> None:
+        """One run fewer than there were to be is trained: its values do not fit one another."""
+        self._unfit += 1
 
     def follow(self, units: Sequence[Sequence[Run]]) -> None:
         """The runs that train together: each unit has a bar."""
@@ -74,9 +91,18 @@ class Watch:
 
     def _look_on(self) -> None:
         pause = 0.0
-        while not self._over.wait(pause):
-            pause = self._look()
-        self._look()
+        try:
+            while not self._over.wait(pause):
+                pause = self._look()
+            self._look()
+        except (SystemExit, BrokenPipeError) as error:
+            self._gone = error
+            if not self._over.is_set():
+                _interrupt()
+        except Exception as error:
+            if self._live:
+                self._live.stop()
+            self._reporter.warn(f"progress is not shown from here, the sweep goes on ({type(error).__name__}: {error})")
 
     def _look(self) -> float:
         """Look at all runs and show what is new; the seconds until the next look."""
@@ -98,7 +124,8 @@ class Watch:
         """`3 of 12 done`, `1 failed`, `2 training`."""
         states = Counter(each.state for each in self._runs)
         running = [f"{states['running']} training"] * bool(states["running"])
-        return [f"{sum(states[state] for state in DONE)} of {self._total} done", f"{states['failed']} failed", *running]
+        done = sum(states[state] for state in DONE) + self._unfit
+        return [f"{done} of {self._total} done", f"{states['failed']} failed", *running]
 
     def _left(self) -> list[str]:
         """`0:00:42 left`, by the epochs that were trained since the sweep began; nothing before the first."""
@@ -106,7 +133,8 @@ class Watch:
         trained = begun + sum(each.trained - each.before for each in self._runs)
         left = sum(each.left for each in self._runs) - begun
         if self._runs:  # those to come will be like those that are known
-            left += (self._total - len(self._runs)) * sum(e.run.config.epochs for e in self._runs) / len(self._runs)
+            to_come = self._total - self._unfit - len(self._runs)
+            left += to_come * sum(each.run.config.epochs for each in self._runs) / len(self._runs)
         seconds = (time.monotonic() - self._began) * left / trained if trained else 0
         return [f"{timedelta(seconds=round(seconds))} left"] * (seconds > 0)
 
@@ -124,8 +152,7 @@ class Watch:
 
     def _name(self, unit: Sequence[Followed]) -> str:
         """What tells the runs from the others of the sweep."""
-        own = [[word for word in each.run.overrides if word not in (self._shared or ())] for each in unit]
-        return words(own if any(own) else [each.run.overrides for each in unit])
+        return telling([each.run.overrides for each in unit], self._shared or ())
 
     def _best(self) -> str:
         """Of the completed runs: validation chooses; only where one has no validation images, the test."""
@@ -168,6 +195,15 @@ class Watch:
             bars.add_row(f"and {len(running) - room} more")
         # A last line that fills the terminal would be followed by the ^C of Ctrl-C on another one.
         return Group(bars, Text(self._best(), style="bold", no_wrap=True, overflow="ellipsis"))
+
+
+def _interrupt() -> None:
+    """As Ctrl-C for the main thread, whatever it waits for."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _epoch(unit: Sequence[Followed]) -> str:

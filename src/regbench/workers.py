@@ -29,12 +29,21 @@ def work(unit: Unit, folder: str) -> None:
 
 
 def units(stacks: "Sequence[Unit]") -> list[Unit]:
-    """What is handed to workers, in the order of the sweep: large stacks in parts, so that every core has some."""
-    from regbench.plan import evenly
+    """What is handed to workers, in the order of the sweep: stacks in parts that every worker has some of.
+
+    None is larger than what a worker trains at once: the smaller they are, the less workers wait for the last one.
+    """
+    from regbench.checks import choose_device
+    from regbench.plan import evenly, most_in_lane
 
     runs = [run for stack in stacks for run in stack]
-    most = -(-len(runs) // max(cores() // threads_of(runs), 1))
-    return [[stack[place] for place in part] for stack in stacks for part in evenly(range(len(stack)), most)]
+    share = -(-len(runs) // at_once(runs))
+    found: list[Unit] = []
+    for stack in stacks:
+        config = stack[0].config
+        most = min(share, most_in_lane(config, choose_device(config)) * threads_of(stack))
+        found += [[stack[place] for place in part] for part in evenly(range(len(stack)), most)]
+    return found
 
 
 def drive(stacks: "Sequence[Unit]", engine: Engine, watch: "Watch") -> None:
@@ -88,14 +97,19 @@ def gpus(runs: "Sequence[Run]") -> list[str]:
     return named[: torch.cuda.device_count()] or [str(number) for number in range(torch.cuda.device_count())]
 
 
+def at_once(runs: "Sequence[Run]") -> int:
+    """How many workers this machine has room for: one per GPU, or as many as leave each its threads."""
+    return len(gpus(runs)) or max(cores() // threads_of(runs), 1)
+
+
 def number_of_workers(n_jobs: int | str, runs: "Sequence[Run]", units: int) -> int:
-    """One per GPU, or as many as leave each its threads; no more than there are units.
+    """As many as set, or as there is room for; no more than there are units.
 
     Raises:
         UserError: n_jobs is neither auto nor a number of at least 1.
     """
     if n_jobs == "auto":
-        return min(units, len(gpus(runs)) or max(cores() // threads_of(runs), 1))
+        return min(units, at_once(runs))
     if not isinstance(n_jobs, int) or n_jobs < 1:
         raise UserError(f"hydra.launcher.n_jobs={n_jobs}: must be auto or an integer of at least 1")
     return min(units, n_jobs)
