@@ -311,9 +311,9 @@ def test_ctrl_c_has_workers_save(start: Start) -> None:
 
 @linux
 @pytest.mark.slow
-def test_a_reader_that_goes_has_workers_save(start: Start) -> None:
-    words = ["seed=0,1", f"epochs=1,{ENDLESS}", "zip=seed,epochs", "hydra.launcher.n_jobs=2"]
-    sweep = start("processes", *words)
+@pytest.mark.parametrize("launcher", ["local", pytest.param("processes", marks=pytest.mark.stress)])
+def test_a_reader_that_goes_stops_a_sweep_that_saves(start: Start, launcher: str) -> None:
+    sweep = start(launcher, "seed=0,1", f"epochs=1,{ENDLESS}", "zip=seed,epochs")
     assert sweep.stdout
     assert sweep.stdout.readline() == "2 runs: 2 to train\n"
     sweep.stdout.close()
