@@ -187,7 +187,9 @@ COMPARISONS = {"verdicts": VERDICTS, "pivot": PIVOT, "images": IMAGES}
 EXPECTED = {"table": "txt", "csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
 
 
-@pytest.mark.parametrize("output", EXPECTED)
+@pytest.mark.parametrize(
+    "output", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("table", "json"))) for name in EXPECTED]
+)
 @pytest.mark.parametrize(("name", "arguments"), COMPARISONS.items())
 def test_comparisons_byte_for_byte(name: str, arguments: tuple[str, ...], output: str, invoke: Invoke) -> None:
     result = invoke("summary", *arguments, "--format", output)
@@ -220,6 +222,7 @@ def test_any_format_can_go_to_a_file(output: str, tmp_path: Path, invoke: Invoke
 @pytest.mark.parametrize(
     ("sort", "first"), [("norm", "batch"), ("-norm", "rms"), ("mean", "layer"), ("-diff", "batch"), ("p", "batch")]
 )
+@pytest.mark.slow
 def test_sort(sort: str, first: str, invoke: Invoke) -> None:
     content = json.loads(invoke("summary", *VERDICTS, "--format", "json", "--sort", sort).out)
     assert content["rows"][0]["norm"] == first

@@ -135,7 +135,7 @@ def test_what_stops_one_lane_stops_all(make_config, error, monkeypatch):
 
     with pytest.raises(error):
         list(trainer.epochs(tick))
-    assert len(steps) == 1
+    assert len(steps) <= 2, "one of each lane"
     assert max(one.finished for one in trainer._trainers) < 1000
 
 

@@ -218,7 +218,8 @@ RUNS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=40)
 @given(runs=RUNS)
 def test_every_run_is_in_one_stack_with_its_like(runs):
     configs = [composed(*run) for run in runs]

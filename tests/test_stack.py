@@ -219,11 +219,11 @@ def test_runs_may_differ_in_optimizer():
     assert_stacked_as_alone(different, EXACT)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
-def test_convolutions_train_in_a_stack_as_alone(norm, optimizer):
+def test_convolutions_train_in_a_stack_as_alone(norm):
     """The planner keeps them apart on a CPU, as they take longer together, but not elsewhere."""
-    regularizer = "elastic_net" if optimizer == "adam" else "none"
+    optimizer, regularizer = ("adam", "elastic_net") if list(NORMS).index(norm) % 2 else ("sgd", "none")
     assert_stacked_as_alone(different_runs(norm, optimizer, regularizer, 5, *SMALL_CNN), EXACT)
 
 
@@ -231,7 +231,7 @@ def test_convolutions_in_float32_agree_but_for_rounding():
     assert_stacked_as_alone(different_runs("none", "adam", "l2", 5, *SMALL_CNN, tolerance=ROUNDING), ROUNDING)
 
 
-@pytest.mark.parametrize("model", [SMALL, SMALL_CNN], ids=["mlp", "cnn"])
+@pytest.mark.parametrize("model", [SMALL, pytest.param(SMALL_CNN, marks=pytest.mark.slow)], ids=["mlp", "cnn"])
 @pytest.mark.parametrize("norm", NORM_NAMES)
 def test_they_train_as_alone_by_vmap_too(norm, model, monkeypatch):
     """As on other devices than a CPU."""
@@ -251,6 +251,7 @@ def test_on_one_thread_they_agree_to_the_bit(norm, make_config):
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 def test_each_run_drops_where_it_says(make_config, order):
     """Neither of these models has all the dropout layers of the other."""
@@ -287,6 +288,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: " | ".join(",".join(run) for run in pair))
 def test_a_run_of_a_stack_trains_as_it_does_alone(make_config, pair):
     assert_stacked_as_alone([make_config(*TINY, "precision=fp64", *overrides) for overrides in pair], EXACT)
@@ -363,6 +365,7 @@ def saved(trainer: Trainer, run: int) -> dict[str, Any]:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", STACKING)
 def test_a_saved_run_goes_on_in_any_company(make_config, optimizer):
     norm = "none" if optimizer in ROUGH else "batch"

@@ -18,7 +18,7 @@ from regbench.errors import UserError
 from regbench.rundir import RunDir
 from regbench.stack import Stack
 
-pytestmark = pytest.mark.usefixtures("own_process")
+pytestmark = [pytest.mark.usefixtures("own_process"), pytest.mark.slow]
 
 ROUNDING = 1e-4  # relative, of float32 over the two steps of TINY
 TINY = ["model.hidden=[16]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
@@ -278,7 +278,6 @@ def test_a_run_that_fails_stops_no_other(train, fails):
     assert not [path for path in Path("runs/default").glob("*-s[02]-*/train.log") if "boom" in path.read_text()]
 
 
-@pytest.mark.slow
 def test_a_stack_is_halved_until_the_culprits_are_alone(train, fails):
     fails(2, 6)
     ended = train("-m", "seed=range(0,8)", *TINY)
@@ -463,7 +462,6 @@ def test_hydra_s_own_sweeper_and_launcher_work(train, plugins: Sequence[str]):
     assert all(path.is_dir() for path in Path("runs/default").iterdir())
 
 
-@pytest.mark.slow
 def test_pandas_is_imported_after_training_and_a_sweep_may_be_piped_as_plain_ascii():
     code = (
         "import sys\nfrom regbench import experiment\nfrom regbench.cli import main\noriginal = experiment.train\n"
