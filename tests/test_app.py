@@ -26,7 +26,7 @@ from regbench.stack import Stack
 TINY = ["model.hidden=[16]", "data.train_size=500", "data.val_size=100", "epochs=2", "runtime.threads=1"]
 
 
-pytestmark = pytest.mark.usefixtures("own_process")
+pytestmark = [pytest.mark.usefixtures("own_process"), pytest.mark.slow]
 
 
 def regbench(*arguments: str, **how: Any) -> Ended:
@@ -162,7 +162,6 @@ def unprivileged() -> list[str]:
     return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sweep", [[], ["-m"]], ids=["a run", "a sweep"])
 def test_runs_that_cannot_be_written_are_one_line(tmp_path, sweep):
     folder = tmp_path / "runs"
@@ -268,7 +267,6 @@ def test_options_of_one_s_own(train):
     assert record(only_run())["config"]["optimizer"]["nesterov"] is True
 
 
-@pytest.mark.slow
 def test_options_of_one_s_own_may_replace_built_in_ones():
     for name, epochs in (("first", 3), ("second", 4)):
         Path(name, "experiment").mkdir(parents=True)
@@ -282,7 +280,6 @@ def test_options_of_one_s_own_may_replace_built_in_ones():
     assert (config["epochs"], config["norm"]["eps"]) == (3, 1)
 
 
-@pytest.mark.slow
 def test_help_imports_no_torch():
     code = (
         "import sys\nfrom regbench.app import train\n"
@@ -458,13 +455,11 @@ def test_a_sweep_survives_runs_that_fail(train, monkeypatch):
 # Real processes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["norm=bacth", "norm=group norm.groups=7"])
 def test_a_mistake_is_one_line_of_a_real_process(command):
     assert_mistake(regbench("train", *command.split()), MISTAKES[command])
 
 
-@pytest.mark.slow
 def test_a_real_process_runs_anywhere():
     ended = regbench("train", *TINY)
     assert (ended.code, ended.err) == (0, "")
@@ -496,7 +491,6 @@ def halfway() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-@pytest.mark.slow
 def test_a_process_stopped_by_ctrl_c_goes_on_to_the_same_numbers(train, halfway):
     in_use = train(*LONG)
     assert in_use.code == 2
@@ -511,7 +505,6 @@ def test_a_process_stopped_by_ctrl_c_goes_on_to_the_same_numbers(train, halfway)
     assert_goes_on(train)
 
 
-@pytest.mark.slow
 def test_a_killed_process_goes_on_to_the_same_numbers(train, halfway):
     halfway.kill()
     assert halfway.wait(60) == -signal.SIGKILL

@@ -188,7 +188,7 @@ EXPECTED = {"table": "txt", "csv": "csv", "md": "md", "latex": "tex", "json": "j
 
 
 @pytest.mark.parametrize(
-    "output", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("table", "json"))) for name in EXPECTED]
+    "output", [pytest.param(name, marks=[pytest.mark.slow] * (name != "table")) for name in EXPECTED]
 )
 @pytest.mark.parametrize(("name", "arguments"), COMPARISONS.items())
 def test_comparisons_byte_for_byte(name: str, arguments: tuple[str, ...], output: str, invoke: Invoke) -> None:

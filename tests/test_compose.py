@@ -112,6 +112,7 @@ def jobs(draw: st.DrawFn) -> list[str]:
     return draw(st.permutations(list({word.partition("=")[0]: word for word in words}.values())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[word] for choices in VALUES for word in choices], ids=" ".join)
 def test_each_override_means_what_it_means_to_hydra(fast, by_hydra, words):
     assert outcome(fast, words, 7) == outcome(by_hydra, words, 7)

@@ -19,6 +19,8 @@ from regbench.progress import Reporter
 from regbench.techniques.dropout import Dropout
 from regbench.trainer import Epoch, Trainer
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 MLP = ("model.hidden=[16,12]", "data.train_size=500", "data.val_size=300", "epochs=2", "precision=fp64")
 CNN = ("model=cnn", "model.channels=[4,6]", "model.dense=[8]", "data.train_size=300", "data.val_size=100", "epochs=1")

@@ -25,6 +25,8 @@ from regbench.progress import Reporter
 from regbench.rundir import RunDir
 from regbench.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 TINY = ("model.hidden=[16]", "data.train_size=500", "data.val_size=300", "epochs=3")
 STEPS = 5  # of an epoch
@@ -533,7 +535,6 @@ def test_runs_may_have_finished_different_epochs(some):
     assert_as_alone(together, some(4))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("regrouped", [[[0, 1, 2]], [[0], [1], [2]], [[2, 0], [1]]], ids=str)
 def test_an_interrupted_stack_goes_on_in_any_grouping(some, regrouped):
     together = some(3)
@@ -579,7 +580,6 @@ def short(monkeypatch) -> Callable[[int, int], list[int]]:
     return of
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("most", "epoch", "sizes"),
     [
@@ -627,7 +627,6 @@ def test_memory_that_is_short_for_setting_up_halves_too(some, monkeypatch):
     assert_as_alone(together, some(4))
 
 
-@pytest.mark.slow
 def test_a_stack_that_failed_takes_no_memory_while_its_halves_train(some, short, monkeypatch):
     alive: list[weakref.ref[Trainer]] = []
     counts = []

@@ -26,6 +26,8 @@ from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.regularizer import REGULARIZERS
 from regbench.trainer import Epoch, Tests, Trainer
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 TINY = ("model.hidden=[16]", "data.train_size=500", "data.val_size=300", "epochs=2")
 SMALL = ("model.hidden=[16,16]", "data.train_size=150", "data.val_size=100", "batch_size=50", "epochs=2")
@@ -219,7 +221,6 @@ def test_runs_may_differ_in_optimizer():
     assert_stacked_as_alone(different, EXACT)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_convolutions_train_in_a_stack_as_alone(norm):
     """The planner keeps them apart on a CPU, as they take longer together, but not elsewhere."""
@@ -251,7 +252,6 @@ def test_on_one_thread_they_agree_to_the_bit(norm, make_config):
         torch.set_num_threads(threads)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 def test_each_run_drops_where_it_says(make_config, order):
     """Neither of these models has all the dropout layers of the other."""
@@ -288,7 +288,6 @@ PAIRS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: " | ".join(",".join(run) for run in pair))
 def test_a_run_of_a_stack_trains_as_it_does_alone(make_config, pair):
     assert_stacked_as_alone([make_config(*TINY, "precision=fp64", *overrides) for overrides in pair], EXACT)
@@ -365,7 +364,6 @@ def saved(trainer: Trainer, run: int) -> dict[str, Any]:
     return state
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", STACKING)
 def test_a_saved_run_goes_on_in_any_company(make_config, optimizer):
     norm = "none" if optimizer in ROUGH else "batch"

@@ -13,6 +13,8 @@ from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.registry import Option
 from regbench.update import PROPORTIONAL, OneByOne, Together, can_merge, update
 
+pytestmark = pytest.mark.slow
+
 STEPS = 20
 RATES = (1.0, 0.1, 0.01)  # of the option's own
 CASES: list[tuple[str, dict[str, Any]]] = [

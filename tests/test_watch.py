@@ -18,6 +18,8 @@ from regbench.rundir import RunDir
 from regbench.trainer import Epoch
 from regbench.watch import Watch
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 80
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)

@@ -15,6 +15,8 @@ from regbench.techniques.init import INITS, initialize
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.pretrain import PHASES, Machine, Progress, pretrain, rescaled
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 FEW = ("data.train_size=1000", "model.hidden=[40,30]", "activation=sigmoid")
 RBM = (*FEW, "init=rbm", "init.epochs=3", "init.batch_size=10")
