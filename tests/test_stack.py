@@ -240,14 +240,27 @@ def test_they_train_as_alone_by_vmap_too(norm, model, monkeypatch):
     assert_stacked_as_alone(different_runs(norm, "adam", "l1", 3, *model), EXACT)
 
 
-@pytest.mark.parametrize("norm", NORM_NAMES)
-def test_on_one_thread_they_agree_to_the_bit(norm, make_config):
+TO_THE_BIT = [
+    *(
+        [f"norm={norm}", *[f"norm.{key}={value}" for key, value in NORM_CHANGES.get(norm, {}).items()]]
+        for norm in NORM_NAMES
+    ),
+    ["regularizer=elastic_net", "regularizer.on=all", "norm=batch"],
+    ["clip_norm=0.1", "clip_value=0.01", "max_norm=1"],
+    ["label_smoothing=0.1", "augment=affine", "data.label_noise=0.2"],
+    ["optimizer=muon", "scheduler=one_cycle"],
+    ["optimizer=adafactor", "batch_size=33", "activation=gelu"],
+    ["model.hidden=[256,256]", "regularizer=l1", "precision=bf16"],
+]
+
+
+@pytest.mark.parametrize("own", TO_THE_BIT, ids=" ".join)
+def test_on_one_thread_they_agree_to_the_bit(own, make_config):
+    """So that a sweep that was stopped, and went on in another grouping, ends as an undisturbed one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        changes = [f"norm.{key}={value}" for key, value in NORM_CHANGES.get(norm, {}).items()]
-        configs = [make_config(*SMALL, f"norm={norm}", *changes, "dropout=0.2", f"seed={seed}") for seed in range(3)]
-        assert_stacked_as_alone(configs, 0)
+        assert_stacked_as_alone([make_config(*SMALL, "dropout=0.2", *own, f"seed={seed}") for seed in range(3)], 0)
     finally:
         torch.set_num_threads(threads)
 

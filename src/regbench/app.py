@@ -46,9 +46,7 @@ def train(arguments: Sequence[str]) -> NoReturn:
     """
     statuses: list[str] = []
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise: Hydra's own reports take several lines
-    warnings.formatwarning = lambda message, *_, **__: (
-        f"warning: {' '.join(str(message).split())}\n"
-    )  # of libraries too
+    warnings.formatwarning = lambda message, *_, **__: one_line("warning", message)  # those of libraries
     OmegaConf.register_new_resolver("regbench_help", partial(train_help, config_dir()), replace=True)
     decorate = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
     with TemporaryDirectory() as scratch:  # where Hydra writes the multirun.yaml that nobody asked for
@@ -95,8 +93,13 @@ def is_mistake(error: Exception) -> bool:
 
 def leave(error: Exception, code: int = MISTAKE) -> NoReturn:
     """One line on stderr and an exit code."""
-    sys.stderr.write(f"error: {' '.join(explain(error).split())}\n")
+    sys.stderr.write(one_line("error", explain(error)))
     sys.exit(code)
+
+
+def one_line(kind: str, text: object) -> str:
+    """`error: what is wrong`, whatever line breaks the text has."""
+    return f"{kind}: {' '.join(str(text).split())}\n"
 
 
 def explain(error: Exception) -> str:

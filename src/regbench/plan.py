@@ -24,8 +24,9 @@ FREE |= {"runtime.study"}
 FREE_OPTIMIZER = {"cpu": "optimizer"}
 
 CLOSURE = "lbfgs"  # evaluates a batch as often as its run needs
-# On a CPU the most runs of a model to a lane (regbench.lanes). A step of each run in 2 lanes of 8, 16, 32 mlps, one
-# thread each: 0.75, 0.69, 0.67 ms; a cnn takes as long as alone, or longer, as its features leave the cache.
+# On a CPU the most runs of a model to a lane (regbench.lanes), one where nothing was measured. A step of each run in 2
+# lanes of 8, 16, 32 mlps, one thread each: 0.75, 0.69, 0.67 ms; a cnn takes as long as alone, or longer, as its
+# features leave the cache.
 MOST_IN_LANE = {"mlp": 16, "cnn": 1}
 SHOWN_VALUES = 6
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
@@ -81,7 +82,7 @@ def most_in_lane(config: RunConfig, device: torch.device) -> int:
     if config.optimizer.name == CLOSURE:
         return 1
     limited = device.type == "cpu" and config.runtime.stack == "auto"
-    return MOST_IN_LANE[config.model.name] if limited else sys.maxsize
+    return MOST_IN_LANE.get(config.model.name, 1) if limited else sys.maxsize
 
 
 def free_memory(device: torch.device) -> int:
