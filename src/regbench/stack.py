@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from regbench.config import RunConfig
 from regbench.diagnostics import LayerFigures, Observation, diagnose
-from regbench.graph import Replayed
 from regbench.lift import Network, lift
 from regbench.models import build, skeleton
+from regbench.replay import Replayed
 from regbench.rng import Stream, generator
 from regbench.techniques.clip import clip, total_norm
 from regbench.techniques.dropout import Dropout, draw
@@ -61,7 +61,8 @@ class Stack:
         self._settings: list[Setting] = []
         self._masks: list[Tensor] = []
         recordable = self.update.recordable and not (self._by_step and self.update.fixed_rates)
-        self._replayed = Replayed() if recordable else None
+        self._whole = Replayed(told=False) if recordable else None
+        self._part = Replayed()  # where the whole of a step cannot be recorded: all but the optimizers
         self._dropouts = self._dropout_layers()
         self._rngs: list[Generator] = []
         self.diagnosed = self.config.runtime.diagnostics == "on"
@@ -109,8 +110,8 @@ class Stack:
             self.update.set_rates(rates)
             self.update.set_momenta(momenta)
             recorded = before or self.update.fixed_rates or momenta != [None] * len(momenta)
-            if self._replayed and recorded:
-                self._replayed.forget()
+            if self._whole and recorded:
+                self._whole.forget()
         self._settings = settings
         return rates
 
@@ -122,32 +123,34 @@ class Stack:
         self._done += 1
         if self._done == self._steps and self.diagnosed:
             self._before = {name: weight.clone() for name, weight in self._matrices().items()}
-        if self._replayed:
-            return Figures(*self._replayed(self._one_step, self._moved, images, labels, *masks))
-        return self._one_step(images, labels, *masks)
+        if self._whole and not self._whole.given_up:
+            step = partial(self._one_step, self._evaluated)
+            return Figures(*self._whole(step, self._moved, images, labels, *masks))
+        return self._one_step(partial(self._part, self._evaluated, self.network.tensors), images, labels, *masks)
 
-    def _moved(self) -> list[Tensor]:
+    def _moved(self) -> list[Tensor] | None:
         """What a step changes."""
-        return [*self.network.tensors(), *self.update.tensors()]
+        remembered = self.update.tensors()
+        return None if remembered is None else [*self.network.tensors(), *remembered]
 
-    def _one_step(self, images: Tensor, labels: Tensor, *masks: Tensor) -> Figures:
-        """The update of a step: a function of these tensors that changes weights and what the optimizers remember."""
-        for (layer, _), mask in zip(self._dropouts, masks, strict=True):
-            layer.mask = mask
+    def _one_step(self, evaluated: Callable[..., Sequence[Tensor]], *batch: Tensor) -> Figures:
+        """The update of a step: a function of the batch that changes weights and what the optimizers remember."""
         figures: list[Figures] = []
 
-        def evaluate() -> tuple[Tensor, list[Tensor]]:
-            loss, gradients, found = self._gradients(images, labels)
-            figures.append(found)
-            return loss, gradients
+        def evaluate() -> tuple[Tensor, Sequence[Tensor]]:
+            total, *rest = evaluated(*batch)
+            figures.append(Figures(*rest[: len(Figures._fields)]))
+            return total, rest[len(Figures._fields) :]
 
         self.update.step(evaluate)
         if self._limited:
             self._constrain()
         return figures[0]  # lbfgs evaluates more than once
 
-    def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor], Figures]:
-        """The sum of the runs' losses with all that is added to them, the gradients, clipped, and the figures."""
+    def _evaluated(self, images: Tensor, labels: Tensor, *masks: Tensor) -> Sequence[Tensor]:
+        """The sum of the runs' losses with all that is added to them, the figures, and the gradients, clipped."""
+        for (layer, _), mask in zip(self._dropouts, masks, strict=True):
+            layer.mask = mask
         with self._precision():
             logits = self.network(images).to(self.dtype)
         loss, terms = self._loss(logits, labels)
@@ -155,7 +158,7 @@ class Stack:
         gradients, norm, clipped = self._clip(self.network.gradients(total))
         hits = (logits.detach().argmax(2) == labels).sum(1)
         extra = sum((term.detach() for term in terms), torch.zeros_like(norm))
-        return total.detach(), gradients, Figures(loss.detach(), hits, extra, norm, clipped)
+        return [total.detach(), *Figures(loss.detach(), hits, extra, norm, clipped), *gradients]
 
     def _loss(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The mean cross-entropy of each run, [K], and what is added to it, each [K]."""
@@ -284,6 +287,8 @@ class Stack:
         self.models[run].load_state_dict(state["weights"])
         self.update.load_state(run, state["optimizer"])
         self._settings = []  # those of the saved epoch are set now
+        if self._whole:
+            self._whole.forget()
 
 
 def scheduled(config: RunConfig, epoch: float, losses: Sequence[float]) -> Setting:

@@ -25,11 +25,11 @@ PROPORTIONAL = {"sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", 
 class Update(Protocol):
     """What moves the weights of a stack. A run's state is that of its own `torch.optim.Optimizer`, in any stack."""
 
-    recordable: bool  # whether a CUDA graph can hold its step
-    fixed_rates: bool  # whether the graph would hold the learning rates too
+    recordable: bool  # whether its step may be recorded (regbench.replay)
+    fixed_rates: bool  # whether a recording would hold the learning rates too
 
-    def tensors(self) -> list[Tensor]:
-        """What a step changes beside the weights."""
+    def tensors(self) -> list[Tensor] | None:
+        """What a step changes beside the weights; None if that is not in tensors alone."""
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
@@ -70,13 +70,14 @@ def have_one_rate(configs: Sequence[RunConfig]) -> bool:
 
 
 def make_recordable(optimizers: Sequence[torch.optim.Optimizer]) -> bool:
-    """Have optimizers on CUDA count their steps there; whether a graph can hold all that they do in a step.
+    """Have optimizers on CUDA count their steps there; whether a recording may hold all that they do in a step.
 
-    Those without the argument `capturable` compute with numbers of Python, but for SGD, which counts nothing.
+    On CUDA those without the argument `capturable` compute with numbers of Python, but for SGD, which counts nothing.
+    On a CPU a recording finds that out.
     """
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     if groups[0]["params"][0].device.type != "cuda":
-        return False
+        return True
     counting = [group for group in groups if "capturable" in group]
     for group in counting:
         group["capturable"] = True
@@ -90,9 +91,11 @@ def load(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
     optimizer.load_state_dict({**state, "param_groups": groups})
 
 
-def state_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """All that an optimizer remembers."""
-    return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+def state_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> list[Tensor] | None:
+    """All that optimizers remember; None where it is not in tensors alone, such as a number of steps."""
+    states = [state for optimizer in optimizers for state in optimizer.state.values()]
+    values = [value for state in states for value in state.values() if value is not None]
+    return values if all(isinstance(value, Tensor) for value in values) else None
 
 
 class OneByOne:
@@ -104,9 +107,9 @@ class OneByOne:
         self.optimizers = [OPTIMIZERS[config.optimizer.name](own, **config.optimizer.args) for config, own in pairs]
         self.recordable, self.fixed_rates = make_recordable(self.optimizers), True
 
-    def tensors(self) -> list[Tensor]:
+    def tensors(self) -> list[Tensor] | None:
         """What a step changes beside the weights."""
-        return [tensor for optimizer in self.optimizers for tensor in state_tensors(optimizer)]
+        return state_tensors(self.optimizers)
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""
@@ -169,9 +172,9 @@ class Together:
         self._rates = torch.ones(len(configs), dtype=self._leaves[0].dtype, device=self._leaves[0].device)
         self.recordable = make_recordable([self._optimizer])
 
-    def tensors(self) -> list[Tensor]:
+    def tensors(self) -> list[Tensor] | None:
         """What a step changes beside the weights."""
-        return state_tensors(self._optimizer)
+        return state_tensors([self._optimizer])
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """The learning rate of each run."""

@@ -1,0 +1,263 @@
+"""A step that is replayed comes to what it comes to otherwise."""
+
+import weakref
+from copy import deepcopy
+from functools import partial
+
+import pytest
+import torch
+
+from regbench import replay
+from regbench.replay import WARM_UP, Replayed, record
+from regbench.stack import Stack
+from regbench.techniques.norm import NORMS
+from regbench.techniques.optimizer import OPTIMIZERS
+from test_stack import CPU, SMALL, SMALL_CNN, batch, outcomes, trainer_of
+
+STEPS = 6
+NEVER = 10**9
+# What their optimizers do in a step is not recorded: they read numbers out of tensors, or remember more than tensors.
+NOT_WHOLE = {"nadam", "radam", "adamax", "asgd", "adafactor", "sparse_adam", "lbfgs"}
+
+
+class Recorder:
+    """In place of `record`: counts, and spoils what is replayed if told to."""
+
+    def __init__(self, spoil=None, error=None):
+        self.recorded = self.replayed = 0
+        self.spoil, self.error = spoil, error
+
+    def __call__(self, function, inputs):
+        if self.error:
+            raise self.error
+        self.recorded += 1
+        again, outputs = record(function, inputs)
+
+        def played(*given):
+            self.replayed += 1
+            found = again(*given)
+            return self.spoil(found) if self.spoil else found
+
+        return played, outputs
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    """`recorder(...)`: steps are recorded by such a recorder from now on."""
+
+    def use(**settings):
+        found = Recorder(**settings)
+        monkeypatch.setattr(replay, "record", found)
+        return found
+
+    return use
+
+
+class Counter:
+    """A function with a state."""
+
+    def __init__(self):
+        self.total = torch.zeros(3)
+
+    def __call__(self, value):
+        self.total += value
+        return [self.total * 2]
+
+
+def test_it_is_called_then_compared_then_replayed(recorder):
+    recorded = recorder()
+    counter = Counter()
+    replayed = partial(Replayed(), counter, lambda: [counter.total])
+    for call in range(1, WARM_UP + 4):
+        (found,) = replayed(torch.full((3,), float(call)))
+        assert torch.equal(found, torch.full((3,), float(call * (call + 1))))
+    assert (recorded.recorded, recorded.replayed) == (1, 3)
+
+
+def test_other_shapes_are_not_replayed(recorder):
+    recorded = recorder()
+    counter = Counter()
+    replayed = partial(Replayed(), counter, lambda: [counter.total])
+    for value in [torch.ones(3)] * (WARM_UP + 2) + [torch.ones(1)]:
+        (found,) = replayed(value)
+    assert torch.equal(found, torch.full((3,), 2.0 * (WARM_UP + 3)))
+    assert recorded.replayed == 2
+
+
+def test_after_a_change_it_is_recorded_anew(recorder):
+    recorded = recorder()
+    counter = Counter()
+    replayed = Replayed()
+    for _ in range(3):
+        for _ in range(WARM_UP + 1):
+            replayed(counter, lambda: [counter.total], torch.ones(3))
+        replayed.forget()
+    assert recorded.recorded == 3
+    assert counter.total[0] == 3 * (WARM_UP + 1)
+
+
+def test_what_a_failed_recording_moved_is_put_back(monkeypatch):
+    def fail(function, inputs):
+        function(*inputs)
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(replay, "record", fail)
+    counter = Counter()
+    replayed = Replayed()
+    with pytest.warns(UserWarning, match="no$"):
+        for _ in range(WARM_UP + 2):
+            replayed(counter, lambda: [counter.total], torch.ones(3))
+    assert counter.total[0] == WARM_UP + 2
+
+
+def test_what_is_not_in_tensors_is_not_recorded(recorder):
+    recorded = recorder()
+    counter = Counter()
+    replayed = Replayed()
+    for _ in range(WARM_UP + 2):
+        replayed(counter, lambda: None, torch.ones(3))
+    assert replayed.given_up
+    assert (recorded.recorded, counter.total[0]) == (0, WARM_UP + 2)
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_stack_that_is_gone_holds_no_memory(make_config, runs):
+    """Without waiting for the garbage collector, which knows nothing of a device's memory."""
+    stack = Stack([make_config(*SMALL, f"seed={seed}") for seed in range(runs)], CPU)
+    stack.begin_epoch(0, steps=10)
+    for _ in range(WARM_UP + 2):
+        stack.step(*batch(runs))
+    gone = [weakref.ref(stack), weakref.ref(stack.network)]
+    del stack
+    assert [one() for one in gone] == [None, None]
+
+
+@pytest.mark.parametrize("spoil", [lambda outputs: [output + 1 for output in outputs], lambda outputs: outputs[::-1]])
+def test_a_replay_that_differs_is_given_up(make_config, recorder, spoil):
+    """And nothing is lost."""
+    config = make_config(*SMALL, "batch_size=25")
+    (expected,) = outcomes(trainer_of([config]))
+    recorded = recorder(spoil=spoil)
+    with pytest.warns(UserWarning, match="not recorded: it comes to other numbers"):
+        (found,) = outcomes(trainer_of([config]))
+    assert recorded.replayed == 2, "the whole step, then all but the optimizer"
+    assert found[:2] == expected[:2]
+
+
+def test_what_cannot_be_recorded_is_run_as_it_is(make_config, recorder):
+    config = make_config(*SMALL, "batch_size=25")
+    (expected,) = outcomes(trainer_of([config]))
+    recorder(error=RuntimeError("operation not permitted when stream is capturing\nand more"))
+    with pytest.warns(UserWarning, match="not permitted when stream is capturing$") as told:
+        (found,) = outcomes(trainer_of([config]))
+    assert len(told) == 1
+    assert found[:2] == expected[:2]
+
+
+def test_memory_that_is_short_is_the_planners_to_find(make_config, recorder):
+    recorder(error=torch.OutOfMemoryError("out of memory"))
+    with pytest.raises(torch.OutOfMemoryError):
+        outcomes(trainer_of([make_config(*SMALL, "batch_size=25")]))
+
+
+def assert_same_when_replayed(configs, monkeypatch) -> Stack:
+    """Whole epochs, replayed and ordinary, come to the same bits; the stack that replayed."""
+    monkeypatch.setattr(replay, "WARM_UP", NEVER)
+    expected = outcomes(trainer_of(configs))
+    monkeypatch.setattr(replay, "WARM_UP", WARM_UP)
+    trainer = trainer_of(configs)
+    for one, other in zip(outcomes(trainer), expected, strict=True):
+        assert one[:2] == other[:2]
+        assert all(torch.equal(tensor, other[2][name]) for name, tensor in one[2].items())
+    return trainer.stack
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("runs", [1, 2])
+def test_every_optimizer(make_config, monkeypatch, optimizer, runs):
+    """With rates that differ run by run; epochs of 8 steps, the last of fewer images."""
+    if runs > 1 and optimizer == "lbfgs":
+        pytest.skip("it trains alone")
+    own = (*SMALL, f"optimizer={optimizer}", "batch_size=20", "scheduler=cosine")
+    configs = [make_config(*own, f"optimizer.lr={rate}") for rate in (0.01, 0.02)[:runs]]
+    stack = assert_same_when_replayed(configs, monkeypatch)
+    assert stack._whole is not None
+    assert stack._whole.given_up == (optimizer in NOT_WHOLE)
+    assert stack._part._held == (optimizer in NOT_WHOLE)
+
+
+TECHNIQUES = {
+    "clipped": ["clip_norm=1", "clip_value=0.1", "max_norm=2"],
+    "penalized": ["regularizer=elastic_net", "label_smoothing=0.1", "dropout=0.3"],
+    "augmented": ["augment=affine", "data.label_noise=0.1"],
+    "half": ["precision=bf16", "norm=batch"],
+    "by-step": ["scheduler=one_cycle", "optimizer=sgd", "optimizer.momentum=0.9"],
+    "orthogonal": ["init=orthogonal", "activation=gelu", "optimizer=adamw"],
+} | {norm: [f"norm={norm}"] for norm in NORMS if norm != "instance"}
+CNN = {"cnn": ["norm=instance", "dropout_conv=0.2"], "cnn-half": ["precision=bf16", "norm=batch"]}
+
+
+@pytest.mark.parametrize("techniques", TECHNIQUES.values(), ids=TECHNIQUES)
+@pytest.mark.parametrize("runs", [1, 3])
+def test_every_technique(make_config, monkeypatch, techniques, runs):
+    configs = [make_config(*SMALL, "batch_size=20", *techniques, f"seed={seed}") for seed in range(runs)]
+    stack = assert_same_when_replayed(configs, monkeypatch)
+    by_step = "scheduler=one_cycle" in techniques
+    assert (stack._whole is None) == by_step
+    assert (stack._part if by_step else stack._whole)._held
+
+
+@pytest.mark.parametrize("techniques", CNN.values(), ids=CNN)
+@pytest.mark.parametrize("runs", [1, 2])
+def test_the_cnn(make_config, monkeypatch, techniques, runs):
+    configs = [make_config(*SMALL_CNN, "batch_size=20", *techniques, f"seed={seed}") for seed in range(runs)]
+    stack = assert_same_when_replayed(configs, monkeypatch)
+    assert stack._whole is not None
+    assert stack._whole._held
+
+
+def test_a_rate_that_an_epoch_brings_is_recorded_anew(make_config, recorder):
+    recorded = recorder()
+    outcomes(trainer_of([make_config(*SMALL, "batch_size=20", "scheduler=cosine")]))
+    assert recorded.recorded == 2
+
+
+def test_rates_that_change_by_step_are_in_no_recording(make_config, recorder):
+    recorded = recorder()
+    outcomes(trainer_of([make_config(*SMALL, "scheduler=cosine", "scheduler.interval=step", "batch_size=20")]))
+    assert recorded.recorded == 1, "all but the optimizer, once"
+
+
+def test_a_state_that_is_loaded_is_gone_on_from(make_config):
+    """Optimizers then have other tensors than those that were recorded."""
+    stack = Stack([make_config(*SMALL)], CPU)
+    stack.begin_epoch(0, steps=NEVER)
+    for _ in range(WARM_UP + 2):
+        stack.step(*batch(1))
+    state = deepcopy(stack.state(0))
+    expected = [stack.step(*batch(1)).loss for _ in range(3)]
+    stack.load_state(0, state)
+    stack.begin_epoch(0, steps=NEVER)
+    assert [stack.step(*batch(1)).loss for _ in range(3)] == expected
+
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@cuda
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "nadam", "rmsprop"])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_on_cuda_a_graph_is_replayed(make_config, optimizer, runs, monkeypatch):
+    """As often as it should be, to the figures of ordinary steps."""
+    device = torch.device("cuda")
+    configs = [make_config(*SMALL, f"optimizer={optimizer}", "dropout=0.2", f"seed={seed}") for seed in range(runs)]
+    figures = {}
+    for way in ("ordinary", "replayed"):
+        monkeypatch.setattr(replay, "WARM_UP", WARM_UP if way == "replayed" else NEVER)
+        stack = Stack(configs, device)
+        stack.begin_epoch(0, steps=NEVER)
+        images, labels = (tensor.to(device) for tensor in batch(runs, 50))
+        figures[way] = torch.stack([stack.step(images, labels).loss for _ in range(STEPS)])
+        assert stack._whole is not None
+        assert stack._whole._held == (way == "replayed")
+    torch.testing.assert_close(figures["replayed"], figures["ordinary"], rtol=1e-4, atol=1e-5)
