@@ -84,16 +84,24 @@ class OneDnnStack(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Features [K, samples, in], weight [K, out, in], bias [K, out]: [K, samples, out]."""
         ctx.save_for_backward(features, weight)
-        return torch.stack(list(map(product, features.unbind(), weight.unbind(), bias.unbind())))
+        return products(features, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         """Gradients for features (unless they are the images), weight and bias."""
         features, weight = ctx.saved_tensors
-        above, across = gradient.unbind(), gradient.mT.unbind()
-        below = torch.stack(list(map(product, above, weight.mT.unbind()))) if ctx.needs_input_grad[0] else None
-        return below, torch.stack(list(map(product, across, features.mT.unbind()))), gradient.sum(1)
+        below = products(gradient, weight.mT) if ctx.needs_input_grad[0] else None
+        return below, products(gradient.mT, features.mT), gradient.sum(1)
+
+
+def products(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Left · rightᵀ + bias of each run, each put into its place while it is in the cache."""
+    found = left.new_empty(left.shape[0], left.shape[1], right.shape[1])
+    biases = [None] * len(found) if bias is None else bias.unbind()
+    for place, *operands in zip(found.unbind(), left.unbind(), right.unbind(), biases, strict=True):
+        place.copy_(product(*operands))
+    return found
 
 
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
