@@ -99,8 +99,8 @@ def products(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """Left · rightᵀ + bias of each run, each put into its place while it is in the cache."""
     found = left.new_empty(left.shape[0], left.shape[1], right.shape[1])
     biases = [None] * len(found) if bias is None else bias.unbind()
-    for place, *operands in zip(found.unbind(), left.unbind(), right.unbind(), biases, strict=True):
-        place.copy_(product(*operands))
+    for place, one, other, added in zip(found.unbind(), left.unbind(), right.unbind(), biases, strict=True):
+        place.copy_(product(one, other, added))
     return found
 
 

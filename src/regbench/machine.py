@@ -24,7 +24,7 @@ def whole(device: torch.device) -> Machine:
 def shared(device: torch.device) -> Machine:
     """The lanes of a sweep: a thread for each run keeps cores busier than a product cut up for all of them.
 
-    32 mlps on 2 cores, a step of each: 0.82 ms in two lanes of one thread, 0.98 ms in one lane of two; a cnn 20 and
+    16 mlps on 2 cores, a step of each: 0.63 ms in two lanes of one thread, 1.2 ms in one lane of two; a cnn 20 and
     24 ms. A lane has as many threads however few runs are left, so that a run's bits do not depend on the others.
     """
     if device.type != "cpu":

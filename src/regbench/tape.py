@@ -1,6 +1,7 @@
 """A function of tensors on a CPU as the operations of torch that a call of it came down to, to be run again."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ class Call(NamedTuple):
     operation: Any  # a torch._ops.OpOverload
     args: Sequence[Any]
     kwargs: dict[str, Any]
-    result: Any
+    result: Tensor | Sequence[Tensor | None] | None
 
 
 class Line(NamedTuple):
@@ -50,13 +51,14 @@ class Listener(TorchDispatchMode):
         """Carry out an operation.
 
         Raises:
-            RuntimeError: it reads a number out of a tensor, which may be another one next time.
+            RuntimeError: it gives no tensor, but a number, say, that it reads out of one: next time it may be another.
         """
         result = operation(*args, **(kwargs or {}))
-        if operation.namespace != "profiler":
-            if isinstance(result, bool | int | float | complex):
-                raise RuntimeError(f"{operation} reads a number out of a tensor")
-            self.calls.append(Call(operation, args, kwargs or {}, result))
+        if operation.namespace == "profiler":
+            return result
+        if not all(isinstance(each, Tensor | None) for each in _listed(result)):
+            raise RuntimeError(f"{operation} gives what is no tensor")
+        self.calls.append(Call(operation, args, kwargs or {}, result))
         return result
 
 
@@ -69,7 +71,7 @@ def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) 
     Raises:
         RuntimeError: something in it cannot be repeated.
     """
-    own = [_plain(tensor.clone()) for tensor in inputs]
+    own = [_copy(tensor) for tensor in inputs]
     with Listener() as listener:
         outputs = [*function(*own)]
     program = Program(own)
@@ -86,7 +88,11 @@ def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) 
 
 def _plain(tensor: Tensor) -> Tensor:
     """The tensor with its elements in a row from the start of its memory."""
-    return tensor if tensor.is_contiguous() and tensor.storage_offset() == 0 else tensor.contiguous().clone()
+    return tensor if tensor.is_contiguous() and tensor.storage_offset() == 0 else _copy(tensor)
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 class Program:
@@ -101,12 +107,13 @@ class Program:
         self._constants: dict[str, Any] = {"view": torch.as_strided}
         self._made: dict[int, tuple[str, torch.dtype]] = {}  # memory that the program makes: a first tensor in it
         self._names: dict[Place, str] = {}
+        self._numbers = count()
         self._parameters = [self._new(tensor) for tensor in inputs]
 
     def add(self, call: Call) -> None:
         """Have the program carry out an operation as well, unless it only looks at what there is."""
         known = {_memory(tensor) for tensor in _tensors((call.args, call.kwargs))}
-        results = [call.result] if isinstance(call.result, Tensor) else [*(call.result or ())]
+        results = _listed(call.result)
         fresh = [tensor is not None and _memory(tensor) not in known for tensor in results]
         acts = call.operation._schema.is_mutable
         if not acts and not any(fresh):
@@ -122,7 +129,7 @@ class Program:
 
     def _new(self, tensor: Tensor) -> str:
         """A name for a tensor that has memory of its own."""
-        name = self._names[_place(tensor)] = f"t{len(self._names)}"
+        name = self._names[_place(tensor)] = f"t{next(self._numbers)}"
         self._made[_memory(tensor)] = name, tensor.dtype
         return name
 
@@ -146,7 +153,7 @@ class Program:
         if dtype != tensor.dtype:
             raise RuntimeError(f"a view of {dtype} as {tensor.dtype}")
         if place not in self._names:
-            name = self._names[place] = f"t{len(self._names)}"
+            name = self._names[place] = f"t{next(self._numbers)}"
             text = f"{name} = view({base}, {place.size}, {place.stride}, {place.offset})"
             self._lines.append(Line(text, {name}, {base}, False))
         return self._names[place]
@@ -172,6 +179,10 @@ class Program:
         exec(compile(source, "<tape>", "exec"), self._constants)  # names and numbers of our own making
         run: Replay = self._constants["run"]
         return run
+
+
+def _listed(result: Any) -> Sequence[Any]:
+    return result if isinstance(result, list | tuple) else [result]
 
 
 def _memory(tensor: Tensor) -> int:

@@ -75,7 +75,7 @@ def threads_of(runs: "Sequence[Run]") -> int:
     """Threads of one worker: as set, or one.
 
     `scripts/bench sweep` on 2 cores, runs one after another, 2 workers of 1 thread against 1 process of 2: 24 mlps on
-    55,000 images 19.6 and 25.7 s, 24 cnns on 5,000 images 81 and 124 s.
+    55,000 images 17.8 and 17.2 s, the workers' start included, 24 cnns on 5,000 images 76 and 84 s.
     """
     threads = runs[0].config.runtime.threads
     return 1 if threads == "auto" else threads
