@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 from conftest import composed
 from regbench import plan
 from regbench.machine import Machine
-from regbench.plan import MEMORY_SHARE, MOST_IN_LANE, evenly, groups, reasons, run_memory, size, telling, words
+from regbench.plan import (
+    MEMORY_SHARE,
+    MOST_IN_LANE,
+    evenly,
+    groups,
+    most_as_one,
+    reasons,
+    run_memory,
+    size,
+    telling,
+    words,
+)
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 GB = 10**9
@@ -158,6 +169,14 @@ def test_as_many_as_fit_into_memory(memory, device):
 def test_on_a_cpu_no_more_than_is_of_use():
     assert size(composed(), CPU) == LANES * MOST_IN_LANE["mlp"]
     assert size(composed(), CUDA) > 1000
+
+
+def test_as_many_train_as_one_model_as_fit_a_core_s_cache():
+    assert most_as_one(composed("model.hidden=[32]"), CPU) == MOST_IN_LANE["mlp"]
+    assert most_as_one(composed("model.hidden=[128,128]"), CPU) == 3
+    assert most_as_one(composed(), CPU) == most_as_one(composed("model.hidden=[2000]"), CPU) == 1
+    assert most_as_one(composed("runtime.stack=16"), CPU) > 16, "it was asked for"
+    assert most_as_one(composed(), CUDA) > 1000
 
 
 def test_a_larger_run_takes_more():

@@ -15,7 +15,7 @@ from regbench.correct import Rights
 from regbench.data import Split
 from regbench.diagnostics import LayerFigures
 from regbench.machine import Machine
-from regbench.plan import evenly, most_in_lane
+from regbench.plan import evenly, most_as_one
 from regbench.techniques.pretrain import Progress
 from regbench.trainer import Best, Epoch, Tests, Tick, Trainer
 
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 def trainer(configs: Sequence[RunConfig], splits: Sequence[Split], machine: Machine) -> "Trainer | Lanes":
     """What trains the runs in as many lanes as the machine has; in this thread if one lane has all of the threads."""
-    fits = len(configs) <= most_in_lane(configs[0], machine.device)
+    fits = len(configs) <= most_as_one(configs[0], machine.device)
     if fits and (machine.lanes, machine.threads) == (1, torch.get_num_threads()):
         return Trainer(configs, splits, machine.device)
     return Lanes(configs, splits, machine)
@@ -35,7 +35,7 @@ class Lanes:
 
     def __init__(self, configs: Sequence[RunConfig], splits: Sequence[Split], machine: Machine) -> None:
         self.configs, self.splits, self.device = configs, splits, machine.device
-        most = min(-(-len(configs) // machine.lanes), most_in_lane(configs[0], machine.device))
+        most = min(-(-len(configs) // machine.lanes), most_as_one(configs[0], machine.device))
         self._parts = evenly(range(len(configs)), most)
         self._pool = ThreadPoolExecutor(machine.lanes, "lane", torch.set_num_threads, (machine.threads,))
         self._trainers = list(self._pool.map(self._trainer, self._parts))  # orthogonal weights depend on the threads

@@ -24,10 +24,14 @@ FREE |= {"runtime.study"}
 FREE_OPTIMIZER = {"cpu": "optimizer"}
 
 CLOSURE = "lbfgs"  # evaluates a batch as often as its run needs
-# On a CPU the most runs of a model to a lane (regbench.lanes), one where nothing was measured. A step of each run in 2
-# lanes of 1, 4, 8, 16 mlps, one thread each, took 0.62, 0.61, 0.63, 0.64 ms; with 32 hidden units 0.28, 0.13, 0.12,
-# 0.12 ms. A cnn takes as long as alone, or longer, as its features leave the cache.
-MOST_IN_LANE = {"mlp": 8, "cnn": 1}
+# On a CPU the most runs of a model to a lane (regbench.lanes), one where nothing was measured: a cnn takes as long as
+# alone, or longer, as its features leave the cache.
+MOST_IN_LANE = {"mlp": 16, "cnn": 1}
+# Of those in a lane as many train as one model as have so many weights together: with their gradients and what adam
+# remembers, these stay in a core's caches. A step of each run in 2 lanes of 1, 2, 4, 8 mlps as one, one thread each,
+# took with 25,000 weights 0.35, 0.20, 0.15, 0.13 ms, with 118,000 0.45, 0.39, 0.37, 0.38, with 269,000 0.61, 0.68,
+# 0.67, 0.66; more than 8 gain nothing.
+WEIGHTS_AS_ONE = 400_000
 SHOWN_VALUES = 6
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
 WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
@@ -78,11 +82,23 @@ def size(config: RunConfig, device: torch.device) -> int:
 
 
 def most_in_lane(config: RunConfig, device: torch.device) -> int:
-    """How many runs like this one may train as one model, in one lane."""
+    """How many runs like this one may train in one lane, side by side."""
     if config.optimizer.name == CLOSURE:
         return 1
     limited = device.type == "cpu" and config.runtime.stack == "auto"
     return MOST_IN_LANE.get(config.model.name, 1) if limited else sys.maxsize
+
+
+def most_as_one(config: RunConfig, device: torch.device) -> int:
+    """How many of the runs in a lane to train as one model."""
+    if device.type != "cpu" or config.runtime.stack != "auto":
+        return most_in_lane(config, device)
+    return max(1, min(most_in_lane(config, device), WEIGHTS_AS_ONE // weight_count(skeleton(config))))
+
+
+def weight_count(model: nn.Module) -> int:
+    """How many weights a model has."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def free_memory(device: torch.device) -> int:
@@ -93,7 +109,6 @@ def free_memory(device: torch.device) -> int:
 def run_memory(config: RunConfig) -> int:
     """Bytes that one run takes in training, roughly."""
     model = skeleton(config)
-    weights = sum(parameter.numel() for parameter in model.parameters())
     features = 0
 
     def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
@@ -104,7 +119,7 @@ def run_memory(config: RunConfig) -> int:
         layer.register_forward_hook(count)
     model.eval()(torch.empty(1, SIDE, SIDE, device="meta"))
     width = 8 if config.precision == "fp64" else 4
-    return width * (WEIGHT_COPIES * weights + config.batch_size * (SIDE * SIDE + FEATURE_COPIES * features))
+    return width * (WEIGHT_COPIES * weight_count(model) + config.batch_size * (SIDE * SIDE + FEATURE_COPIES * features))
 
 
 def evenly(places: Sequence[int], most: int) -> list[Sequence[int]]:
