@@ -33,7 +33,6 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 SWEEPING = {"GOMP_SPINCOUNT": "1000"}  # as the sweeper sets it
 BARE = "bare loop, one after another"
-WIDTHS = ((784, 256), (256, 256), (256, 10))
 BATCH, LR, MEAN, STD = 100, 1e-3, 0.1307, 0.3081
 MEASURED = """
 import atexit, pathlib, sys
@@ -192,7 +191,7 @@ def stack(model: str, runs: int, images: int, rounds: int, overrides: tuple[str,
         BARE: partial(fresh, {}, bare_sweep_seconds, runs, model, images),
     }
     if model == "mlp":
-        contenders["nothing but a run's products, side by side"] = partial(fresh, {}, products_alone, runs, images)
+        contenders["the products alone"] = partial(fresh, {}, products_alone, runs, images)
     best = dict.fromkeys(contenders, float("inf"))
     peak = 0.0
     for _ in range(rounds):
@@ -282,11 +281,13 @@ def products_alone(runs: int, images: int) -> float:
 def step_products(rounds: int) -> tuple[float, float]:
     """Seconds of the forward and the backward products of one batch, each the best of some rounds."""
     forward = backward = 0.0
-    for inputs, outputs in WIDTHS:
+    layers = [layer for layer in network() if isinstance(layer, nn.Linear)]
+    for layer in layers:
+        inputs, outputs = layer.in_features, layer.out_features
         x, weight, above = torch.randn(BATCH, inputs), torch.randn(outputs, inputs), torch.randn(BATCH, outputs)
         forward += best_product(x, weight, rounds)
         backward += best_product(above.t(), x.t(), rounds)
-        if inputs != WIDTHS[0][0]:  # images need no gradient
+        if layer is not layers[0]:  # images need no gradient
             backward += best_product(above, weight.t(), rounds)
     return forward, backward
 

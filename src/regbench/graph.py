@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Replay = Callable[..., Sequence[Tensor]]
+from regbench.tape import Replay
 
 
 def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) -> tuple[Replay, Sequence[Tensor]]:

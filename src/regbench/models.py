@@ -142,3 +142,8 @@ def build(config: RunConfig) -> nn.Sequential:
             module.reset_parameters()
     initialize(model, config.init, config.activation, config.seed, bias=config.init.args["bias"])
     return model
+
+
+def weight_count(model: nn.Module) -> int:
+    """How many weights a model has."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -14,7 +14,7 @@ from torch import nn
 from regbench.config import RunConfig
 from regbench.errors import plural, shown
 from regbench.machine import shared
-from regbench.models import SIDE, skeleton
+from regbench.models import SIDE, skeleton, weight_count
 
 # What may differ from run to run within a stack: a key, or an axis with all of its arguments.
 FREE = {"seed", "force", "init", "scheduler", "dropout", "dropout_conv", "clip_norm", "clip_value"}
@@ -94,11 +94,6 @@ def most_as_one(config: RunConfig, device: torch.device) -> int:
     if device.type != "cpu" or config.runtime.stack != "auto":
         return most_in_lane(config, device)
     return max(1, min(most_in_lane(config, device), WEIGHTS_AS_ONE // weight_count(skeleton(config))))
-
-
-def weight_count(model: nn.Module) -> int:
-    """How many weights a model has."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def free_memory(device: torch.device) -> int:

@@ -14,6 +14,7 @@ from regbench.config import RunConfig
 from regbench.correct import Rights
 from regbench.data import Split, order
 from regbench.diagnostics import IMAGES, LayerFigures
+from regbench.models import weight_count
 from regbench.rng import Stream, generator
 from regbench.stack import Batch, Figures, Stack
 from regbench.techniques.augment import Draws, draw, together
@@ -200,7 +201,7 @@ class Trainer:
 
     def weight_count(self) -> int:
         """How many weights a run's model has."""
-        return sum(parameter.numel() for parameter in self.stack.models[0].parameters())
+        return weight_count(self.stack.models[0])
 
     def pretrain(self, runs: Iterable[int], report: Callable[[int, Progress], None]) -> None:
         """Prepare the initial weights of some runs, where their initializer takes more than random numbers."""
