@@ -198,6 +198,7 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA de
 devices = pytest.mark.parametrize("device", [CPU, pytest.param(torch.device("cuda"), marks=cuda)], ids=["cpu", "cuda"])
 
 
+@pytest.mark.slow
 @devices
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("runs", [1, 2])
@@ -221,6 +222,7 @@ TECHNIQUES = {
 CNN = {"cnn": ["norm=instance", "dropout_conv=0.2"], "cnn-half": ["precision=bf16", "norm=batch"]}
 
 
+@pytest.mark.slow
 @devices
 @pytest.mark.parametrize("techniques", TECHNIQUES.values(), ids=TECHNIQUES)
 @pytest.mark.parametrize("runs", [1, 3])
@@ -230,6 +232,7 @@ def test_every_technique(make_config, monkeypatch, device, techniques, runs):
     assert replayed_as_a_whole(stack) == ("scheduler=one_cycle" not in techniques)
 
 
+@pytest.mark.slow
 @devices
 @pytest.mark.parametrize("techniques", CNN.values(), ids=CNN)
 @pytest.mark.parametrize("runs", [1, 2])
@@ -238,6 +241,7 @@ def test_the_cnn(make_config, monkeypatch, device, techniques, runs):
     assert replayed_as_a_whole(assert_same_when_replayed(configs, device, monkeypatch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [1, 2])
 def test_whole_epochs(make_config, monkeypatch, runs):
     """As the trainer runs them, with augmentation and a state that a run leaves the stack with."""
