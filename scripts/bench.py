@@ -23,11 +23,17 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from regbench import checks, config, data, experiment, workers
-from regbench.app import config_dir
-from regbench.errors import plural
-from regbench.progress import Reporter
-from regbench.trainer import Epoch
+from regbench.config import run_config
+from regbench.config.location import config_dir
+from regbench.data import datasets
+from regbench.experiment import checks
+from regbench.experiment.checks import check_techniques
+from regbench.experiment.reporter import Reporter
+from regbench.experiment.run import Run
+from regbench.experiment.train import run, train
+from regbench.records.rows import Epoch
+from regbench.sweep.engines import workers
+from regbench.text import plural
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -36,7 +42,7 @@ BARE = "bare loop, one after another"
 BATCH, LR, MEAN, STD = 100, 1e-3, 0.1307, 0.3081
 MEASURED = """
 import atexit, pathlib, sys
-from regbench.cli import main
+from regbench.cli.main import main
 status = pathlib.Path("/proc/self/status")
 peak = lambda: int(status.read_text().split("VmHWM:")[1].split()[0]) / 1000 if status.exists() else float("nan")
 atexit.register(lambda: print(peak(), file=sys.stderr))
@@ -95,9 +101,9 @@ def planned(jobs: int) -> tuple[float, int]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from regbench import sweep
-    from regbench.compose import Composer
-    from regbench.grid import expand
+    from regbench.sweep.compose import Composer
+    from regbench.sweep.grid import expand
+    from regbench.sweep.plan import plan
 
     grid = [
         "norm=none,batch,layer,group",
@@ -109,7 +115,7 @@ def planned(jobs: int) -> tuple[float, int]:
         words = [*grid, f"seed=range(0,{jobs // 100})", f"runtime.dir={folder}"]
         master = loader.load_configuration("config", words, RunMode.MULTIRUN)
         before, start = peak_memory(), time.perf_counter()
-        found = sweep.plan(Composer(master, loader), expand(loader, {}, words))
+        found = plan(Composer(master, loader), expand(loader, {}, words))
         seconds, memory = time.perf_counter() - start, peak_memory() - before
     assert len(found.pending) == jobs
     return seconds, memory
@@ -133,13 +139,13 @@ def lay_out(folder: Path, runs: int) -> None:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from regbench import provenance
+    from regbench.experiment import provenance
 
     facts = provenance.facts(torch.device("cpu"), 1)
     names = ("train_loss", "train_acc", "val_loss", "val_acc", "test_loss", "test_acc")
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cells = [[f"norm={norm}", f"init={init}"] for norm in NORMS for init in ("xavier", "kaiming")]
-        configs = [config.check(OmegaConf.to_container(compose("config", cell))).dump() for cell in cells]  # type: ignore[arg-type]
+        configs = [checks.check(OmegaConf.to_container(compose("config", cell))).dump() for cell in cells]  # type: ignore[arg-type]
     for number in range(runs):
         figures = {"epoch": 5} | dict.fromkeys(names, 0.9 + (number * 7919 % 997) / 10_000)
         record = facts | {
@@ -220,17 +226,17 @@ def show_stacks(seconds: dict[str, float], runs: int, work: float, peak: float) 
 
 def sweep_seconds(runs: int, overrides: list[str]) -> float:
     """Seconds that a sweep over seeds takes once it is planned."""
-    from regbench import plan as stacking
+    from regbench.training import stacking
 
     with tempfile.TemporaryDirectory() as folder:
         words = [[*overrides, "epochs=1", f"runtime.dir={folder}", f"seed={seed}"] for seed in range(runs)]
         configs = [checked(own) for own in words]
-        checks.check_techniques(configs[0])
+        check_techniques(configs[0])
         groups = stacking.groups(configs, torch.device("cpu"))
         start = time.perf_counter()
         for group in groups:
-            mine = [experiment.Run(configs[place], words[place]) for place in group.places]
-            experiment.train(mine, Reporter("off"))
+            mine = [Run(configs[place], words[place]) for place in group.places]
+            train(mine, Reporter("off"))
         return time.perf_counter() - start
 
 
@@ -239,13 +245,13 @@ def bare_sweep_seconds(runs: int, model: str, images: int) -> float:
     return sum(bare_seconds(model, images) for _ in range(runs))
 
 
-def checked(overrides: list[str]) -> config.RunConfig:
+def checked(overrides: list[str]) -> run_config.RunConfig:
     """The run that the overrides mean."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return config.check(OmegaConf.to_container(compose("config", overrides), resolve=True))  # type: ignore[arg-type]
+        return checks.check(OmegaConf.to_container(compose("config", overrides), resolve=True))  # type: ignore[arg-type]
 
 
 def product_peak(side: int = 2_048, rounds: int = 5) -> float:
@@ -383,7 +389,7 @@ def regbench_epochs(epochs: int = 4) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         overrides = [f"epochs={epochs}", f"runtime.dir={folder}"]
         watch = Stopwatch()
-        experiment.run(experiment.Run(checked(overrides), overrides), watch)
+        run(Run(checked(overrides), overrides), watch)
     return [after - before for before, after in zip(watch.laps, watch.laps[1:], strict=False)]
 
 
@@ -407,7 +413,7 @@ def bare_epochs(epochs: int = 3) -> list[float]:
 def bare_seconds(model: str, images: int) -> float:
     """One epoch of training and validation, and the test."""
     ((seconds, model_),) = bare_loop(model, images, 1)
-    test = data.load("mnist", Path())
+    test = datasets.load("mnist", Path())
     start = time.perf_counter()
     x = test.test_images.float().div_(255).sub_(MEAN).div_(STD)
     evaluate(model_, zip(x.split(1_000), test.test_labels.split(1_000), strict=True))
@@ -416,7 +422,7 @@ def bare_seconds(model: str, images: int) -> float:
 
 def bare_loop(name: str, count: int, epochs: int) -> list[tuple[float, nn.Module]]:
     """The same training and evaluation with nothing around it: images scaled beforehand, fused adam, no reports."""
-    images = data.load("mnist", Path())
+    images = datasets.load("mnist", Path())
     x = images.train_images.float().div_(255).sub_(MEAN).div_(STD)
     y = images.train_labels
     train_x, train_y, val_x, val_y = x[:count], y[:count], x[55_000:], y[55_000:]
@@ -461,8 +467,8 @@ def loader_epochs(epochs: int = 1) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "MNIST", "raw")
         raw.mkdir(parents=True)
-        for file in data.MNIST_SHA256:
-            (raw / file.removesuffix(".gz")).write_bytes(gzip.decompress(data.embedded(file)))
+        for file in datasets.MNIST_SHA256:
+            (raw / file.removesuffix(".gz")).write_bytes(gzip.decompress(datasets.embedded(file)))
         transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
         train, val = random_split(datasets.MNIST(folder, transform=transform), [55_000, 5_000])
         loaders = DataLoader(train, BATCH, shuffle=True), DataLoader(val, 1_000)

@@ -15,9 +15,10 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from regbench import app
-from regbench.config import AXES, registries
-from regbench.rundir import RUN
+from regbench.cli import train
+from regbench.config.run_config import AXES
+from regbench.experiment.checks import registries
+from regbench.records.files import RUN
 
 HEAD = """\
 # Every option at a glance
@@ -75,7 +76,7 @@ def trained(arguments: list[str], folder: Path) -> tuple[str, str]:
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            app.train(arguments)
+            train.train(arguments)
     except SystemExit as end:
         if end.code == 2:
             return "refused", stderr.getvalue().splitlines()[-1]

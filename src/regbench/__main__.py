@@ -1,5 +1,5 @@
 """`python -m regbench`."""
 
-from regbench.cli import main
+from regbench.cli.main import main
 
 main()

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from regbench import epochs, formats, runs, summary
-from regbench.errors import shown
-from regbench.groups import config_keys, differing
-from regbench.metrics import Selection
-from regbench.runs import Runs
+from regbench.analysis import summary
+from regbench.analysis.groups import config_keys, differing
+from regbench.analysis.table import Against
+from regbench.records import epochs
+from regbench.records import frame as records
+from regbench.records.frame import Runs
+from regbench.records.metrics import Selection
+from regbench.tables import formats
+from regbench.text import shown
 
 if TYPE_CHECKING:
-    from regbench.inference import Correction
+    from regbench.analysis.inference import Correction
+
 
 Dirs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 LEFT_OUT = ("duplicates", "unreadable")
@@ -27,7 +32,7 @@ def load(dirs: Dirs = "runs") -> pd.DataFrame:
     Raises:
         UserError: a directory that does not exist, or no run in any of them.
     """
-    found = runs.load([dirs] if isinstance(dirs, str | os.PathLike) else dirs)
+    found = records.load([dirs] if isinstance(dirs, str | os.PathLike) else dirs)
     found.frame.attrs |= {name: list(getattr(found, name)) for name in LEFT_OUT}
     return found.frame
 
@@ -75,7 +80,7 @@ def compare(
         UserError: no such metric, key, column or baseline.
     """
     texts = [f"{key}={shown(value)}" for key, value in baseline.items()] if isinstance(baseline, Mapping) else baseline
-    against = summary.Against([texts] if isinstance(texts, str) else texts, margin, correction) if texts else None
+    against = Against([texts] if isinstance(texts, str) else texts, margin, correction) if texts else None
     left_out = {name: tuple(frame.attrs.get(name, ())) for name in LEFT_OUT}
     table = summary.compare(
         Runs(frame.reset_index(drop=True), **left_out),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from regbench.correct import encoded
+from regbench.records.correct_images import encoded
 
 HERE = Path(__file__).resolve().parent
 EPOCHS = 5

@@ -7,11 +7,11 @@ from torch import Tensor
 from torchvision.transforms import functional as vision
 from torchvision.transforms.functional import InterpolationMode
 
-from regbench.data import Split, load_split
+from regbench.data.split import Split, load_split
 from regbench.rng import Stream, generator
 from regbench.techniques import augment
 from regbench.techniques.augment import AUGMENTS, SIDE, Draws, apply, draw, moving, together
-from regbench.trainer import Trainer
+from regbench.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SAMPLES = 40

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
+from regbench.config.registry import Option
 from regbench.errors import UserError
-from regbench.models import build
+from regbench.models.architectures import build
 from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.init import INITS, initialize
 from regbench.techniques.layers import weighted_layers
-from regbench.techniques.registry import Option
 
 RELU = Option("relu")
 SHAPES = [(200, 300), (300, 120), (64, 32, 3, 3), (48, 30, 5, 3)]

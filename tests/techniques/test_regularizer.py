@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from regbench.models import build
-from regbench.stack import Stack
+from regbench.models.architectures import build
 from regbench.techniques.layers import weighted_layers
 from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.regularizer import REGULARIZERS, constrain, limited, penalty, smoothing
+from regbench.training.stack import Stack
 
 CPU = torch.device("cpu")
 LAMBDA = 0.05

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from regbench.techniques.registry import Option
+from regbench.config.registry import Option
 from regbench.techniques.scheduler import SCHEDULERS, setting
 
 EPOCHS = 12

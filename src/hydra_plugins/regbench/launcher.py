@@ -11,8 +11,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from regbench.experiment import Run
-    from regbench.watch import Watch
+    from regbench.experiment.run import Run
+    from regbench.sweep.watch import Watch
 
 
 @dataclass
@@ -35,13 +35,13 @@ class LocalLauncher(Launcher):
 
     def train(self, stacks: "Sequence[Sequence[Run]]", watch: "Watch") -> None:
         """Train one stack after another."""
-        from regbench import sweep
+        from regbench.sweep.run import train
 
-        sweep.train(stacks, watch)
+        train(stacks, watch)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and train the jobs of another sweeper."""
-        from regbench import sweep
+        from regbench.sweep.run import run
 
-        sweep.run(self._config, self._loader, self, job_overrides, initial_job_idx)
+        run(self._config, self._loader, self, job_overrides, initial_job_idx)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]

@@ -45,7 +45,7 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search until there are as many trials as wanted."""
-        from regbench import search
+        from regbench.sweep import search
 
         words = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
         settings = search.check(self._settings)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 class GridConf:
     """Its values: `params` holds overrides as the command line does, `each` those to try one at a time.
 
-    `zip` lists keys that go in step, `where` conditions on the config (regbench.expression): a combination for which
+    `zip` lists keys that go in step, `where` conditions on the config (regbench.condition): a combination for which
     one is false is left out. With `plan` nothing is trained, only shown.
     """
 
@@ -56,8 +56,9 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to."""
-        from regbench import grid, sweep
+        from regbench.sweep import grid
+        from regbench.sweep.run import run
 
         jobs = grid.expand(self._loader, self._params, arguments, self._zip, self._each)
         kept = grid.only(self._config, self._loader, jobs, self._where)
-        sweep.run(self._config, self._loader, self._launcher, kept, only_plan=self._plan)
+        run(self._config, self._loader, self._launcher, kept, only_plan=self._plan)

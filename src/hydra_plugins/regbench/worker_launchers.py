@@ -1,4 +1,4 @@
-"""The launchers `processes`, `ray`, `submitit_local` and `submitit_slurm`: what they do is in regbench.workers."""
+"""The launchers `processes`, `ray`, `submitit_local` and `submitit_slurm`: see regbench.sweep.engines.workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
-    from regbench.experiment import Run
-    from regbench.watch import Watch
-    from regbench.workers import Engine
+    from regbench.experiment.run import Run
+    from regbench.sweep.engines.workers import Engine
+    from regbench.sweep.watch import Watch
 
 HERE = "hydra_plugins.regbench.worker_launchers"
 
@@ -79,15 +79,15 @@ class WorkersLauncher(Launcher):
 
     def train(self, stacks: "Sequence[Sequence[Run]]", watch: "Watch") -> None:
         """Train the runs of the stacks."""
-        from regbench import workers
+        from regbench.sweep.engines import workers
 
         workers.drive(stacks, self.engine(), watch)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and train the jobs of another sweeper."""
-        from regbench import sweep
+        from regbench.sweep.run import run
 
-        sweep.run(self._config, self._loader, self, job_overrides, initial_job_idx)
+        run(self._config, self._loader, self, job_overrides, initial_job_idx)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
 
@@ -99,7 +99,7 @@ class ProcessesLauncher(WorkersLauncher):
 
     def engine(self) -> "Engine":
         """Processes of this machine."""
-        from regbench.processes import Processes
+        from regbench.sweep.engines.processes import Processes
 
         return Processes(self._n_jobs)
 
@@ -112,7 +112,7 @@ class RayLauncher(WorkersLauncher):
 
     def engine(self) -> "Engine":
         """Tasks of Ray."""
-        from regbench.on_ray import Ray
+        from regbench.sweep.engines.ray import Ray
 
         return Ray(**self._arguments)
 
@@ -125,6 +125,6 @@ class SubmititLauncher(WorkersLauncher):
 
     def engine(self) -> "Engine":
         """Jobs of submitit."""
-        from regbench.on_submitit import Submitit
+        from regbench.sweep.engines.submitit import Submitit
 
         return Submitit(**self._arguments)

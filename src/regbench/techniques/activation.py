@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import NonNegativeFloat
 from torch import nn
 
-from regbench.techniques.registry import Registry
+from regbench.config.registry import Registry
 
 ACTIVATIONS: Registry[Callable[..., nn.Module]] = Registry("activation")
 

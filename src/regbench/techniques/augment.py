@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, PositiveFloat
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from regbench.techniques.registry import Option, Registry
+from regbench.config.registry import Option, Registry
 
 SIDE, WHITE = 28, 255.0
 MARGIN = 2  # makes the side a power of two, for which grid_sample's places are exact: what moves nothing keeps all bits

@@ -8,11 +8,11 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
+from regbench.config.registry import Option, Registry
 from regbench.errors import UserError
 from regbench.rng import Stream, generator
 from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.layers import weighted_layers
-from regbench.techniques.registry import Option, Registry
 
 Distribution = Literal["normal", "uniform"]
 Value = Annotated[float, Field(ge=-1e6, le=1e6)]  # of a weight; float32 overflows far beyond

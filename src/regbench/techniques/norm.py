@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
+from regbench.config.registry import Registry
 from regbench.errors import UserError
-from regbench.techniques.registry import Registry
 
 Shape = tuple[int, ...]
 Share = Annotated[float, Field(ge=0, le=1)]

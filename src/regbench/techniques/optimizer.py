@@ -1,7 +1,7 @@
 """Optimizers: all arguments of the torch class that a user could want, on one run's parameters.
 
 Each takes a step by `step(closure)`; all that a user sets is in the settings of its parameter groups. What letters in
-formulas mean is in `regbench.catalogue.HEAD`.
+formulas mean is in `techniques_page.HEAD`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from regbench.config.registry import Registry
 from regbench.errors import UserError
-from regbench.techniques.adapted import LBFGS, MuonWithAdamW, SparseAdam
-from regbench.techniques.registry import Registry
+from regbench.techniques.torch_adapters import LBFGS, MuonWithAdamW, SparseAdam
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Decay, Decay]

@@ -8,8 +8,8 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from regbench.config.registry import Option, Registry
 from regbench.techniques.layers import weighted_layers
-from regbench.techniques.registry import Option, Registry
 
 REGULARIZERS: Registry[Callable[..., Tensor]] = Registry("regularizer")
 

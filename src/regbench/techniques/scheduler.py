@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from regbench.techniques.registry import Option, Registry
+from regbench.config.registry import Option, Registry
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Epochs = PositiveInt | None  # null: all of them

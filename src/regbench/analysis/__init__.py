@@ -1,0 +1,1 @@
+"""From runs to conclusions: groups, pairs, baselines, intervals, verdicts."""

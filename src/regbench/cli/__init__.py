@@ -1,0 +1,1 @@
+"""The command line: train, which Hydra reads, and the click commands."""

@@ -1,0 +1,41 @@
+"""The click group of the commands beside train."""
+
+import sys
+from typing import Any
+
+import click
+
+from regbench.cli.commands import effects, summary
+from regbench.cli.runs import diff, explain, ls, reproduce, rm
+from regbench.errors import INTERRUPTED, MISTAKE, UserError
+
+
+class Commands(click.Group):
+    """A click group whose mistakes are one line on stderr, exit code 2, like those of train."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and leave with its exit code."""
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        except (click.ClickException, UserError) as error:
+            message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+            click.echo(f"error: {' '.join(message.split())}", err=True)
+            sys.exit(MISTAKE)
+        sys.exit(code or 0)
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="regbench", prog_name="regbench", message="%(prog)s %(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Which training technique helps, by how much, and is the difference real?"""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+# cli.main hands train to Hydra before click sees it; here it is only listed.
+_train = click.Command("train", help="Train one run, or with -m a sweep: see regbench train --help.")
+for _command in (_train, ls, rm, summary, effects, explain, diff, reproduce):
+    main.add_command(_command)

@@ -1,0 +1,1 @@
+"""What a run is: registries of techniques, the checked config, its words and its place."""

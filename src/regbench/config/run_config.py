@@ -1,0 +1,130 @@
+"""From composed YAML to a RunConfig: checked, frozen, with an identity."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, field_serializer
+
+from regbench.config.registry import Checked, Option
+
+AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data", "augment")
+NO_EFFECT_ON_NUMBERS = ("force", "runtime")
+ID_LENGTH = 12
+
+
+class Runtime(Checked):
+    """Where and how a run is computed; none of it is part of the run's identity."""
+
+    study: Annotated[
+        str,
+        Field(
+            coerce_numbers_to_str=True,  # study=2024
+            pattern=r"^\w[\w.-]*$",
+            description="folder of the runs that belong together",
+            title="letters, digits, '.', '_' and '-'",
+        ),
+    ]
+    dir: Annotated[str, Field(min_length=1, description="where runs are kept")]
+    device: Annotated[
+        str,
+        Field(
+            pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
+            description="where to train; auto is the fastest there is",
+            title="auto, cpu, cuda, cuda:N or mps",
+        ),
+    ]
+    threads: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=1024)], Field(description="CPU threads")]
+    stack: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1)], Field(description="most runs of a sweep that train as one model")
+    ]
+    diagnostics: Annotated[Literal["on", "off"], Field(description="figures of each layer and epoch, in layers.csv")]
+    progress: Annotated[Literal["auto", "bar", "plain", "off"], Field(description="how progress is shown")]
+    cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
+
+
+class RunConfig(Checked):
+    """Everything that defines one run, as `conf/config.yaml` composes it."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+    model: Option
+    norm: Option
+    activation: Option
+    init: Option
+    regularizer: Option
+    optimizer: Option
+    scheduler: Option
+    data: Option
+    augment: Option
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of hidden units dropped")]
+    dropout_conv: Annotated[
+        float | None, Field(ge=0, lt=1, description="share of feature maps dropped; null: as dropout")
+    ]
+    norm_position: Annotated[Literal["pre", "post"], Field(description="norm before or after activation")]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="share of each label spread over all")]
+    max_norm: Annotated[float | None, Field(gt=0, description="longest weight vector; null: any")]
+    clip_norm: Annotated[float | None, Field(gt=0, description="longest gradient; null: any")]
+    clip_norm_type: Annotated[float, Field(gt=0, allow_inf_nan=True, description="norm that measures it: p or inf")]
+    clip_value: Annotated[float | None, Field(gt=0, description="largest gradient element; null: any")]
+    epochs: Annotated[int, Field(ge=1, description="passes over the training images")]
+    batch_size: Annotated[int, Field(ge=1, description="images to a step")]
+    drop_last: Annotated[bool, Field(description="skip an incomplete last batch")]
+    precision: Annotated[
+        Literal["fp32", "fp64", "tf32", "bf16"], Field(description="of products; bf16 and tf32 trade digits for speed")
+    ]
+    seed: Annotated[int, Field(ge=0, description="of split, weights, batch order, dropout, augmentation")]
+    force: Annotated[bool, Field(description="train even if already trained")]
+    runtime: Runtime
+
+    @field_serializer(*AXES)
+    def _flat(self, option: Option) -> dict[str, Any]:
+        return option.dump()
+
+    @property
+    def conv_dropout(self) -> float:
+        """The rate for feature maps, which follows the dense layers' where it is not set."""
+        return self.dropout if self.dropout_conv is None else self.dropout_conv
+
+    def dump(self) -> dict[str, Any]:
+        """The config as plain values, in the order of `conf/config.yaml`; infinity is the text `Infinity`."""
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values
+
+    def identity(self, data_digest: str) -> str:
+        """Sha256 over all that can change a number: the config but for runtime and force, and the data."""
+        kept = {key: value for key, value in self.dump().items() if key not in NO_EFFECT_ON_NUMBERS}
+        text = json.dumps({**kept, "data_digest": data_digest}, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def slug(self) -> str:
+        """The choices that people name a run by; the identity tells apart what shares a slug."""
+        axes = (self.model, self.norm, self.activation, self.init, self.optimizer)
+        return "-".join([option.name for option in axes if option.name != "none"] + [f"s{self.seed}"])
+
+
+SHORT = {"runtime.study": "study"}  # as on the command line
+
+
+def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """`{"norm": {"name": "batch", "eps": 1e-05}}` as `("norm", "batch"), ("norm.eps", 1e-05)`."""
+    for key, value in config.items():
+        if not isinstance(value, dict):
+            yield key, _hashable(value)
+            continue
+        for inner, leaf in value.items():
+            yield _name(key, inner), _hashable(leaf)
+
+
+@cache
+def _name(key: str, inner: str) -> str:
+    name = key if inner == "name" else f"{key}.{inner}"
+    return SHORT.get(name, name)
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value

@@ -1,0 +1,1 @@
+"""From a data set's name to uint8 tensors on the device, split by seed."""

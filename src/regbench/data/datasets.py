@@ -1,0 +1,132 @@
+"""The data sets by name, each read once per process."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache as once
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from platformdirs import user_cache_path
+from pydantic import Field
+
+from regbench.config.registry import Option, Registry
+from regbench.data import download, idx
+from regbench.data import image_folder as folder
+from regbench.errors import UserError
+from regbench.images import Images
+
+CLASSES = 10  # of every data set but an image_folder
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
+    "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",
+    "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
+    "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
+}
+
+DATASETS: Registry[Callable[..., Images]] = Registry("data")
+
+
+@DATASETS.register
+def mnist(cache: Path) -> Images:
+    """Handwritten digits, in the package itself [LeCun 1998].
+
+    Use it first: there is nothing to download; good networks differ by tenths of a percent, so take several seeds.
+
+    Raises:
+        UserError: a file of the package is damaged.
+    """
+    del cache
+    return idx.read(embedded)
+
+
+@DATASETS.register
+def fashion_mnist(cache: Path) -> Images:
+    """Photographs of clothes, downloaded once [Xiao 2017] (`torchvision.datasets.FashionMNIST`).
+
+    Use it where MNIST is too easy to tell techniques apart.
+
+    Raises:
+        UserError: not in the cache, and not to be had.
+    """
+    return download.read("fashion_mnist", cache)
+
+
+@DATASETS.register
+def kmnist(cache: Path) -> Images:
+    """Cursive Japanese characters, downloaded once [Clanuwat 2018] (`torchvision.datasets.KMNIST`).
+
+    Use it to see whether what holds for digits holds for other handwriting.
+
+    Raises:
+        UserError: not in the cache, and not to be had.
+    """
+    return download.read("kmnist", cache)
+
+
+@DATASETS.register
+def image_folder(cache: Path, *, path: Annotated[str, Field(min_length=1)]) -> Images:
+    """Images of your own in `path`/train/CLASS/ and `path`/test/CLASS/ (`torchvision.datasets.ImageFolder`).
+
+    Resized to 28×28 grey; the model gets as many outputs as there are classes.
+
+    Use it for images that can be told apart at 28×28 pixels without colour.
+
+    Raises:
+        UserError: not such a folder; a file that is no image.
+    """
+    del cache
+    return folder.read(path)
+
+
+def embedded(file: str) -> bytes:
+    """One of the package's MNIST files, still compressed.
+
+    Raises:
+        UserError: it is missing, or not as published.
+    """
+    path = resources.files("regbench") / "mnist" / file
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != MNIST_SHA256[file]:
+        raise UserError(f"data=mnist: the package's file {path} is missing or damaged: install regbench again")
+    return content
+
+
+def digest(name: str, path: str | None = None) -> str:
+    """Sha256 over the digests that a data set's files must have: known without the files, but for an image_folder's."""
+    if path is not None:
+        return folder.digest(path)
+    known = MNIST_SHA256.values() if name == "mnist" else [md5 for _, md5 in download.source(name).resources]
+    return hashlib.sha256("".join(known).encode()).hexdigest()
+
+
+def class_count(option: Option) -> int:
+    """How many classes there are to tell apart.
+
+    Raises:
+        UserError: an image_folder that is not one.
+    """
+    path = option.args.get("path")
+    return CLASSES if path is None else len(folder.listed(path)["train"].classes)
+
+
+def cache_dir(setting: str | None) -> Path:
+    """Where downloads are kept: the setting of `runtime.cache`, or else the system's place for caches."""
+    return user_cache_path("regbench") if setting is None else Path(setting).expanduser()
+
+
+@once
+def load(name: str, cache: Path, path: str | None = None) -> Images:
+    """A data set in main memory, read at the first call of the process.
+
+    Raises:
+        UserError: its files are damaged, or cannot be downloaded.
+    """
+    return DATASETS[name](cache) if path is None else DATASETS[name](cache, path=path)
+
+
+@once
+def load_on(device: torch.device, name: str, cache: Path, path: str | None = None) -> Images:
+    """A data set on a device: one copy there for all runs of the process."""
+    return Images(*(tensor.to(device) for tensor in vars(load(name, cache, path)).values()))

@@ -1,0 +1,1 @@
+"""Runs from config to directory: the page to read first is `train`."""

@@ -1,0 +1,138 @@
+"""What can be known before a run begins: whether techniques, data and machine fit the config and one another."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ValidationError
+
+from regbench.config.registry import Registry
+from regbench.config.run_config import RunConfig
+from regbench.config.wording import wrong_value
+from regbench.data.datasets import cache_dir
+from regbench.data.split import training_size
+from regbench.errors import UserError, no_such
+from regbench.models.architectures import skeleton
+from regbench.techniques.init import INITS
+from regbench.techniques.optimizer import OPTIMIZERS, has_momentum
+from regbench.text import shown
+from regbench.training.machine import choose_device
+
+
+def check_techniques(config: RunConfig) -> None:
+    """Try everything that could refuse the config, at the cost of a few tiny tensors.
+
+    Raises:
+        UserError: techniques that do not fit the model or one another.
+    """
+    model = skeleton(config)
+    arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
+    INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
+    if config.scheduler.name == "reduce_on_plateau" and config.data.args["val_size"] == 0:
+        raise UserError("scheduler=reduce_on_plateau: watches the validation loss: needs data.val_size above 0")
+    optimizer = OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
+    if config.scheduler.args.get("cycle_momentum") and not has_momentum(optimizer):
+        raise UserError(
+            f"scheduler.cycle_momentum=true: optimizer={config.optimizer.name} has no momentum and no betas: "
+            "set scheduler.cycle_momentum=false"
+        )
+
+
+def check_machine(config: RunConfig) -> torch.device:
+    """The device to train on. Reads the data, or downloads them.
+
+    Raises:
+        UserError: there is no such device; no such data, or too few of them.
+    """
+    check_batches(config, training_size(config.data, cache_dir(config.runtime.cache)))
+    device = choose_device(config)
+    check_precision(config, device)
+    return device
+
+
+def check_precision(config: RunConfig, device: torch.device) -> None:
+    """See to it that the device has the precision; sets that of float32 products on CUDA.
+
+    Raises:
+        UserError: tf32 without CUDA.
+    """
+    if config.precision == "tf32" and device.type != "cuda":
+        raise UserError(f"precision=tf32: needs a CUDA device, not {device}. Allowed here: fp32, fp64, bf16")
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
+
+
+def check_batches(config: RunConfig, count: int) -> None:
+    """See to it that every batch of so many training images can be trained on.
+
+    Raises:
+        UserError: drop_last leaves no batch; batch norm would get a batch of one image.
+    """
+    size = config.batch_size
+    if config.drop_last and size > count:
+        raise UserError(f"batch_size={size}: must be at most {count}, the training images, with drop_last=true")
+    single = size == 1 or (count % size == 1 and not config.drop_last)
+    if single and any(isinstance(layer, torch.nn.BatchNorm1d) for layer in skeleton(config).modules()):
+        raise UserError(
+            f"batch_size={size}: must leave no batch of one of {count} images, which norm=batch cannot train on: "
+            "set drop_last=true or another batch_size"
+        )
+
+
+def warnings(config: RunConfig) -> list[str]:
+    """What is allowed but may not be meant."""
+    decay = config.optimizer.args.get("weight_decay", 0.0)
+    if config.regularizer.name in ("l2", "elastic_net") and decay:
+        both = f"regularizer={config.regularizer.name} and optimizer.weight_decay={shown(decay)}"
+        return [f"{both}: both shrink the weights"]
+    return []
+
+
+def registries() -> dict[str, Registry[Any]]:
+    """Each axis's registry. Imports torch, so only callers that check a config pay for it."""
+    from regbench.data.datasets import DATASETS
+    from regbench.models.architectures import MODELS
+    from regbench.techniques import activation, augment, init, norm, optimizer, regularizer, scheduler
+
+    found = (
+        MODELS,
+        norm.NORMS,
+        activation.ACTIVATIONS,
+        init.INITS,
+        regularizer.REGULARIZERS,
+        optimizer.OPTIMIZERS,
+        scheduler.SCHEDULERS,
+        DATASETS,
+        augment.AUGMENTS,
+    )
+    return {registry.axis: registry for registry in found}
+
+
+def check(composed: Mapping[str, Any]) -> RunConfig:
+    """The run that a composed config means.
+
+    Raises:
+        UserError: a key or option that does not exist, a wrong type, a value out of range.
+    """
+    values = dict(composed)
+    for axis, registry in registries().items():
+        node = values.get(axis)
+        if not isinstance(node, Mapping):
+            raise UserError(f"{axis}={shown(node)}: {no_such('option', shown(node), repr(axis), registry)}")
+        values[axis] = registry.check(node)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(wrong_value(error, RunConfig)) from None
+
+
+def checked(composed: DictConfig) -> RunConfig:
+    """The run that a composed config, without its hydra node, means.
+
+    Raises:
+        UserError: a key or option that does not exist, a wrong type, a value out of range.
+        OmegaConfBaseException: an interpolation that leads nowhere; a value that is missing.
+    """
+    values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    return check(values)

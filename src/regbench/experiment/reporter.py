@@ -1,0 +1,115 @@
+"""What a person sees of a run while it trains: a line per epoch, and on a terminal a moving bar below them."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from regbench.records.files import LOG
+
+if TYPE_CHECKING:
+    from regbench.records.rows import Epoch
+    from regbench.records.run_dir import RunDir
+
+
+HEADER = "    epoch        lr  train loss  acc %  val loss  acc %  images/s     time"
+TICK_SECONDS = 0.1  # between redraws
+
+
+class Reporter:
+    """Prints to one console: `bar` (a live bar on a terminal), `plain` or `off`; `auto` looks at the console."""
+
+    def __init__(self, mode: str, console: Console | None = None, title: str = "") -> None:
+        self.console = console or Console(highlight=False)
+        terminal = self.console.is_terminal and not self.console.is_dumb_terminal
+        self.mode = ("bar" if terminal else "plain") if mode == "auto" else mode
+        self._title = title
+        self._images = self._epochs = 0
+        self._seen = 0
+        self._drawn = 0.0
+        self._bar: Progress | None = None
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """One line, as long as it is; before the first one the title."""
+        if self.mode != "off":
+            if self._title:
+                self.console.print(f"\n{self._title}", style="bold", markup=False, soft_wrap=True)
+                self._title = ""
+            self.console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """One line on stderr, whatever the mode."""
+        Console(stderr=True, highlight=False).print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+
+    def begin(self, about: str, images: int, epochs: int, finished: int) -> None:
+        """Before the first epoch: what is trained, images per epoch, epochs in all and already finished."""
+        self._images, self._epochs, self._seen = images, epochs, finished * images
+        self.say(about)
+        if finished:
+            self.say(f"goes on after epoch {finished}")
+        self.say(HEADER, "bold")
+        if self.mode == "bar":
+            columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[speed]}"))
+            left = (TimeRemainingColumn(), TextColumn("left"))
+            self._bar = Progress(*columns, *left, console=self.console, transient=True, expand=True)
+            self._bar.add_task("", total=images * epochs, completed=self._seen, speed="")
+            self._bar.start()
+
+    def tick(self, images: int) -> None:
+        """After a step over so many images."""
+        self._seen += images
+        if self._bar is None or (moment := time.monotonic()) - self._drawn < TICK_SECONDS:
+            return
+        self._drawn = moment
+        task = self._bar.tasks[0]
+        speed = f"{task.speed:,.0f} images/s" if task.speed else ""
+        epoch = min((self._seen - 1) // self._images + 1, self._epochs)
+        self._bar.update(task.id, completed=self._seen, description=f"epoch {epoch}/{self._epochs}", speed=speed)
+
+    def epoch(self, record: "Epoch") -> None:
+        """After an epoch of a run."""
+        self.say(self.line(record))
+
+    @property
+    def fraction(self) -> float:
+        """How much of an epoch has gone by since the last one was over."""
+        return self._seen % self._images / self._images if self._images else 0.0
+
+    def line(self, record: "Epoch") -> str:
+        """An epoch in the columns of `HEADER`."""
+        val_loss = "-" if record.val_loss is None else loss(record.val_loss)
+        val_acc = "-" if record.val_acc is None else f"{record.val_acc:.2%}"[:-1]
+        return (
+            f"{f'{record.epoch}/{self._epochs}':>9} {record.lr:>9.3g} {loss(record.train_loss):>11} "
+            f"{record.train_acc * 100:>6.2f} {val_loss:>9} {val_acc:>6} "
+            f"{self._images / record.seconds:>9,.0f} {record.seconds:>6.2f} s"
+        )
+
+    def end(self) -> None:
+        """Take the bar away, whatever happened."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def result(self, rundir: "RunDir") -> None:
+        """The end of a finished run: its test figures, or that it diverged, and where it is kept."""
+        result: Mapping[str, Any] | None = rundir.record["result"]
+        if result is None:
+            self.say(f"{rundir.status}: {rundir.record['error']} ({LOG} has the rest)", "bold red")
+        else:
+            chosen, last = result["best_val"], result["last"]
+            how = "least validation loss" if chosen["val_loss"] is not None else "the last: no validation images"
+            self.say(f"test accuracy {self._score(chosen)} after epoch {chosen['epoch']} ({how})", "bold")
+            self.say(f"              {self._score(last)} after epoch {last['epoch']} (last)")
+        self.say(str(rundir.path))
+
+    @staticmethod
+    def _score(figures: Mapping[str, Any]) -> str:
+        return f"{figures['test_acc']:.2%}".replace("%", " %") + f", loss {figures['test_loss']:.4f},"
+
+
+def loss(value: float) -> str:
+    """Four decimals; a power of ten where the column would not hold them."""
+    return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"

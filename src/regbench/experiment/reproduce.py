@@ -1,0 +1,99 @@
+"""A run trained again elsewhere, and whether it came to the same numbers."""
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from regbench.errors import UserError
+from regbench.experiment.checks import check, check_machine, check_techniques
+from regbench.experiment.reporter import Reporter
+from regbench.experiment.run import Run, directory
+from regbench.experiment.train import record
+from regbench.records import correct_images, epochs
+from regbench.records.correct_images import Correct
+from regbench.records.files import RUN
+from regbench.records.frame import load
+from regbench.records.metrics import SELECTIONS
+from regbench.training.machine import whole
+
+TOLERANCE = 1e-5  # relative: rounding of float32 sums in another order grows to about this in a few epochs
+LEFT_OUT = ("seconds", "gap")  # which never repeat; and a small difference of two figures, both of which are compared
+STACKED = 1e-2  # a run of a stack is trained again alone; batch norm grew to 6e-4 in 20 steps
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`first` is where the two runs are told apart for the first time, in words; None where they are not."""
+
+    verdict: Literal["bitwise equal", "equal within tolerance", "different"]
+    figures: int
+    largest: float
+    first: str | None
+    limit: float = TOLERANCE  # of relative differences
+    images: int = 0  # compared, at the last epoch and at the chosen one; 0 where the recorded run does not tell
+    flipped: int = 0  # of them classified otherwise
+
+
+def reproduce(path: Path, reporter: Reporter) -> Outcome:
+    """Train a run again from its recorded config, in a directory that is deleted afterwards.
+
+    Raises:
+        UserError: the path holds no completed run, or this program cannot train it.
+    """
+    found = load([path])
+    if len(found.frame) != 1 or found.frame["status"].tolist() != ["completed"]:
+        raise UserError(f"{path}: must be the directory of one completed run")
+    place = Path(found.frame["path"].iloc[0])
+    recorded = json.loads((place / RUN).read_bytes())
+    with tempfile.TemporaryDirectory() as folder:
+        threads = recorded["machine"]["threads"]  # not auto: other sums come from another number
+        runtime = recorded["config"]["runtime"] | {"dir": folder, "progress": reporter.mode, "threads": threads}
+        config = check(recorded["config"] | {"runtime": runtime, "force": False})
+        check_techniques(config)
+        one, again = Run(config, recorded.get("overrides") or []), directory(config)
+        with again:
+            record([one], [again], whole(check_machine(config)), reporter)
+        if again.status != "completed":
+            return Outcome("different", 0, math.inf, f"status: completed, now {again.status}")
+        figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.record["result"]))
+        outcome = compared(*figures, STACKED if recorded.get("stack", 1) > 1 else TOLERANCE)
+        return _with_images(outcome, correct_images.read(place), correct_images.read(again.path))
+
+
+def _with_images(found: Outcome, before: Correct | None, now: Correct | None) -> Outcome:
+    """And image by image: where all figures are equal, not one may be classified otherwise."""
+    if before is None or now is None or (before.images, before.test_set) != (now.images, now.test_set):
+        return found
+    flipped = sum(int((before.of(name) != now.of(name)).sum()) for name in SELECTIONS)
+    found = replace(found, images=len(SELECTIONS) * before.images, flipped=flipped)
+    odd = flipped and found.verdict == "bitwise equal"
+    return replace(found, verdict="different", largest=1.0, first="the test images") if odd else found
+
+
+def _figures(run: Path, result: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """All that must repeat, in the order of time: each epoch's columns, then the final figures."""
+    for row in epochs.read(run):
+        yield from ((f"epoch {row['epoch']:.0f}, {name}", value) for name, value in row.items() if name not in LEFT_OUT)
+    for selection in SELECTIONS:
+        for name, value in result[selection].items():
+            yield f"{selection}.{name}", math.nan if value is None else float(value)
+
+
+def compared(before: list[tuple[str, float]], now: list[tuple[str, float]], limit: float = TOLERANCE) -> Outcome:
+    """Bit for bit, else within a relative limit, else where first."""
+    if [name for name, _ in before] != [name for name, _ in now]:
+        odd = next(iter({name for name, _ in before} ^ {name for name, _ in now}), "the order of figures")
+        return Outcome("different", min(len(before), len(now)), math.inf, f"{odd}: recorded by one of the runs only")
+    unequal = [(n, a, b) for (n, a), (_, b) in zip(before, now, strict=True) if not (a == b or (a != a and b != b))]
+    far = [(n, a, b) for n, a, b in unequal if not math.isclose(a, b, rel_tol=limit)]
+    largest = max(
+        (abs(a - b) / max(abs(a), abs(b)) if math.isfinite(a - b) else math.inf for _, a, b in unequal), default=0
+    )
+    shown = (far or unequal)[:1]
+    first = f"{shown[0][0]}: {shown[0][1]!r}, now {shown[0][2]!r}" if shown else None
+    verdict: Any = "different" if far else "equal within tolerance" if unequal else "bitwise equal"
+    return Outcome(verdict, len(before), largest, first, limit)

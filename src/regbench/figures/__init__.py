@@ -1,0 +1,1 @@
+"""Pictures: one module per kind, data in, figure out."""

@@ -1,0 +1,1 @@
+"""The networks, built from a config."""

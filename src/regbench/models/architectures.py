@@ -1,0 +1,149 @@
+"""The models, built for ONE run from what the techniques hand over. Input: float32 images [samples, 28, 28]."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from regbench.config.registry import Registry
+from regbench.config.run_config import RunConfig
+from regbench.data.datasets import class_count
+from regbench.errors import UserError
+from regbench.images import SIDE
+from regbench.models.dense import Linear
+from regbench.techniques.activation import ACTIVATIONS
+from regbench.techniques.dropout import Dropout
+from regbench.techniques.init import check_layers, initialize
+from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape, arranged, check_groups
+from regbench.text import shown
+
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.RMSNorm, nn.InstanceNorm2d, nn.GroupNorm)
+
+MODELS: Registry[Callable[..., nn.Sequential]] = Registry("model")
+
+
+@MODELS.register
+def mlp(config: RunConfig, *, hidden: list[Width]) -> nn.Sequential:
+    """Dense layers 784 → hidden → 10.
+
+    Use it for quick answers: an epoch takes about a second.
+    """
+    return named(flatten=nn.Flatten(), **dense_blocks([SIDE * SIDE, *hidden], config))
+
+
+@MODELS.register
+def cnn(
+    config: RunConfig, *, channels: Annotated[list[Width], Field(min_length=1)], dense: list[Width]
+) -> nn.Sequential:
+    """3×3 convolutions with padding 1, halved by 2×2 max-pooling from the second on; then dense layers → 10.
+
+    Use it where accuracy counts, and to see what a technique does to feature maps.
+
+    Raises:
+        UserError: so many convolutions that pooling leaves no pixel.
+    """
+    pools = len(channels) - 1
+    if not SIDE >> pools:
+        most = SIDE.bit_length()
+        raise UserError(
+            f"model.channels={shown(channels)}: must be at most {most} widths: pooling halves {SIDE} pixels"
+        )
+    layers: dict[str, nn.Module] = {"channel": nn.Unflatten(1, (1, SIDE))}
+    for index, (inputs, width) in enumerate(pairwise([1, *channels])):
+        side = SIDE >> max(index - 1, 0)
+        pool = nn.MaxPool2d(2) if index else None
+        layers[f"conv{index + 1}"] = block(
+            nn.Conv2d(inputs, width, 3, padding=1), (width, side, side), config, pool=pool
+        )
+    features = channels[-1] * (SIDE >> pools) ** 2
+    return named(**layers, flatten=nn.Flatten(), **dense_blocks([features, *dense], config, after_maps=True))
+
+
+def dense_blocks(widths: list[int], config: RunConfig, after_maps: bool = False) -> dict[str, nn.Module]:
+    """A block for each hidden width, and the output layer, which has no techniques."""
+    blocks: dict[str, nn.Module] = {
+        f"dense{index}": block(Linear(inputs, width), (width,), config, after_maps=after_maps)
+        for index, (inputs, width) in enumerate(pairwise(widths), start=1)
+    }
+    return {**blocks, "output": Linear(widths[-1], class_count(config.data))}
+
+
+def block(
+    affine: nn.Linear | nn.Conv2d,
+    shape: Shape,
+    config: RunConfig,
+    pool: nn.Module | None = None,
+    after_maps: bool = False,
+) -> nn.Sequential:
+    """Affine layer, norm and activation, pooling, dropout; `shape` is one sample's output of the affine layer.
+
+    A technique that does nothing leaves no module behind: a plain network costs what a plain network costs.
+    """
+    activation = ACTIVATIONS[config.activation.name](**config.activation.args)
+    norm = norm_layer(shape, config, after_maps)
+    layers: dict[str, nn.Module] = {"affine": affine, **arranged(norm, activation, config.norm_position)}
+    if pool:
+        layers["pool"] = pool
+    if rate := config.dropout if len(shape) == 1 else config.conv_dropout:
+        layers["dropout"] = Dropout(shape if len(shape) == 1 else (shape[0], 1, 1), rate)
+    return named(**layers)
+
+
+def norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module | None:
+    """The chosen norm; none for a norm of feature maps on the dense layers that follow convolutions."""
+    if config.norm.name == "none":
+        return None
+    try:
+        return NORMS[config.norm.name](shape, **config.norm.args)
+    except FeatureMapsNeededError:
+        if after_maps:
+            return None
+        raise
+
+
+def hidden_shapes(config: RunConfig) -> list[Shape]:
+    """The shapes of one sample's features after each hidden layer, feature maps as (channels, 1, 1)."""
+    args = config.model.args
+    maps: list[Shape] = [(width, 1, 1) for width in args.get("channels", [])]
+    return maps + [(width,) for width in [*args.get("hidden", []), *args.get("dense", [])]]
+
+
+def named(**layers: nn.Module) -> nn.Sequential:
+    """A sequence of named layers."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def skeleton(config: RunConfig) -> nn.Sequential:
+    """The model without memory for its parameters: costs next to nothing, raises what `build` would raise."""
+    if groups := config.norm.args.get("groups"):
+        check_groups(groups, hidden_shapes(config))  # of all layers at once, so that the error names what fits them all
+    with torch.device("meta"):
+        model = MODELS[config.model.name](config, **config.model.args)
+    check_layers(config.init, model)
+    return model
+
+
+def build(config: RunConfig) -> nn.Sequential:
+    """The model with its initial weights, on the CPU.
+
+    Made without memory first: torch's layers would otherwise draw from the global generator.
+
+    Raises:
+        UserError: techniques that do not fit the model.
+    """
+    model = skeleton(config).to_empty(device="cpu")
+    for module in model.modules():
+        if isinstance(module, NORM_LAYERS):
+            module.reset_parameters()
+    initialize(model, config.init, config.activation, config.seed, bias=config.init.args["bias"])
+    return model
+
+
+def weight_count(model: nn.Module) -> int:
+    """How many weights a model has."""
+    return sum(parameter.numel() for parameter in model.parameters())

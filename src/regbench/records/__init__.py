@@ -1,0 +1,1 @@
+"""Run directories: write, read, list, remove."""

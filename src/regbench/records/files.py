@@ -1,0 +1,46 @@
+"""The files of a run directory: names, states, and how they are written."""
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+FORMAT = 1
+RUN, CONFIG, METRICS, LOG = "run.json", "config.yaml", "metrics.csv", "train.log"
+LAYERS, PRETRAIN = "layers.csv", "pretrain.csv"
+TEMPORARY = ".{}.tmp"
+CHECKPOINT, MODEL, CORRECT, LOCK = "checkpoint.pt", "model.safetensors", "correct.safetensors", ".lock"
+
+Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
+FINAL: tuple[Status, ...] = ("completed", "diverged")
+PRUNED = "pruned by the search"  # the error of an interrupted run that only a search has done with
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader, a crash or a power cut sees all of the old content or all of the new."""
+    temporary = path.with_name(TEMPORARY.format(path.name))
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # a full disk has room again for what says so
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    with suppress(OSError):  # not every system can sync a directory
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def now() -> str:
+    """The time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,140 @@
+"""runs/ -> DataFrame: reads every run.json, executes nothing."""
+
+import gc
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from regbench.config.run_config import flat
+from regbench.errors import UserError
+from regbench.records.files import RUN
+from regbench.records.metrics import SELECTIONS
+from regbench.records.run_json import _Record, find
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ORIGINS = ("regbench", "torch", "device", "commit")  # what may differ between machines and days
+FACTS = ("status", "identity", "path", "finished", "seconds", *ORIGINS)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs that were found, each identity once, and the paths of what was left out.
+
+    `frame` has a row for each run. Its columns are the config's keys (`norm` is an axis's option, `norm.eps` an
+    argument; NaN where the option has none, None for null, lists as tuples), FACTS, and the figures of both
+    selections, `last.test_acc` and `best_val.test_acc`: fractions, NaN where there is none.
+    """
+
+    frame: "pd.DataFrame"
+    duplicates: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
+    """Every run below the directories: each may be a runs directory, a study or one run.
+
+    Raises:
+        UserError: a directory that does not exist, or no run in any of them.
+    """
+    collecting = gc.isenabled()
+    gc.disable()  # records have no cycles, and looking for them in ten thousand takes a quarter of the time
+    try:
+        return _load([Path(root) for root in dirs])
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(roots: Sequence[Path]) -> Runs:
+    records: dict[Path, _Record] = {}
+    unreadable = []
+    for path in find(roots):
+        try:
+            records[path] = _Record.model_validate_json((path / RUN).read_bytes())
+            records[path].config = dict(flat(records[path].config))  # 10,000 nested ones take 100 MB more
+        except (OSError, ValidationError):
+            unreadable.append(str(path / RUN))
+    if not records:
+        found = f" (unreadable: {', '.join(unreadable[:3])})" if unreadable else ""
+        raise UserError(f"no runs in {', '.join(map(str, roots))}{found}. Train one: regbench train")
+    kept = _unique(records)
+    return Runs(_frame(kept), tuple(map(str, sorted(records.keys() - kept.keys()))), tuple(unreadable))
+
+
+def _unique(records: Mapping[Path, _Record]) -> dict[Path, _Record]:
+    """Each identity once: the completed run before any other, then the one that finished last."""
+    best: dict[str, Path] = {}
+    for path in sorted(records):
+        rival = best.setdefault(records[path].identity, path)
+        if _rank(records[path]) > _rank(records[rival]):
+            best[records[path].identity] = path
+    return {path: records[path] for path in sorted(best.values())}
+
+
+def _rank(record: _Record) -> tuple[bool, datetime]:
+    return record.status == "completed", record.times.finished or datetime.min.replace(tzinfo=UTC)
+
+
+def _frame(records: Mapping[Path, _Record]) -> "pd.DataFrame":
+    import pandas as pd  # half a second that `regbench ls` does without
+
+    configs = [record.config for record in records.values()]
+    top = {key.partition(".")[0]: None for config in configs for key in config}
+    places = {key: place for place, key in enumerate(top)}
+    keys = sorted(
+        {key: None for config in configs for key in config},
+        key=lambda key: places.get(key.partition(".")[0], len(places)),
+    )
+    columns: dict[str, list[Any]] = {key: [math.nan] * len(configs) for key in keys}
+    for place, config in enumerate(configs):  # row by row: half the time of column by column
+        for key, value in config.items():
+            columns[key][place] = value
+    series: dict[str, Any] = {key: pd.Series(values, dtype=object) for key, values in columns.items()}
+    return pd.DataFrame(series | _facts(records) | _figures(list(records.values())))
+
+
+def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
+    import pandas as pd
+
+    runs = records.values()
+    facts = (
+        [run.status for run in runs],
+        [run.identity for run in runs],
+        list(map(str, records)),
+        pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
+        pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
+    )
+    origins = zip(*(_origins(run) for run in runs), strict=True)
+    return dict(zip(FACTS, (*facts, *map(list, origins)), strict=True))
+
+
+def _origins(record: _Record) -> tuple[str | None, ...]:
+    """What ORIGINS names: versions, the device with its name, the commit and whether files differed from it."""
+    versions, machine, git = record.versions or {}, record.machine or {}, record.git or {}
+    device = " ".join(str(name) for name in (machine.get("device"), machine.get("device_name")) if name)
+    commit = f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
+    return (
+        *(str(name) if name else None for name in (versions.get("regbench"), versions.get("torch"))),
+        device or None,
+        commit,
+    )
+
+
+def _figures(records: list[_Record]) -> dict[str, Any]:
+    import pandas as pd
+
+    results = [record.result for record in records]
+    columns = {}
+    for selection in SELECTIONS:
+        figures: list[dict[str, float | None]] = [getattr(result, selection) if result else {} for result in results]
+        for name in {name: None for row in figures for name in row}:
+            columns[f"{selection}.{name}"] = pd.Series([row.get(name) for row in figures], dtype=float)
+    return columns

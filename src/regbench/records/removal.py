@@ -1,0 +1,75 @@
+"""`regbench rm`: a run directory is removed whole or not at all, and never one that a process has."""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from regbench.errors import UserError
+from regbench.records.files import LOCK, RUN
+from regbench.records.listing import Entry, Listing, listing
+
+REMOVED = ".removed-{}-{}"  # what a run directory is called while its files go: no sweep finds it
+
+
+def chosen(paths: Sequence[str], statuses: Sequence[str], where: Sequence[str]) -> Listing:
+    """The runs to remove: those named by their own directory, and those below other directories that are filtered.
+
+    Raises:
+        UserError: a directory that does not exist, or is no run and there is no filter; a wrong filter.
+    """
+    found = listing(paths)
+    if not (statuses or where):
+        own = {entry.path for entry in found.entries}
+        for path in paths:
+            if Path(path) not in own:
+                raise UserError(f"{path}: is no run. Say which below it: --status failed, or --where CONDITION")
+    return found.only(statuses, where)
+
+
+def size(entries: Iterable[Entry]) -> int:
+    """Of their files, in bytes."""
+    return sum(_size(entry.path) for entry in entries)
+
+
+def _size(path: Path) -> int:
+    try:
+        with os.scandir(path) as found:
+            return sum(file.stat(follow_symlinks=False).st_size for file in found)
+    except OSError:
+        return 0
+
+
+def remove(entry: Entry) -> str | None:
+    """Remove a run's directory; None, or the reason why it is left as it was."""
+    path = entry.path
+    if path.is_symlink():
+        return "is a link"
+    if not (path / RUN).is_file():  # the lock would make the directory again
+        return None
+    try:
+        with FileLock(path / LOCK, blocking=False):
+            reason = _reason_to_stay(entry)
+            if reason is None:
+                gone = path.with_name(REMOVED.format(path.name, os.getpid()))
+                path.rename(gone)  # under the lock: whoever comes now finds no run, and begins another
+                (gone / RUN).unlink()  # first, so that what is left of an interrupted removal is no run either
+                shutil.rmtree(gone)
+            return reason
+    except Timeout:
+        return "a process is training it"
+    except FileNotFoundError:  # someone else has removed it
+        return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _reason_to_stay(entry: Entry) -> str | None:
+    """Looked at again under the lock: much may have happened since the run was listed."""
+    if hash((entry.path / RUN).read_bytes()) != entry.content:
+        return "changed meanwhile"
+    if any(inner.is_dir() and not inner.is_symlink() for inner in entry.path.iterdir()):
+        return "holds other folders"
+    return None

@@ -1,0 +1,63 @@
+"""What the tables of a run hold: an epoch, a layer, a step of pre-training."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """One row of layers.csv, None where a column makes no sense. A layer is an affine one with all up to the next.
+
+    Features and gradient are those of `IMAGES` training images, the same in each epoch and not augmented, in training
+    mode with the weights after the epoch; nothing is dropped. Standard deviations are of all values (divisor n).
+    """
+
+    epoch: int  # from 1
+    layer: str
+    before_mean: float  # over images, units and pixels: of what the norm gets, or else of the affine layer's output
+    before_std: float
+    after_mean: float | None = None  # of what the norm makes of it
+    after_std: float | None = None
+    dead: float | None = None  # share of relu's units (of feature maps: channels) that are 0 for every image and pixel
+    saturated: float | None = None  # share of sigmoid's or tanh's outputs where its slope is below FLAT of its greatest
+    grad_norm: float | None = None  # 2-norm, all parameters of the layer; of the whole loss, before clipping
+    weight_norm: float | None = None  # 2-norm, without bias and norm, as are the next two
+    near_zero: float | None = None  # share of weights within ±NEAR_ZERO
+    update_ratio: float | None = None  # ‖Δw‖ / ‖w‖ of the epoch's last step, w before it; with all that moves weights
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of metrics.csv. Losses are mean cross-entropies without the penalty, accuracies fractions."""
+
+    epoch: int  # from 1
+    lr: float
+    train_loss: float  # running mean over the epoch's batches, as is train_acc
+    train_acc: float
+    val_loss: float | None  # over all validation images after the epoch; None without any
+    val_acc: float | None
+    gap: float | None  # of generalization: val_loss - train_loss
+    penalty: float  # mean over the steps, as are grad_norm and clipped
+    grad_norm: float  # before clipping
+    clipped: float  # share of the steps whose gradient was clipped
+    weight_norm: float  # after the epoch
+    seconds: float  # training and validation
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss stopped being finite."""
+        return not all(math.isfinite(loss) for loss in (self.train_loss, self.penalty, self.val_loss or 0.0))
+
+
+class Progress(NamedTuple):
+    """One row of pretrain.csv."""
+
+    layer: str  # dense1
+    step: int  # rbm: the epoch, from 1; lsuv: how often the weights have been rescaled
+    figure: str  # what the value is: reconstruction_error (rbm, mean over the epoch) or variance (lsuv, of the outputs)
+    value: float
+
+    def __str__(self) -> str:
+        """`dense1, step 3: reconstruction_error 0.01532`, as train.log has it."""
+        return f"{self.layer}, step {self.step}: {self.figure} {self.value:.5f}"

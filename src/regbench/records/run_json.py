@@ -1,0 +1,101 @@
+"""Find runs, and read what their run.json says."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from filelock import FileLock, Timeout
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from typing_extensions import TypedDict  # pydantic, which brings it, wants this one before Python 3.12
+
+from regbench.errors import UserError
+from regbench.records.files import FORMAT, LOCK, RUN, Status
+
+
+class _Result(BaseModel):
+    last: dict[str, float | None]
+    best_val: dict[str, float | None]
+    seconds: float | None
+
+
+class _Times(BaseModel):
+    finished: AwareDatetime | None
+
+
+class _Versions(TypedDict, total=False):
+    regbench: Any
+    torch: Any
+
+
+class _Machine(TypedDict, total=False):
+    device: Any
+    device_name: Any
+
+
+class _Git(TypedDict, total=False):
+    commit: Any
+    dirty: Any
+
+
+class Recorded(BaseModel):
+    """What every reader needs of a run.json; the rest of it may grow."""
+
+    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
+    status: Status
+    identity: Annotated[str, Field(min_length=1)]
+    config: dict[str, Any]
+    result: _Result | None
+
+
+class _Record(Recorded):
+    times: _Times
+    versions: _Versions | None = None
+    machine: _Machine | None = None
+    git: _Git | None = None
+
+    @model_validator(mode="after")
+    def _has_result(self) -> "_Record":
+        if self.status == "completed" and self.result is None:
+            raise ValueError("a completed run has a result")
+        return self
+
+
+def find(roots: Iterable[Path]) -> Iterator[Path]:
+    """The directories that hold a run.json, by name; none twice, whatever overlaps or links to its parent."""
+    seen: set[tuple[int, int]] = set()
+    for root in roots:
+        if not root.is_dir():
+            raise UserError(f"no directory '{root}'. Train a run first (regbench train), or name where your runs are")
+        yield from _walk(root, seen)
+
+
+def _walk(path: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        stat = path.stat()
+        if (stat.st_dev, stat.st_ino) in seen:
+            return
+        seen.add((stat.st_dev, stat.st_ino))
+        with os.scandir(path) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        yield path  # so that it is counted as unreadable
+        return
+    if any(entry.name == RUN for entry in entries):
+        yield path
+        return
+    for entry in entries:
+        # Path.is_dir, unlike entry.is_dir, takes a link to itself for no directory instead of raising
+        if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():
+            yield from _walk(path / entry.name, seen)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process has the run, or whether that cannot be known; makes no file."""
+    if not (path / LOCK).is_file():
+        return False
+    try:
+        with FileLock(path / LOCK, blocking=False):
+            return False
+    except (Timeout, OSError):
+        return True

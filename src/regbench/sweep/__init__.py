@@ -1,0 +1,1 @@
+"""Sweeps and searches: compose, plan, train, watch."""

@@ -1,0 +1,1 @@
+"""Who trains the runs of a sweep: this process, others, a cluster."""

@@ -1,0 +1,266 @@
+"""The command line: what it accepts, prints and refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pandas as pd
+import pytest
+
+from golden.records import HERE as GOLDEN
+from golden.records import INITS, NORMS, record, write
+from regbench.cli import commands, group
+from regbench.records.metrics import METRICS
+from regbench.tables import formats
+
+SUMMARY = [sys.executable, "-m", "regbench", "summary"]
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Invoke = Callable[..., Ended]
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
+    def call(*arguments: str | Path) -> Ended:
+        with pytest.raises(SystemExit) as end:
+            group.main([str(argument) for argument in arguments])
+        return Ended(int(end.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def in_golden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(GOLDEN)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize(
+    ("output", "file"),
+    [("table", "txt"), ("csv", "csv"), ("md", "md"), ("latex", "tex"), ("json", "json")],
+)
+def test_every_format_is_printed(output: str, file: str, invoke: Invoke) -> None:
+    result = invoke("summary", "--format", output)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (GOLDEN / f"expected.{file}").read_text(encoding="utf-8")
+
+
+def test_the_formats_offered_are_those_there_are() -> None:
+    option = next(p for p in commands.summary.params if p.name == "output")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == ["table", *formats.FORMATS, "parquet"]
+
+
+def test_csv_is_written_beside_what_is_printed(tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("summary", "--csv", tmp_path / "t.csv")
+    assert result.out == (GOLDEN / "expected.txt").read_text(encoding="utf-8")
+    assert (tmp_path / "t.csv").read_bytes() == (GOLDEN / "expected.csv").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    (tmp_path / "t.csv").write_text("old")
+    invoke("summary", "--csv", tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == (GOLDEN / "expected.csv").read_bytes()
+
+
+@pytest.mark.parametrize("by", ["--by norm,init", "--by norm init", "--by norm --by init", "--by norm, --by init,"])
+def test_keys_follow_repeat_or_are_joined_by_commas(by: str, invoke: Invoke) -> None:
+    assert json.loads(invoke("summary", "--format", "json", *by.split()).out)["keys"] == ["norm", "init"]
+
+
+def test_directories_metric_and_selection_are_handed_on(tmp_path: Path, invoke: Invoke) -> None:
+    write(tmp_path, record(norm=NORMS["batch"], init=INITS["xavier"], test_acc=0.9))
+    arguments = ("--format", "json", "--metric", "test_acc", "--select", "last", "--by", "seed")
+    content = json.loads(invoke("summary", tmp_path, "runs/again", *arguments).out)
+    assert (content["runs"], content["select"], content["keys"]) == (3, "last", ["seed"])
+    assert content["rows"][0] | {"mean": None, "best": None, "worst": None} == {
+        "seed": 0,
+        "metric": "test_acc",
+        "select": "last",
+        "n": 2,
+        **dict.fromkeys(("mean", "best", "worst")),
+        "ci95": pytest.approx(12.706204736432095 * 0.0781 / 2),
+        "ci95_low": pytest.approx(0.93805 - 12.706204736432095 * 0.0781 / 2),
+        "ci95_high": pytest.approx(0.93805 + 12.706204736432095 * 0.0781 / 2),
+        "diverged": 0,
+        "failed": 0,
+        "unfinished": 0,
+        "missing": 0,
+    }
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_accepted(metric: str, invoke: Invoke) -> None:
+    result = invoke("summary", "--metric", metric)
+    assert (result.code, result.err) == (0, "")
+    assert f"\n{metric}" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["summary", "nowhere"], "no directory 'nowhere'"),
+        (["summary", "runs/elsewhere"], "no runs in "),
+        (["summary", "--by", "norm", "inti"], "Did you mean 'init'?"),
+        (["summary", "--by", "nrom"], "Did you mean 'norm'?"),
+        (["summary", "--metric", "test_ac"], "Did you mean 'test_acc'?"),
+        (["summary", "--select", "best"], "'best' is not one of 'best_val', 'last'"),
+        (["summary", "--format", "xlsx"], "'xlsx' is not one of"),
+        (["summary", "--colour"], "--colour"),
+        (["summary", "--csv"], "'--csv' requires an argument"),
+        (["summary", "--csv", "nowhere/t.csv"], "--csv nowhere/t.csv: cannot be written: No such file or directory"),
+        (["summary", "--csv", "runs"], "--csv runs: is not a regular file"),
+        (["sumary"], "'sumary'"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(arguments: list[str], message: str, invoke: Invoke) -> None:
+    result = invoke(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    assert message in result.err
+
+
+def test_csv_never_replaces_a_link(tmp_path: Path, invoke: Invoke) -> None:
+    (tmp_path / "target").write_text("kept")
+    (tmp_path / "link").symlink_to("target")
+    assert invoke("summary", "--csv", tmp_path / "link").code == 2
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "kept"
+
+
+def test_help_names_every_command(invoke: Invoke) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        result = invoke(*arguments)
+        assert result.code == 0
+        assert "summary" in result.out
+        assert "train" in result.out
+
+
+def test_help_of_summary_names_every_option(invoke: Invoke) -> None:
+    help_text = invoke("summary", "--help").out
+    assert all(option in help_text for option in ("DIRS", "--by", "--metric", "--select", "--csv", "--format"))
+
+
+def test_version(invoke: Invoke) -> None:
+    assert invoke("--version").out == f"regbench {version('regbench')}\n"
+
+
+def test_a_summary_imports_only_what_it_needs() -> None:
+    script = (
+        "import sys\nfrom regbench.cli.group import main\n"
+        "try: main(['summary', '--format', 'md'])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    modules = set(subprocess.check_output([sys.executable, "-c", script], text=True).split())
+    assert {"regbench.analysis.summary", "pandas", "scipy.special"} <= modules
+    assert not modules & {"torch", "torchvision", "hydra", "omegaconf", "scipy.stats", "matplotlib", "regbench.rng"}
+
+
+def test_a_pipe_may_be_plain_ascii_and_may_close_early() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    plain = subprocess.run(SUMMARY, capture_output=True, env=environment, check=True)
+    assert plain.stdout.isascii()
+    assert b"98.09" in plain.stdout
+    with subprocess.Popen(SUMMARY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+VERDICTS = ("verdicts", "--baseline", "norm=none", "--margin", "0.1")
+PIVOT = ("runs", "--rows", "init", "--cols", "norm", "--baseline", "norm=none", "--correction", "bh")
+IMAGES = ("images", "--test-noise", "--baseline", "norm=none")
+COMPARISONS = {"verdicts": VERDICTS, "pivot": PIVOT, "images": IMAGES}
+EXPECTED = {"table": "txt", "csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
+
+
+@pytest.mark.parametrize(
+    "output", [pytest.param(name, marks=[pytest.mark.slow] * (name != "table")) for name in EXPECTED]
+)
+@pytest.mark.parametrize(("name", "arguments"), COMPARISONS.items())
+def test_comparisons_byte_for_byte(name: str, arguments: tuple[str, ...], output: str, invoke: Invoke) -> None:
+    result = invoke("summary", *arguments, "--format", output)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (GOLDEN / f"{name}.{EXPECTED[output]}").read_text(encoding="utf-8")
+
+
+def test_figures_of_epochs_byte_for_byte(invoke: Invoke) -> None:
+    """A torn last line and a damaged file leave their cells empty."""
+    arguments = ("--rows", "seed", "--cols", "norm", "--metric", "weight_norm:lower", "--select", "last")
+    result = invoke("summary", "verdicts", *arguments, "--where", "seed>=4 and norm in ['rms','group']")
+    assert result.out == (GOLDEN / "weights.txt").read_text(encoding="utf-8")
+
+
+def test_parquet_holds_what_csv_does(tmp_path: Path, invoke: Invoke) -> None:
+    for name, arguments in COMPARISONS.items():
+        assert invoke("summary", *arguments, "--format", "parquet", "-o", tmp_path / "t.parquet").code == 0
+        found, expected = pd.read_parquet(tmp_path / "t.parquet"), pd.read_csv(GOLDEN / f"{name}.csv")
+        pd.testing.assert_frame_equal(found.convert_dtypes(), expected.convert_dtypes(), check_dtype=False)
+        assert len(found.attrs["notes"]) > 5
+
+
+@pytest.mark.parametrize("output", ["table", "md"])
+def test_any_format_can_go_to_a_file(output: str, tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("summary", "--format", output, "--output", tmp_path / "t")
+    assert (result.code, result.out) == (0, "")
+    assert "98.09" in (tmp_path / "t").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"), [("norm", "batch"), ("-norm", "rms"), ("mean", "layer"), ("-diff", "batch"), ("p", "batch")]
+)
+@pytest.mark.slow
+def test_sort(sort: str, first: str, invoke: Invoke) -> None:
+    content = json.loads(invoke("summary", *VERDICTS, "--format", "json", "--sort", sort).out)
+    assert content["rows"][0]["norm"] == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--where", "nrom=='x'"], "Did you mean 'norm'?"),
+        (["--where", "seed>99"], "holds for none of 15 runs"),
+        (["--sort", "nrom"], "--sort nrom: no column 'nrom' in the table. Did you mean 'norm'?"),
+        (["--margin", "0.1"], "--margin 0.1: needs a --baseline"),
+        (["--margin", "0", "--baseline", "norm=none"], "--margin"),
+        (["--cols", "nrom"], "Did you mean 'norm'?"),
+        (["--format", "parquet"], "needs --output FILE"),
+        (["--output", "runs"], "--output runs: is not a regular file"),
+        (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
+        (["--metric", "test_acc:up"], "no direction 'up'"),
+        (["--metric", "val_acc", "--test-noise"], "--test-noise: is of test_acc, not of val_acc"),
+        (["--correction", "bonferroni"], "'bonferroni' is not one of"),
+    ],
+)
+def test_a_mistake_in_a_comparison_is_one_line(arguments: list[str], message: str, invoke: Invoke) -> None:
+    result = invoke("summary", *arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert message in result.err
+
+
+def test_effects_explain_and_diff_print(tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("effects", "verdicts", "--by", "norm", "--where", "norm!='group'", "--csv", tmp_path / "t.csv")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("effect    df  share %")
+    assert pd.read_csv(tmp_path / "t.csv")["term"].tolist() == ["norm", "seed", "residual"]
+    assert invoke("explain", "norm=rms", "seed=3", "verdicts").out.count("\n") == 3
+    runs = sorted((GOLDEN / "verdicts" / "verdicts").glob("*-rms-*"))
+    assert "seed" in invoke("diff", *runs[:2]).out
+    assert "No key differs." in invoke("diff", runs[0], runs[0]).out
+    for words in (["effects", "runs"], ["explain", "norm=x"], ["diff", "runs", "runs"], ["reproduce", "runs"]):
+        result = invoke(*words)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)

@@ -1,0 +1,182 @@
+import io
+import re
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from regbench.experiment.reporter import HEADER, Reporter
+from regbench.records.rows import Epoch
+
+WIDTH = 80
+ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[0-9;]*m")
+RESULT = {
+    "best_val": {"epoch": 2, "val_loss": 0.1, "test_acc": 0.9712, "test_loss": 0.0981},
+    "last": {"epoch": 3, "val_loss": 0.2, "test_acc": 0.9698, "test_loss": 0.1075},
+}
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def console(terminal: bool) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, force_terminal=terminal, width=WIDTH, highlight=False), file
+
+
+def train_an_epoch(reporter: Reporter, file: io.StringIO, drawn: str) -> None:
+    """550 steps; while a bar is awaited, at the pace of training."""
+    for _ in range(550):
+        reporter.tick(100)
+        if drawn and drawn not in file.getvalue():
+            time.sleep(0.02)
+
+
+def shown(mode: str, terminal: bool, finished: int = 0, moving: bool = False) -> str:
+    """All that a run of three epochs prints."""
+    screen, file = console(terminal)
+    reporter = Reporter(mode, screen)
+    reporter.begin("mlp: 269,322 parameters", 55_000, 3, finished)
+    for epoch in range(finished, 3):
+        train_an_epoch(reporter, file, f"epoch {epoch + 1}/3" if moving else "")
+        reporter.epoch(replace(ROW, epoch=epoch + 1))
+    reporter.end()
+    reporter.result(finished_run())
+    return file.getvalue()
+
+
+def finished_run(result: object = RESULT, status: str = "completed", error: str | None = None) -> SimpleNamespace:
+    return SimpleNamespace(record={"result": result, "error": error, "status": status}, status=status, path="runs/x/y")
+
+
+def test_elsewhere_than_on_a_terminal_there_are_plain_lines():
+    text = shown("auto", terminal=False)
+    assert "\x1b" not in text
+    assert "\r" not in text
+    lines = text.splitlines()
+    assert lines[:2] == ["mlp: 269,322 parameters", HEADER]
+    assert [line.split()[0] for line in lines[2:5]] == ["1/3", "2/3", "3/3"]
+    assert lines[5:] == [
+        "test accuracy 97.12 %, loss 0.0981, after epoch 2 (least validation loss)",
+        "              96.98 %, loss 0.1075, after epoch 3 (last)",
+        "runs/x/y",
+    ]
+
+
+def test_the_line_of_an_epoch():
+    reporter = Reporter("plain", console(False)[0])
+    reporter.begin("about", 55_000, 3, 0)
+    line = reporter.line(ROW)
+    assert line.split() == ["1/3", "0.001", "0.3456", "91.23", "0.2345", "93.45", "22,000", "2.50", "s"]
+    assert len(line) <= WIDTH
+
+
+def test_the_columns_stand_below_their_titles():
+    line = Reporter("off").line(ROW)
+    titles = ["epoch", "lr", "train loss", "acc %", "val loss", "acc %", "images/s", "time"]
+    ends, start = [], 0
+    for title in titles:
+        start = HEADER.index(title, start) + len(title)
+        ends.append(start)
+    figures = [match.end() for match in re.finditer(r"\S+(?: s$)?", line)]
+    assert figures == ends
+    assert len(HEADER) <= WIDTH
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        replace(ROW, train_loss=1e30, val_loss=3e38),
+        replace(ROW, train_loss=123456.789, val_loss=1234567.0),
+        replace(ROW, train_loss=float("nan"), val_loss=float("inf")),
+        replace(ROW, epoch=100_000, lr=1.234e-300, seconds=98765.4),
+        replace(ROW, seconds=1e-9),
+    ],
+    ids=["near the end of float32", "large losses", "diverged", "long", "quick"],
+)
+def test_a_line_stays_in_80_columns(row):
+    assert len(Reporter("off").line(row)) <= WIDTH
+
+
+def test_without_validation_there_are_dashes():
+    line = Reporter("off").line(replace(ROW, val_loss=None, val_acc=None))
+    assert line.split()[4:6] == ["-", "-"]
+    screen, file = console(False)
+    chosen = {**RESULT["last"], "val_loss": None}
+    Reporter("plain", screen).result(finished_run({"best_val": chosen, "last": chosen}))
+    assert "after epoch 3 (the last: no validation images)" in file.getvalue()
+
+
+def test_on_a_terminal_a_bar_moves_and_goes_away():
+    text = shown("auto", terminal=True, moving=True)
+    for words in ("epoch 1/3", "epoch 2/3", "epoch 3/3", "left"):
+        assert words in text
+    assert re.search(r"\d images/s", text)
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1, "the cursor comes back"
+    lines = [line for part in text.split("\n") for line in ESCAPE.sub("", part).split("\r")]
+    assert max(map(len, lines)) <= WIDTH
+    after = text.split("\x1b[?25h")[1]
+    assert "left" not in after
+    assert "\x1b[2K" in after, "the bar is wiped"
+
+
+def test_after_an_interruption_the_bar_begins_where_the_run_goes_on():
+    text = shown("bar", terminal=True, finished=2, moving=True)
+    assert "goes on after epoch 2" in text
+    assert "epoch 3/3" in text
+    assert "epoch 1/3" not in text
+    assert "epoch 4/3" not in text
+
+
+def test_no_color_means_no_colour(monkeypatch):
+    assert COLOUR.search(shown("bar", terminal=True)), "the pattern finds colours where there are some"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not COLOUR.search(shown("bar", terminal=True))
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in shown("auto", terminal=True)
+
+
+def test_a_bar_asked_for_in_a_pipe_writes_no_codes():
+    assert "\x1b" not in shown("bar", terminal=False)
+
+
+def test_plain_on_a_terminal_moves_nothing():
+    text = shown("plain", terminal=True)
+    assert "\r" not in text
+    assert "images/s" not in text.replace(HEADER, "")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_off_prints_nothing(terminal):
+    assert shown("off", terminal) == ""
+
+
+def test_brackets_are_no_markup():
+    screen, file = console(False)
+    Reporter("plain", screen).say("model.hidden=[bold] [/] [red]x")
+    assert file.getvalue() == "model.hidden=[bold] [/] [red]x\n"
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_run_without_a_result_names_its_status_and_place(status):
+    screen, file = console(False)
+    Reporter("plain", screen).result(finished_run(None, status, "the loss stopped being finite"))
+    first, path = file.getvalue().splitlines()
+    assert first.startswith(f"{status}: the loss stopped being finite")
+    assert path == "runs/x/y"
+
+
+def test_a_warning_goes_to_stderr(capsys):
+    Reporter("off").warn("both shrink the weights")
+    assert capsys.readouterr() == ("", "warning: both shrink the weights\n")

@@ -1,0 +1,327 @@
+"""`regbench ls` and `regbench rm`: what they find, show, and leave alone."""
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from filelock import FileLock
+
+from golden.records import NORMS, record, write
+from regbench.cli import group
+from regbench.cli import runs as cli
+from regbench.errors import UserError
+from regbench.records import removal
+from regbench.records.listing import STATES, listing
+from regbench.records.run_json import is_locked
+from regbench.tables.run_list import age, to_table
+
+LS = [sys.executable, "-m", "regbench", "ls"]
+UPDATED = datetime(2026, 1, 1, 10, 5, tzinfo=UTC)
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    def call(*arguments: str | Path) -> Ended:
+        with pytest.raises(SystemExit) as end:
+            group.main([str(argument) for argument in arguments])
+        return Ended(int(end.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def runs() -> Path:
+    """Four runs: completed (seed 0 and 1), failed, and one whose process was killed after an epoch."""
+    folder = Path("runs")
+    write(folder, record(seed=0, test_acc=0.97), "a")
+    write(folder, record(seed=1, test_acc=0.98, norm=NORMS["batch"]), "b")
+    write(folder, record("failed", seed=2), "c")
+    killed = write(folder, record("running", seed=3), "d")
+    (killed / "metrics.csv").write_text("epoch,lr\n1,0.1\n")
+    return folder
+
+
+def names(*arguments: Any, **options: Any) -> list[str]:
+    return [entry.path.name for entry in listing(["runs"]).only(*arguments, **options).entries]
+
+
+# ls
+
+
+def test_a_run_has_status_age_and_figures(runs: Path) -> None:
+    a, _, c, d = (entry.values for entry in listing([runs], UPDATED + timedelta(minutes=3)).entries)
+    assert (a["status"], a["age"], a["trained"], a["epochs"]) == ("completed", 180, 5, 5)
+    assert (a["test_acc"], a["last.test_acc"], a["seconds"]) == (0.97, 0.969, 4.25)
+    assert (a["norm"], a["seed"], a["optimizer.lr"], a["path"]) == ("none", 0, 0.001, "runs/default/a")
+    assert (c["status"], c["error"], c.get("test_acc")) == ("failed", "failed in epoch 2", None)
+    assert (d["status"], d["trained"]) == ("killed", 1)
+
+
+def test_a_run_that_a_process_has_is_running(runs: Path) -> None:
+    lock = runs / "default/d/.lock"
+    with FileLock(lock):
+        assert names(["running"]) == ["d"]
+        assert names(["killed"]) == []
+    assert lock.exists(), "a lock is left: only then is this known from the lock, not from its file"
+    assert names(["killed"]) == ["d"]
+
+
+def test_looking_makes_no_file(runs: Path) -> None:
+    before = sorted(runs.rglob("*"))
+    assert not is_locked(runs / "default/d")
+    listing([runs])
+    assert sorted(runs.rglob("*")) == before
+
+
+def test_runs_are_filtered(runs: Path) -> None:
+    assert names(["failed", "killed"]) == ["c", "d"]
+    assert names(where=["norm=batch"]) == ["b"]
+    assert names(where=["seed=1.0"]) == ["b"]
+    assert names(where=["seed < 3", "norm == none"]) == ["a", "c"]
+    assert names(where=["test_acc > 0.975"]) == ["b"]
+    assert names(where=["clip_norm=null", "drop_last=false", "model.hidden=[256,256]"]) == ["a", "b", "c", "d"]
+    assert names(["completed"], where=["norm.eps > 0"]) == ["b"]
+    assert names(where=["status=killed"]) == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (["path"], "abcd"),
+        (["path", True], "dcba"),
+        (["test_acc"], "abcd"),
+        (["test_acc", True], "bacd"),
+        (["seed", True], "dcba"),
+        (["norm"], "bacd"),
+        (["norm.eps"], "bacd"),
+    ],
+    ids=str,
+)
+def test_runs_are_sorted_those_without_a_value_last(key: list[Any], expected: str, runs: Path) -> None:
+    assert "".join(entry.path.name for entry in listing([runs]).by(*key).entries) == expected
+
+
+def test_the_table_fits_and_keeps_paths_whole(runs: Path, invoke: Callable[..., Ended]) -> None:
+    result = invoke("ls", "--show", "seed,norm.eps", "--sort", "seed", "--reverse")
+    head, *rows, empty, foot = result.out.splitlines()
+    assert head.split() == ["status", "age", "epochs", "test", "%", "seed", "norm.eps", "path"]
+    assert [row.split()[-1] for row in rows] == [f"runs/default/{name}" for name in "dcba"]
+    assert rows[2].split()[0:1] + rows[2].split()[2:] == ["completed", "5/5", "98.00", "1", "1e-05", "runs/default/b"]
+    assert rows[0].split()[2:4] == ["1/5", "-"]
+    assert (empty, foot) == ("", "4 runs: 2 completed, 1 killed, 1 failed")
+    long = write(Path("elsewhere"), record(seed=11, norm=NORMS["batch"]))
+    text = to_table(listing([long]), room=80)
+    assert max(map(len, text.splitlines())) == 80
+    assert text.splitlines()[1].endswith(long.name[-12:])
+    assert str(long) in to_table(listing([long]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0, "0s"), (59.9, "59s"), (60, "1min"), (3599, "59min"), (7200, "2h"), (86400 * 3.5, "3d")],
+)
+def test_ages_are_in_the_largest_unit(seconds: float | None, text: str) -> None:
+    assert age(seconds) == text
+
+
+def test_csv_and_json_hold_every_value(runs: Path, invoke: Callable[..., Ended]) -> None:
+    content = json.loads(invoke("ls", "--format", "json").out)
+    assert [run["seed"] for run in content["runs"]] == [0, 1, 2, 3]
+    assert content["runs"][1]["test_acc"] == 0.98
+    assert content["runs"][0]["model.hidden"] == [256, 256]
+    rows = list(csv.DictReader(io.StringIO(invoke("ls", "--format", "csv").out)))
+    assert [row["status"] for row in rows] == ["completed", "completed", "failed", "killed"]
+    assert rows[1]["norm.eps"] == "1e-05"
+    assert rows[2]["test_acc"] == ""
+
+
+def test_what_cannot_be_read_is_counted(runs: Path, invoke: Callable[..., Ended]) -> None:
+    (runs / "default/b/run.json").write_text("{")
+    result = invoke("ls")
+    assert result.out.splitlines()[-2:] == [
+        "3 runs: 1 completed, 1 killed, 1 failed",
+        "1 unreadable: runs/default/b/run.json",
+    ]
+
+
+def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
+    Path("runs").mkdir()
+    result = invoke("ls", "--status", "failed", "--sort", "seed", "--show", "norm")
+    assert (result.code, result.out.splitlines()[-1]) == (0, "0 runs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ls", "nowhere"], "no directory 'nowhere'"),
+        (["ls", "--status", "done"], "'done' is not one of"),
+        (["ls", "--where", "nrom=batch"], "Did you mean 'norm'?"),
+        (["ls", "--where", "norm <"], "is no condition"),
+        (["ls", "--where", "norm > 3"], "not supported between"),
+        (["ls", "--sort", "sed"], "Did you mean 'seed'?"),
+        (["ls", "--show", "sed"], "Did you mean 'seed'?"),
+        (["rm"], "name runs, or say which"),
+        (["rm", "runs"], "runs: is no run. Say which below it"),
+        (["rm", "runs/default/a", "runs/default"], "runs/default: is no run"),
+        (["rm", "nowhere"], "no directory 'nowhere'"),
+        (["rm", "--where", "sed=1"], "Did you mean 'seed'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(arguments: list[str], message: str, runs: Path, invoke: Any) -> None:
+    result = invoke(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    assert message in result.err
+    assert len(list(runs.rglob("run.json"))) == 4
+
+
+def test_the_statuses_offered_are_those_there_are() -> None:
+    assert cli.STATES == STATES
+
+
+def test_it_imports_neither_pandas_nor_torch(runs: Path) -> None:
+    script = (
+        "import sys\nfrom regbench.cli.group import main\ntry: main(['ls'])\n"
+        "except SystemExit as end: assert not end.code, end.code\nprint(*sys.modules, sep='\\n')"
+    )
+    modules = set(subprocess.check_output([sys.executable, "-c", script], text=True).split())
+    assert "regbench.records.listing" in modules
+    assert not modules & {"torch", "pandas", "hydra", "omegaconf", "scipy", "rich"}
+
+
+def in_a_terminal(environment: dict[str, str]) -> str:
+    """What `regbench ls` writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run(LS, stdout=theirs, stderr=theirs, env=os.environ | {"COLUMNS": "80"} | environment)
+    os.close(theirs)
+    text = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    return text
+
+
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(runs: Path) -> None:
+    assert "\x1b[32mcompleted" in in_a_terminal({"NO_COLOR": ""})
+    assert "\x1b" not in in_a_terminal({"NO_COLOR": "1"})
+    assert b"\x1b" not in subprocess.check_output(LS)
+
+
+def test_names_cannot_steer_the_terminal(runs: Path) -> None:
+    write(runs, record(seed=9), "\x1b[31mred")
+    assert "\x1b" not in to_table(listing([runs]), ["seed"])
+
+
+# rm
+
+
+def test_it_shows_asks_and_removes(runs: Path, invoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    refused = invoke("rm", "--status", "failed", "--status", "killed")
+    assert refused.code == 0
+    assert "runs/default/c" in refused.out
+    assert "Remove 2 runs, 0.0 MB? [y/N]" in refused.out
+    assert refused.out.endswith("nothing removed\n")
+    assert names() == ["a", "b", "c", "d"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    agreed = invoke("rm", "--status", "failed", "--status", "killed")
+    assert (agreed.code, agreed.err) == (0, "")
+    assert agreed.out.endswith("2 runs removed\n")
+    assert sorted(path.name for path in (runs / "default").iterdir()) == ["a", "b"]
+
+
+def test_nothing_is_removed_where_nobody_answers(runs: Path, invoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert invoke("rm", "--status", "failed").code == 130
+    assert names() == ["a", "b", "c", "d"]
+
+
+def test_runs_are_removed_by_path_and_by_filter(runs: Path, invoke: Any) -> None:
+    assert invoke("rm", "--yes", runs / "default/b").code == 0
+    assert names() == ["a", "c", "d"]
+    assert invoke("rm", "--yes", "runs", "--where", "seed >= 2").code == 0
+    assert names() == ["a"]
+    assert invoke("rm", "--yes", "--where", "seed=5").out == "no such run: nothing removed\n"
+
+
+def test_a_run_in_use_is_left(runs: Path, invoke: Any) -> None:
+    with FileLock(runs / "default/d/.lock"):
+        result = invoke("rm", "--yes", "--where", "seed > 1")
+    assert (result.code, result.err) == (1, "left: runs/default/d: a process is training it\n")
+    assert "1 run removed" in result.out
+    assert names() == ["a", "b", "d"]
+
+
+def test_a_run_that_changed_after_it_was_listed_is_left(runs: Path) -> None:
+    (entry,) = listing(["runs"]).only(["failed"]).entries
+    path = entry.path / "run.json"
+    path.write_text(path.read_text().replace('"failed"', '"running"'))
+    assert removal.remove(entry) == "changed meanwhile"
+    assert path.exists()
+
+
+def test_a_run_that_is_gone_is_removed(runs: Path) -> None:
+    first, again = (listing([runs / "default/a"]).entries[0] for _ in range(2))
+    assert removal.remove(first) is None
+    assert removal.remove(again) is None
+    assert not (runs / "default/a").exists()
+
+
+def test_what_is_no_run_is_left(runs: Path, invoke: Any) -> None:
+    outer = write(Path("more"), record(seed=7), "outer")
+    inner = write(outer, record(seed=8), "inner")
+    (runs / "default/notes").mkdir()
+    (runs / "default/notes/run.json").write_text('{"name": "not ours"}')
+    result = invoke("rm", "--yes", "runs", "more", "--where", "seed >= 0")
+    assert (runs / "default/notes/run.json").exists()
+    assert inner.exists()
+    assert "left: more/default/outer: holds other folders" in result.err
+    assert names() == []
+
+
+def test_a_link_is_left(runs: Path, invoke: Any) -> None:
+    Path("link").symlink_to("runs/default/a")
+    result = invoke("rm", "--yes", "link")
+    assert (result.code, result.err) == (1, "left: link: is a link\n")
+    assert (runs / "default/a/run.json").exists()
+
+
+def test_an_interrupted_removal_leaves_no_run(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", stop)
+    with pytest.raises(KeyboardInterrupt):
+        removal.remove(listing([runs / "default/a"]).entries[0])
+    assert names() == ["b", "c", "d"]
+
+
+def test_a_run_that_cannot_be_removed_says_why(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert removal.remove(listing([runs / "default/a"]).entries[0]) == "Permission denied"
+    with pytest.raises(UserError):
+        removal.chosen(["runs"], (), ())
+    assert names() == ["a", "b", "c", "d"]

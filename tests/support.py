@@ -1,0 +1,127 @@
+"""What tests of several rooms share: configs and options as the command line would make them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from regbench.config.location import config_dir
+from regbench.config.registry import Option
+from regbench.config.run_config import RunConfig
+from regbench.data.split import Split, load_split
+from regbench.experiment.checks import check, registries
+from regbench.records.rows import Epoch
+from regbench.training.trainer import Tests, Trainer
+
+
+@cache
+def composed(*overrides: str) -> RunConfig:
+    """The run that `regbench train OVERRIDES` would train: composed by Hydra from conf/, then checked."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        values: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+    return check(values)
+
+
+def option_of(axis: str, name: str, **changes: Any) -> Option:
+    """An option with the values of its YAML file, some of them changed, checked."""
+    values: Any = OmegaConf.to_container(OmegaConf.load(config_dir() / axis / f"{name}.yaml"))
+    return registries()[axis].check(values | changes)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Train = Callable[..., Ended]
+
+
+CPU = torch.device("cpu")
+SMALL = ("model.hidden=[16,16]", "data.train_size=150", "data.val_size=100", "batch_size=50", "epochs=2")
+SMALL_CNN = ("model=cnn", "model.channels=[4,8]", "model.dense=[12]", *SMALL[1:])
+
+EXACT = 1e-10  # relative, in float64
+# Relative, in float32 after ten steps: sums of products are rounded in another order, 6e-8 to begin with. An image in a
+# hundred may change its class.
+ROUNDING, FLIPPED = 1e-4, 0.01
+# To optimizers that divide by the size of the gradient. A bias before a batch norm has a gradient of 0, in practice of
+# rounding, which they would make as large as any.
+DAMPED = {EXACT: 1e-6, ROUNDING: 1e-3}
+
+Outcome = tuple[list[Epoch], Tests | None, dict[str, torch.Tensor]]
+
+
+def split_of(config: RunConfig) -> Split:
+    """As `load_split`, with fewer test images: 10,000 take longer than the training here.
+
+    Convolutions see noise: of the equal pixels of a background, rounding chooses the one that max-pooling takes.
+    """
+    return _split(config.seed, tuple(config.data.args.items()), config.data.name, config.model.name == "cnn")
+
+
+@cache
+def _split(seed: int, args: tuple[Any, ...], name: str, noise: bool) -> Split:
+    split = load_split(option_of("data", name, **dict(args)), seed, CPU, Path("unused"))
+    images = noisy(split.train_images) if noise else split.train_images
+    return replace(split, train_images=images, test_images=split.test_images[:300], test_labels=split.test_labels[:300])
+
+
+@cache
+def noisy(images: torch.Tensor) -> torch.Tensor:
+    return torch.randint(256, images.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def trainer_of(configs: Sequence[RunConfig]) -> Trainer:
+    return Trainer(configs, [split_of(config) for config in configs], CPU)
+
+
+def outcomes(trainer: Trainer) -> list[Outcome]:
+    """What each run of a trainer comes to: its epochs, test figures, and the weights at the end."""
+    epochs: list[list[Epoch]] = [[] for _ in trainer.configs]
+    for records in trainer.epochs(lambda images: None):
+        for run, record in records.items():
+            epochs[run].append(replace(record, seconds=0.0))
+    weights = {run: trainer.weights(run) for run in trainer.active}
+    tests = trainer.test()
+    return [(epochs[run], tests.get(run), weights.get(run, {})) for run in range(len(epochs))]
+
+
+def assert_equal(found: Outcome, expected: Outcome, tolerance: float) -> None:
+    """All figures and weights within a relative tolerance; 0 means to the bit."""
+    assert len(found[0]) == len(expected[0])
+    for one, other in zip(found[0], expected[0], strict=True):
+        assert vars(one) == {name: near(name, value, tolerance) for name, value in vars(other).items()}
+    assert (found[1] is None) == (expected[1] is None)
+    for name, (loss, acc) in (expected[1] or {}).items():
+        assert found[1] is not None
+        assert found[1][name] == (near("loss", loss, tolerance), near("acc", acc, tolerance))
+    assert found[2].keys() == expected[2].keys()
+    for name, tensor in expected[2].items():
+        absolute = tolerance * tensor.abs().max().item() if tensor.dim() > 1 else tolerance  # of biases, some are 0
+        torch.testing.assert_close(
+            found[2][name], tensor, rtol=tolerance, atol=absolute, msg=lambda text, of=name: f"{of}: {text}"
+        )
+
+
+def near(name: str, value: Any, tolerance: float) -> Any:
+    if value is None:
+        return None
+    absolute = FLIPPED if tolerance == ROUNDING and "acc" in name else tolerance / 100
+    if name == "gap":  # a small difference of two losses, each within the relative tolerance
+        absolute = 10 * tolerance
+    return pytest.approx(value, rel=tolerance, abs=absolute, nan_ok=True)
+
+
+def batch(runs: int, samples: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    return torch.rand(runs, samples, 28, 28, generator=rng), torch.randint(10, (runs, samples), generator=rng)

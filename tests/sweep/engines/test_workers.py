@@ -1,0 +1,427 @@
+"""Sweeps on several processes: real ones, which are killed, interrupted and orphaned."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regbench.errors import UserError
+from regbench.records.run_dir import RunDir
+from regbench.sweep.engines import workers
+
+TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
+ENDLESS = 1_000_000  # epochs
+SECONDS = 120  # at most, for what takes a few on a machine that is idle
+
+linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
+needs = {
+    name: pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed")
+    for name in ("ray", "submitit")
+}
+
+# Every process notes the runs that it begins to train.
+COUNTING = """
+from pathlib import Path
+from regbench.records.run_dir import RunDir
+original, place = RunDir.start, Path(__file__).with_name("begun")
+def start(self, facts):
+    with place.open("a") as file:
+        file.write(self.path.name + "\\n")
+    return original(self, facts)
+RunDir.start = start
+"""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """`start("processes", "seed=0,1")`: a sweep as a process of its own, ended with the test."""
+    monkeypatch.chdir(tmp_path)
+    begun = []
+
+    def popen(launcher: str, *words: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "regbench", "train", "-m", f"hydra/launcher={launcher}", *TINY, *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        begun.append(process)
+        return process
+
+    yield popen
+    for process in begun:
+        process.kill()
+        process.communicate(timeout=SECONDS)
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, out, err
+
+
+def until(found: Callable[[], Any]) -> Any:
+    limit = time.monotonic() + SECONDS
+    while not (result := found()):
+        assert time.monotonic() < limit, "it never came"
+        time.sleep(0.05)
+    return result
+
+
+def run_of(seed: int) -> Path | None:
+    return next(Path("runs").glob(f"*/*-s{seed}-*"), None)
+
+
+def record(seed: int) -> dict[str, Any]:
+    path = run_of(seed)
+    try:
+        content: dict[str, Any] = json.loads((path / "run.json").read_text()) if path else {}
+    except FileNotFoundError:
+        return {}
+    return content
+
+
+def trained(seed: int) -> bool:
+    """Whether an epoch of an endless run is on disk."""
+    path = run_of(seed)
+    return path is not None and (path / "checkpoint.pt").exists()
+
+
+def holder(seed: int) -> int:
+    """The process that has a run's lock."""
+    path = run_of(seed)
+    assert path
+    lock = str((path / ".lock").resolve())
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdecimal() and any(str(fd.readlink()) == lock for fd in (process / "fd").iterdir()):
+                return int(process.name)
+        except OSError:
+            continue
+    raise AssertionError(f"nobody has {lock}")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+# Quick: what the sweep makes of workers
+
+
+@pytest.fixture
+def config(make_config: Any, tmp_path: Path) -> Any:
+    config = make_config()
+    return config.model_copy(update={"runtime": config.runtime.model_copy(update={"dir": str(tmp_path)})})
+
+
+def test_an_abandoned_run_failed_and_keeps_all_else(config: Any) -> None:
+    with RunDir(config, "a" * 64) as run:
+        run.start({"overrides": []})
+        metrics = (run.path / "metrics.csv").read_bytes()
+    with RunDir(config, "a" * 64) as again:
+        again.abandon("its worker was killed (SIGKILL)")
+    after = RunDir(config, "a" * 64)
+    assert (after.status, after.record["error"]) == ("failed", "its worker was killed (SIGKILL)")
+    assert "SIGKILL" in (run.path / "train.log").read_text()
+    assert (run.path / "metrics.csv").read_bytes() == metrics
+
+
+def test_a_run_that_ended_is_not_abandoned(config: Any) -> None:
+    with RunDir(config, "a" * 64) as run:
+        run.start({"overrides": []})
+        run.end("diverged")
+        run.abandon("its worker was killed")
+    assert RunDir(config, "a" * 64).status == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "threads", "units", "expected"),
+    [
+        ("auto", "auto", 100, 8),
+        ("auto", 3, 100, 2),
+        ("auto", 99, 100, 1),
+        ("auto", 1, 5, 5),
+        (3, 8, 100, 3),
+        (9, 1, 2, 2),
+    ],
+)
+def test_workers_share_the_cores(
+    config: Any, monkeypatch: Any, n_jobs: Any, threads: Any, units: int, expected: int
+) -> None:
+    from regbench.experiment.run import Run
+
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setattr(workers, "gpus", lambda runs: [])
+    runtime = config.runtime.model_copy(update={"threads": threads})
+    runs = [Run(config.model_copy(update={"runtime": runtime}), [])]
+    assert workers.number_of_workers(n_jobs, runs, units) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "stacks", "devices", "expected"),
+    [
+        ([], [100], 0, [12, 13, 12, 13, 12, 13, 12, 13]),
+        ([], [192, 40], 0, [16] * 12 + [13, 13, 14]),
+        (["runtime.threads=2"], [100, 20], 0, [25] * 4 + [20]),
+        (["model=cnn"], [20], 0, [1] * 20),
+        (["model=cnn", "runtime.threads=2"], [20], 0, [2] * 10),
+        (["runtime.stack=8"], [8, 8], 0, [2] * 8),
+        (["model=cnn", "runtime.stack=100"], [100], 0, [12, 13] * 4),
+        ([], [100], 2, [50, 50]),
+    ],
+)
+def test_stacks_are_dealt_out_in_parts_that_train_at_once(
+    make_config: Any, monkeypatch: Any, words: list[str], stacks: list[int], devices: int, expected: list[int]
+) -> None:
+    import torch
+
+    from regbench.experiment.run import Run
+    from regbench.training import machine
+
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setattr(workers, "gpus", lambda runs: ["0", "1"][:devices])
+    monkeypatch.setattr(machine, "choose_device", lambda config: torch.device("cuda" if devices else "cpu"))
+    runs = [[Run(make_config(*words), [str(place)]) for place in range(size)] for size in stacks]
+    parts = workers.units(runs)
+    assert [run for part in parts for run in part] == [run for stack in runs for run in stack]
+    assert sorted(map(len, parts)) == sorted(expected)
+
+
+def test_one_worker_to_a_gpu(config: Any, monkeypatch: Any) -> None:
+    import torch
+
+    from regbench.experiment.run import Run
+    from regbench.sweep.engines.processes import Processes
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    run = Run(config, [])
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in Processes("auto")._settings([[run]] * 9)] == ["0", "1"]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in Processes(3)._settings([[run]] * 9)] == ["0", "1", "0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in Processes("auto")._settings([[run]] * 9)] == ["5", "7"]
+    on_cpu = config.model_copy(update={"runtime": config.runtime.model_copy(update={"device": "cpu"})})
+    assert "CUDA_VISIBLE_DEVICES" not in Processes(1)._settings([[Run(on_cpu, [])]])[0]
+
+
+@pytest.mark.parametrize("n_jobs", [0, -1, "many", 1.5, None])
+def test_a_wrong_number_of_workers_is_one_line(config: Any, n_jobs: Any) -> None:
+    from regbench.experiment.run import Run
+
+    with pytest.raises(UserError, match=r"^hydra.launcher.n_jobs=.*: must be auto or an integer of at least 1$"):
+        workers.number_of_workers(n_jobs, [Run(config, [])], 5)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "module", "extra"), [("ray", "ray", "ray"), ("submitit_local", "submitit", "slurm")]
+)
+def test_without_the_library_it_says_what_to_install(
+    train: Any, monkeypatch: Any, launcher: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, f"regbench.sweep.engines.{module}", raising=False)
+    result = train("-m", f"hydra/launcher={launcher}", "seed=0,1", *TINY)
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert f"pip install 'regbench[{extra}]'" in result.err
+
+
+@needs["submitit"]
+def test_slurm_is_missed_in_one_line(train: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PATH", "")
+    result = train("-m", "hydra/launcher=submitit_slurm", "seed=0,1", *TINY)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith("error: hydra/launcher=submitit_slurm: ")
+    assert "srun" in result.err
+
+
+def test_finished_runs_need_no_workers(train: Any) -> None:
+    assert train("-m", "seed=0,1", "epochs=1", *TINY).code == 0
+    result = train("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=0", "seed=0,1", "epochs=1", *TINY)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("2 runs: 2 done already\n")
+
+
+# Slow: real processes
+
+
+@pytest.mark.slow
+@pytest.mark.stress
+def test_workers_train_what_one_process_trains(start: Start, tmp_path: Path) -> None:
+    words = ["seed=0,1,2", "epochs=2"]
+    assert ended(start("processes", *words, "hydra.launcher.n_jobs=2"))[0] == 0
+    code, _, err = ended(start("local", *words, "runtime.dir=alone"))
+    assert (code, err) == (0, "")
+    for path in Path("alone/default").iterdir():
+        ours = Path("runs/default") / path.name
+        kept = [[line.split(",")[:-1] for line in (p / "metrics.csv").read_text().splitlines()] for p in (path, ours)]
+        assert kept[0] == kept[1]
+        assert (path / "model.safetensors").read_bytes() == (ours / "model.safetensors").read_bytes()
+    assert json.loads((ours / "run.json").read_text())["machine"]["threads"] == 1
+
+
+@linux
+@pytest.mark.slow
+def test_a_killed_worker_takes_only_its_own_run_down(start: Start) -> None:
+    epochs = f"epochs=2,{ENDLESS},2,2,2"
+    sweep = start("processes", "seed=range(0,5)", epochs, "zip=seed,epochs", "hydra.launcher.n_jobs=2")
+    until(lambda: trained(1))
+    os.kill(holder(1), signal.SIGKILL)
+    code, out, _ = ended(sweep)
+    assert code == 1
+    assert {seed: record(seed)["status"] for seed in range(5)} == {
+        **dict.fromkeys((0, 2, 3, 4), "completed"),
+        1: "failed",
+    }
+    assert record(1)["error"] == "its worker was killed (SIGKILL)"
+    assert "1 run not completed:" in out
+    assert "Once more, only these: regbench train -m" in out.splitlines()[-1]
+
+
+@linux
+@pytest.mark.slow
+def test_no_worker_outlives_its_parent(start: Start) -> None:
+    sweep = start("processes", "seed=0,1", f"epochs={ENDLESS}", "hydra.launcher.n_jobs=2")
+    until(lambda: trained(0) and trained(1))
+    pids = [holder(0), holder(1)]
+    assert len({*pids, sweep.pid}) == 3
+    sweep.kill()
+    sweep.wait()
+    until(lambda: not any(map(is_alive, pids)))
+    assert {record(seed)["status"] for seed in (0, 1)} == {"running"}, "nobody was left to say more"
+
+
+@linux
+@pytest.mark.slow
+def test_ctrl_c_has_workers_save(start: Start) -> None:
+    sweep = start("processes", "seed=0,1", f"epochs={ENDLESS}", "hydra.launcher.n_jobs=2")
+    until(lambda: trained(0) and trained(1))
+    sweep.send_signal(signal.SIGINT)
+    code, _, err = ended(sweep)
+    assert (code, err) == (130, "interrupted: the same command goes on after the last finished epoch\n")
+    assert {record(seed)["status"] for seed in (0, 1)} == {"interrupted"}
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["local", pytest.param("processes", marks=pytest.mark.stress)])
+def test_a_reader_that_goes_stops_a_sweep_that_saves(start: Start, launcher: str) -> None:
+    sweep = start(launcher, "seed=0,1", f"epochs=1,{ENDLESS}", "zip=seed,epochs")
+    assert sweep.stdout
+    assert sweep.stdout.readline() == "2 runs: 2 to train\n"
+    sweep.stdout.close()
+    sweep.stdout = None
+    code, _, err = ended(sweep)
+    assert (code, err) == (1, "")
+    assert [record(seed)["status"] for seed in (0, 1)] == ["completed", "interrupted"]
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.stress
+def test_ctrl_c_twice_is_at_once(start: Start) -> None:
+    sweep = start("processes", "seed=0,1", f"epochs={ENDLESS}", "hydra.launcher.n_jobs=2")
+    until(lambda: trained(0) and trained(1))
+    pids = [holder(0), holder(1)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # as if saving took for ever
+    sweep.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert sweep.poll() is None, "it waits for its workers"
+    sweep.send_signal(signal.SIGINT)
+    assert ended(sweep)[0] == 130
+    until(lambda: not any(map(is_alive, pids)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "launchers", [pytest.param(("local", "local"), marks=pytest.mark.stress), ("processes", "local")], ids="-".join
+)
+def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str], monkeypatch: Any) -> None:
+    Path("counting").mkdir()
+    Path("counting/sitecustomize.py").write_text(COUNTING)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path("counting").resolve()), *sys.path]))
+    both = [start(launcher, "seed=range(0,6)", "epochs=40") for launcher in launchers]
+    results = [ended(process) for process in both]
+    assert [code for code, _, _ in results] == [0, 0]
+    assert all("6 runs read: 6 completed" in out for _, out, _ in results)
+    begun = Path("counting/begun").read_text().splitlines()
+    assert sorted(begun) == sorted(path.name for path in Path("runs/default").iterdir())
+    assert len(begun) == 6
+
+
+@linux
+@needs["ray"]
+@pytest.mark.slow
+@pytest.mark.stress
+def test_a_killed_worker_of_ray_takes_only_its_own_run_down(start: Start) -> None:
+    sweep = start("ray", "seed=0,1,2", f"epochs=2,{ENDLESS},2", "zip=seed,epochs", "+hydra.launcher.init.num_cpus=2")
+    until(lambda: trained(1))
+    os.kill(holder(1), signal.SIGKILL)
+    code, out, _ = ended(sweep)
+    assert code == 1
+    assert [record(seed)["status"] for seed in range(3)] == ["completed", "failed", "completed"]
+    assert "its worker is gone" in record(1)["error"]
+    assert "1 run not completed:" in out
+
+
+@linux
+@needs["submitit"]
+@pytest.mark.slow
+@pytest.mark.stress
+def test_a_killed_job_of_submitit_takes_only_its_own_run_down(start: Start) -> None:
+    sweep = start("submitit_local", "seed=0,1", f"epochs=2,{ENDLESS}", "zip=seed,epochs")
+    until(lambda: trained(1))
+    os.kill(holder(1), signal.SIGKILL)
+    code, out, _ = ended(sweep)
+    assert code == 1
+    assert [record(seed)["status"] for seed in range(2)] == ["completed", "failed"]
+    assert "its job" in record(1)["error"]
+    assert "1 run not completed:" in out
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.stress
+@pytest.mark.parametrize(
+    "launcher", [pytest.param(name, marks=needs[name.partition("_")[0]]) for name in ("ray", "submitit_local")]
+)
+def test_ctrl_c_and_a_killed_parent_leave_no_worker_of_other_engines(start: Start, launcher: str) -> None:
+    sweep = start(launcher, "seed=0", f"epochs={ENDLESS}")
+    until(lambda: trained(0))
+    pid = holder(0)
+    sweep.send_signal(signal.SIGINT)
+    code, _, err = ended(sweep)
+    assert code == 130
+    assert err.endswith("interrupted: the same command goes on after the last finished epoch\n")
+    until(lambda: not is_alive(pid))
+    assert record(0)["status"] == "interrupted"
+
+    again = start(launcher, "seed=0", f"epochs={ENDLESS}")
+    until(lambda: record(0)["status"] == "running")
+    pid = holder(0)
+    again.kill()
+    again.wait()
+    until(lambda: not is_alive(pid))
+
+
+@linux
+@needs["submitit"]
+@pytest.mark.slow
+@pytest.mark.stress
+def test_a_preempted_job_is_queued_again_and_goes_on(start: Start) -> None:
+    sweep = start("submitit_local", "seed=0", f"epochs={ENDLESS}")
+    until(lambda: trained(0))
+    first = holder(0)
+    os.kill(first, signal.SIGUSR2)
+    until(lambda: not is_alive(first))
+    until(lambda: record(0)["status"] == "running")
+    assert holder(0) != first
+    assert sweep.poll() is None

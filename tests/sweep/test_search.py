@@ -1,0 +1,325 @@
+"""Searches by Optuna: what a sweep's words span, what is told, and that the same command goes on."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from regbench import sweep
+from regbench.experiment import train as experiment
+from regbench.training.stack import Stack
+
+optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
+from optuna.trial import TrialState  # noqa: E402
+
+from regbench.sweep.pruning import Median  # noqa: E402
+from regbench.sweep.space import distribution, written  # noqa: E402
+
+TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
+SEARCH = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.batch=2"]
+RATES = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
+
+
+def trials(place: str = "runs/default/optuna.db") -> list[Any]:
+    storage = f"sqlite:///{place}"
+    (study,) = optuna.study.get_all_study_summaries(storage)
+    return optuna.load_study(study_name=study.study_name, storage=storage).get_trials()
+
+
+def records() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in Path("runs").rglob("run.json")]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("a=interval(0.1,2)", FloatDistribution(0.1, 2)),
+        ("a=tag(log,interval(1e-4,1e-1))", FloatDistribution(1e-4, 1e-1, log=True)),
+        ("a=int(interval(1,8))", IntDistribution(1, 8)),
+        ("a=tag(log,int(interval(1,8)))", IntDistribution(1, 8, log=True)),
+        ("a=range(0,10,3)", IntDistribution(0, 9, step=3)),
+        ("a=range(10,0,-5)", IntDistribution(5, 10, step=5)),
+        ("a=range(0,0.5,0.1)", FloatDistribution(0, 0.4, step=0.1)),
+        ("a=x,y", CategoricalDistribution(["x", "y"])),
+        ("a=choice([8],[16,8])", CategoricalDistribution(["[8]", "[16,8]"])),
+    ],
+)
+def test_a_sweep_spans_a_dimension(word: str, expected: Any) -> None:
+    (override,) = OverridesParser.create().parse_overrides([word])
+    assert distribution(override) == expected
+
+
+def test_multiples_of_a_step_are_written_as_people_do() -> None:
+    assert [written(place * 0.1) for place in range(5)] == ["0.0", "0.1", "0.2", "0.3", "0.4"]
+    assert (written(3), written("batch")) == ("3", "batch")
+
+
+@pytest.fixture(autouse=True)
+def after(own_process: None) -> None:
+    """An empty current directory."""
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_by_the_same_command(train: Callable[..., Any]) -> None:
+    words = [*SEARCH, RATES, "norm=none,layer", *TINY]
+    first = train(*words, "hydra.sweeper.n_trials=3")
+    assert (first.code, first.err) == (0, "")
+    assert first.out.startswith("3 trials: 3 to ask for\n")
+    found = trials()
+    assert [trial.state for trial in found] == [TrialState.COMPLETE] * 3
+    losses = {record["config"]["optimizer"]["lr"]: record["result"]["best_val"]["val_loss"] for record in records()}
+    assert {float(written(trial.params["optimizer.lr"])): trial.value for trial in found} == losses
+    best = min(found, key=lambda trial: trial.value)
+    table = first.out[first.out.rindex("trial  val_loss") :].splitlines()
+    assert table[1].split()[:2] == [str(best.number), f"{best.value:.4f}"]
+    assert table[-1] == "3 complete"
+
+    more = train(*words, "hydra.sweeper.n_trials=4")
+    assert more.out.startswith("4 trials: 3 done already, 1 to ask for\n")
+    assert [trial.params for trial in trials()[:3]] == [trial.params for trial in found]
+    assert len({trial.params["optimizer.lr"] for trial in trials()}) == 4, "no start repeats another's draws"
+    again = train(*words, "hydra.sweeper.n_trials=4")
+    assert again.out.startswith("4 trials: 4 done already, 0 to ask for\n")
+    assert len(records()) == 4
+
+
+@pytest.mark.slow
+def test_a_trial_that_was_begun_is_finished_first(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(self: Stack, *batch: Any) -> Any:
+        raise KeyboardInterrupt
+
+    words = [*SEARCH, RATES, *TINY, "hydra.sweeper.n_trials=2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Stack, "step", stop)
+        assert train(*words).code == 130
+    begun = trials()
+    assert [trial.state for trial in begun] == [TrialState.RUNNING] * 2
+    ended = train(*words)
+    assert ended.out.startswith("2 trials: 2 begun, 0 to ask for\n")
+    assert [(trial.state, trial.params) for trial in trials()] == [(TrialState.COMPLETE, t.params) for t in begun]
+
+
+@pytest.mark.slow
+def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Stack, *batch: Any) -> Any:
+        raise ZeroDivisionError("boom")
+
+    words = [*SEARCH, "optimizer=sgd", "optimizer.lr=1e9,0.1", "epochs=2", "hydra.sweeper.n_trials=2", *TINY[:-2]]
+    with monkeypatch.context() as patch:
+        patch.setattr(Stack, "step", fail)
+        ended = train(*words, "runtime.threads=1")
+    assert ended.code == 1
+    assert "trials not completed:" in ended.out or "1 trial not completed:" in ended.out
+    assert "ZeroDivisionError: boom" in ended.out
+    assert {trial.state for trial in trials()} == {TrialState.FAIL}
+    failed = [trial.params for trial in trials()]
+    assert train(*words, "runtime.threads=1").code == 0
+    assert [trial.params for trial in trials()[2:]] == failed
+    for trial in trials()[2:]:
+        diverges = trial.params["optimizer.lr"] == "1000000000.0"
+        assert trial.state == (TrialState.PRUNED if diverges else TrialState.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dropout=interval(0,1.5)"], "dropout=1.5: must be a number in [0, 1)"),
+        (["batch_size=interval(10,50)"], "must be an integer"),
+        (["norm=none,bacth"], "Did you mean 'batch'?"),
+        (["seed=0"], "nothing to search"),
+        ([RATES, "hydra.sweeper.metric=test_acc"], "hydra.sweeper.metric=test_acc: must be one of val_loss"),
+        ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be an integer of at least 1"),
+        ([RATES, "hydra.sweeper.sampler=grid"], "must be tpe or random"),
+        ([RATES, "data.val_size=0"], "needs validation images"),
+        ([RATES, "where=seed == 0"], "where"),
+        (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
+        (["optimizer.lr=range(1,0)"], "holds no number"),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else value,
+)
+def test_a_mistake_is_one_line_and_nothing_is_trained(train: Any, words: list[str], message: str) -> None:
+    ended = train(*SEARCH, *TINY, *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("error: ")
+    assert ended.err.count("\n") == 1
+    assert message in ended.err
+    assert not list(Path().iterdir())
+
+
+def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "regbench.sweep.search")
+    monkeypatch.delattr(sweep, "search")
+    ended = train(*SEARCH, RATES, *TINY)
+    assert ended.code == 2
+    assert "pip install 'regbench[optuna]'" in ended.err
+
+
+# Pruning
+
+FIGURES = [  # of val_loss, epoch by epoch: five trials that set the median, then others
+    [0.9, 0.5, 0.3],
+    [0.8, 0.6, 0.4],
+    [0.7, 0.7, 0.5],
+    [0.6, 0.4, 0.2],
+    [0.5, 0.3, 0.1],
+    [0.75, 0.45, 0.2],  # worse than the median at first
+    [0.65, 0.66, 0.2],  # worse after the second epoch
+    [0.65, 0.25, 0.5],  # never: its best counts
+]
+
+
+def rows(losses: list[float]) -> list[dict[str, float]]:
+    return [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, 1)]
+
+
+def answers(pruning: Median, losses: list[float]) -> list[bool]:
+    """After each epoch of a run that nothing happens to."""
+    return [pruning(rows(losses)[:end]) for end in range(1, len(losses) + 1)]
+
+
+@pytest.fixture
+def others() -> list[Any]:
+    study = optuna.create_study()
+    for losses in FIGURES[:5]:
+        study.add_trial(
+            optuna.trial.create_trial(value=min(losses), intermediate_values=dict(enumerate(losses, start=1)))
+        )
+    return study.get_trials()
+
+
+@pytest.mark.parametrize(
+    ("losses", "warmup", "expected"),
+    [
+        (FIGURES[5], 0, [True, False, False]),
+        (FIGURES[5], 1, [False, False, False]),
+        (FIGURES[6], 0, [False, True, False]),
+        (FIGURES[7], 0, [False, False, False]),
+    ],
+)
+def test_a_trial_worse_than_the_median_by_then_is_pruned(
+    others: list[Any], losses: list[float], warmup: int, expected: list[bool]
+) -> None:
+    assert answers(Median("val_loss", "minimize", warmup, others), losses) == expected
+
+
+def test_whoever_asks_again_gets_the_same_answer(others: list[Any]) -> None:
+    for losses in FIGURES[5:]:
+        expected = answers(Median("val_loss", "minimize", 0, others), losses)
+        for end in (1, 2, 3):
+            assert Median("val_loss", "minimize", 0, others)(rows(losses)[:end]) == expected[end - 1], "after a kill"
+
+
+def test_an_accuracy_is_pruned_from_below(others: list[Any]) -> None:
+    pruning = Median("val_acc", "maximize", 0, others)
+    assert pruning([{"epoch": 1, "val_acc": 0.69}])
+    assert not Median("val_acc", "maximize", 0, others)([{"epoch": 1, "val_acc": 0.71}])
+
+
+def test_few_trials_prune_none(others: list[Any]) -> None:
+    assert not Median("val_loss", "minimize", 0, others[:4])(rows([9.0]))
+
+
+PRUNED_SEARCH = [
+    *SEARCH,
+    *TINY,
+    "epochs=3",
+    "optimizer=sgd",
+    "optimizer.lr=tag(log,interval(1e-4,1))",
+    "hydra.sweeper.sampler=random",
+    "hydra.sweeper.n_trials=10",
+    "hydra.sweeper.batch=5",
+]
+
+
+@pytest.mark.slow
+def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) -> None:
+    ended = train(*PRUNED_SEARCH)
+    assert (ended.code, ended.err) == (0, "")
+    found = trials()
+    assert [trial.state for trial in found[:5]] == [TrialState.COMPLETE] * 5
+    pruned = [trial for trial in found if trial.state == TrialState.PRUNED]
+    assert pruned, "the seed of the search is fixed"
+    stopped = [record for record in records() if record["status"] == "interrupted"]
+    epochs = [trial.last_step for trial in pruned]
+    assert sorted(record["error"] for record in stopped) == sorted(
+        f"pruned by the search after epoch {e}" for e in epochs
+    )
+    assert all(record["result"] is None for record in stopped)
+    assert f"{10 - len(pruned)} complete, {len(pruned)} pruned" in ended.out
+    for trial in found[5:]:
+        figures = [{"epoch": epoch, "val_loss": loss} for epoch, loss in sorted(trial.intermediate_values.items())]
+        asked = [
+            Median("val_loss", "minimize", 0, found[:5])(figures[:end]) for end in range(1, min(len(figures), 2) + 1)
+        ]
+        assert asked == [False] * (len(asked) - 1) + [trial.state == TrialState.PRUNED]
+
+    before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("run.json")}
+    again = train(*PRUNED_SEARCH)
+    assert again.code == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("run.json")} == before
+
+    rate = next(record["config"]["optimizer"]["lr"] for record in stopped)
+    ended = train(*TINY, "epochs=3", "optimizer=sgd", f"optimizer.lr={rate}")
+    assert ended.code == 0
+    assert "goes on after epoch" in ended.out
+    assert sum(record["status"] == "interrupted" for record in records()) == len(pruned) - 1
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_prunes_what_it_would_have(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(*PRUNED_SEARCH, "study=whole")
+    decide = experiment.leave
+    calls = []
+
+    def stop(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 6:  # of the second batch, between its first epoch and what follows from that
+            raise KeyboardInterrupt
+        decide(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "leave", stop)
+        assert train(*PRUNED_SEARCH, "study=killed").code == 130
+    assert train(*PRUNED_SEARCH, "study=killed").code == 0
+    whole, killed = (
+        [(t.params, t.state, t.intermediate_values, t.value) for t in trials(f"runs/{study}/optuna.db")]
+        for study in ("whole", "killed")
+    )
+    assert whole == killed
+
+
+@pytest.mark.slow
+@pytest.mark.stress
+def test_workers_prune_what_one_process_prunes(train: Any) -> None:
+    train(*PRUNED_SEARCH, "study=here")
+    train(*PRUNED_SEARCH, "study=there", "hydra/launcher=processes", "hydra.launcher.n_jobs=2")
+    here, there = (
+        [(t.params, t.state, t.last_step) for t in trials(f"runs/{study}/optuna.db")] for study in ("here", "there")
+    )
+    assert here == there
+
+
+@pytest.mark.slow
+def test_trials_whose_values_do_not_fit_one_another_are_done(train: Any) -> None:
+    settings = ["hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=6", "hydra.sweeper.batch=6"]
+    ended = train(*SEARCH, *settings, *TINY, "model.hidden=[6],[8]", "norm=group", "norm.groups=3,4")
+    assert ended.code == 0
+    states = [trial.state for trial in trials()]
+    assert len(states) == 6
+    assert ended.err.count("warning: trial ") == states.count(TrialState.PRUNED) > 0, "the seed of the search is fixed"
+    progress = [line for line in ended.out.splitlines() if " done, 0 failed" in line]
+    assert progress[-1].startswith("6 of 6 done")
+
+
+@pytest.mark.slow
+def test_no_pruning_if_so_wished(train: Any) -> None:
+    ended = train(*PRUNED_SEARCH, "hydra.sweeper.pruner=none", "epochs=2")
+    assert ended.code == 0
+    assert {trial.state for trial in trials()} == {TrialState.COMPLETE}

@@ -1,0 +1,438 @@
+"""Every option of every axis, found in the registries: a new one is tested by being there."""
+
+import inspect
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+from torch.optim import lr_scheduler
+from torchvision import transforms
+
+from regbench.config.location import config_dir
+from regbench.config.run_config import AXES
+from regbench.errors import UserError
+from regbench.experiment.checks import registries
+from regbench.models.architectures import MODELS
+from regbench.training.stack import Stack
+
+REGISTRIES = registries()
+OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in registry]
+TRAINABLE = [(axis, name) for axis, name in OPTIONS if axis not in ("model", "data", "augment")]
+REFUSED = {  # what cannot work, and what the one line about it must name
+    ("norm", "instance", "mlp"): "spatial",
+    ("norm", "group", "cnn"): "width 100",
+    ("init", "rbm", "cnn"): "convolutions",
+}
+MANY_ARGUMENTS = {
+    ("augment", "custom"): 14,
+    ("optimizer", "muon"): 12,
+    ("scheduler", "reduce_on_plateau"): 9,
+    ("scheduler", "one_cycle"): 11,
+    ("scheduler", "cyclic"): 11,
+}  # lines: one for each
+CPU = torch.device("cpu")
+
+
+def yaml_path(axis: str, name: str) -> Path:
+    return config_dir() / axis / f"{name}.yaml"
+
+
+def yaml_values(axis, name):
+    return OmegaConf.to_container(OmegaConf.load(yaml_path(axis, name)))
+
+
+def one_line(axis, values):
+    """The error that these values of an option raise."""
+    with pytest.raises(UserError) as caught:
+        REGISTRIES[axis].check(values)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def settings():
+    """Each option's arguments with their JSON schemas: (axis, name, argument, schema)."""
+    for axis, name in OPTIONS:
+        for key, schema in REGISTRIES[axis].schema(name).model_json_schema()["properties"].items():
+            yield axis, name, key, schema
+
+
+SETTINGS = list(settings())
+IDS = [f"{axis}-{name}-{key}" for axis, name, key, _ in SETTINGS]
+
+
+def alternatives(schema):
+    return schema.get("anyOf", [schema])
+
+
+def numbers(schema):
+    return [kind for kind in alternatives(schema) if kind.get("type") in ("number", "integer")]
+
+
+# registry, YAML and signature say the same
+
+
+def test_there_is_a_registry_for_every_axis():
+    assert tuple(REGISTRIES) == AXES
+    assert all(REGISTRIES.values())
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_options_are_the_yaml_files(axis):
+    assert {path.name for path in (config_dir() / axis).iterdir()} == {f"{name}.yaml" for name in REGISTRIES[axis]}
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_yaml_file_names_its_option_and_is_short(axis, name):
+    lines = yaml_path(axis, name).read_text("utf-8").splitlines()
+    assert lines[0].split(" #")[0] == f"name: {name}"
+    assert len(lines) <= MANY_ARGUMENTS.get((axis, name), 8)
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_yaml_file_sets_every_argument_and_no_other(axis, name):
+    values, schema = yaml_values(axis, name), REGISTRIES[axis].schema(name)
+    assert set(values) - {"name"} == set(schema.model_fields)
+    own = inspect.signature(REGISTRIES[axis][name]).parameters.values()
+    assert {p.name for p in own if p.kind is p.KEYWORD_ONLY} <= set(values)
+    assert all(p.default is p.empty for p in own), "defaults are in the YAML file alone"
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_yaml_file_checks_and_keeps_its_values(axis, name):
+    option = REGISTRIES[axis].check(yaml_values(axis, name))
+    dumped = {key: list(value) if isinstance(value, tuple) else value for key, value in option.dump().items()}
+    assert dumped == yaml_values(axis, name)
+    assert REGISTRIES[axis].check(option.dump()) == option
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_option_explains_itself_in_one_line_first(axis, name):
+    first = (inspect.getdoc(REGISTRIES[axis][name]) or "").partition("\n")[0]
+    assert first.endswith((".", ":"))
+    assert len(first) > 1
+
+
+# every argument of the class that torch has for it
+
+RENAMED = {"T_max": "t_max", "T_0": "t_0", "T_mult": "t_mult", "elementwise_affine": "affine", "val": "value"}
+RENAMED |= {"num_groups": "groups", "base_lr": "base_factor"}
+LEFT_OUT = {
+    "foreach": "how torch computes a step, not what it is",
+    "fused": "the same",
+    "capturable": "the same, for CUDA graphs",
+    "differentiable": "the same, for gradients of a step",
+    "inplace": "the same, of features",
+    "device": "runtime.device",
+    "dtype": "precision",
+    "maximize": "losses are minimized",
+    "last_epoch": "a resumed run's schedule needs no state",
+    "scale_fn": "no value that YAML can hold; mode has torch's three",
+    "scale_mode": "goes with scale_fn",
+    "interpolation": "bilinear, the only one that is batched here",
+    "antialias": "images are never made smaller but by the crop's own scale",
+    "fill": "black, as the border of digits is",
+    "center": "the middle of the image",
+    "generator": "seed",
+    "decoupled_weight_decay": "adam with it is adamw",
+    "args": "take nothing",
+    "kwargs": "take nothing",
+}
+OF_THE_RUN = {  # arguments that the run itself gives
+    "optimizer": {"params"},
+    "scheduler": {"optimizer", "max_lr", "total_steps", "epochs", "steps_per_epoch", "mode"},
+    "norm": {"num_features", "num_channels", "normalized_shape"},
+    "init": {"tensor"},
+    "augment": {"size"},
+    "activation": set(),
+}
+OTHERWISE = {  # what an option has in place of an argument of its class
+    ("optimizer", "adafactor"): {"eps": "eps1"},  # torch's pair of eps
+    ("scheduler", "cyclic"): {"mode": "mode"},
+    **{("optimizer", name): {"decoupled_weight_decay": "decoupled_weight_decay"} for name in ("nadam", "radam")},
+    ("scheduler", "reduce_on_plateau"): {"eps": None},  # a change of the rate too small to make: every one is made
+    ("init", "kaiming"): {"a": "gain", "nonlinearity": "gain"},  # both serve to compute it
+}
+TORCH: dict[tuple[str, str], Callable[..., object]] = {
+    **{
+        ("optimizer", kind.__name__.lower().replace("sparsea", "sparse_a")): kind
+        for kind in vars(torch.optim).values()
+        if isinstance(kind, type) and kind is not torch.optim.Optimizer
+    },
+    ("scheduler", "constant"): lr_scheduler.ConstantLR,
+    ("scheduler", "step"): lr_scheduler.StepLR,
+    ("scheduler", "multistep"): lr_scheduler.MultiStepLR,
+    ("scheduler", "exponential"): lr_scheduler.ExponentialLR,
+    ("scheduler", "linear"): lr_scheduler.LinearLR,
+    ("scheduler", "polynomial"): lr_scheduler.PolynomialLR,
+    ("scheduler", "cosine"): lr_scheduler.CosineAnnealingLR,
+    ("scheduler", "cosine_restarts"): lr_scheduler.CosineAnnealingWarmRestarts,
+    ("scheduler", "one_cycle"): lr_scheduler.OneCycleLR,
+    ("scheduler", "cyclic"): lr_scheduler.CyclicLR,
+    ("scheduler", "reduce_on_plateau"): lr_scheduler.ReduceLROnPlateau,
+    ("norm", "batch"): nn.BatchNorm2d,
+    ("norm", "layer"): nn.LayerNorm,
+    ("norm", "instance"): nn.InstanceNorm2d,
+    ("norm", "group"): nn.GroupNorm,
+    ("norm", "rms"): nn.RMSNorm,
+    ("activation", "relu"): nn.ReLU,
+    ("activation", "leaky_relu"): nn.LeakyReLU,
+    ("activation", "sigmoid"): nn.Sigmoid,
+    ("activation", "tanh"): nn.Tanh,
+    ("activation", "elu"): nn.ELU,
+    ("activation", "selu"): nn.SELU,
+    ("activation", "gelu"): nn.GELU,
+    ("activation", "silu"): nn.SiLU,
+    ("init", "constant"): nn.init.constant_,
+    ("init", "uniform"): nn.init.uniform_,
+    ("init", "normal"): nn.init.normal_,
+    ("init", "small_normal"): nn.init.normal_,
+    ("init", "truncated_normal"): nn.init.trunc_normal_,
+    ("init", "sparse"): nn.init.sparse_,
+    ("init", "xavier"): nn.init.xavier_normal_,
+    ("init", "kaiming"): nn.init.kaiming_normal_,
+    ("init", "orthogonal"): nn.init.orthogonal_,
+    ("augment", "affine"): transforms.RandomAffine,
+    ("augment", "random_resized_crop"): transforms.RandomResizedCrop,
+    ("augment", "erasing"): transforms.RandomErasing,
+}
+WITHOUT_CLASS = {
+    *(("norm", "none"), ("activation", "identity"), ("augment", "none"), ("augment", "flip_rotate")),
+    *(("augment", "custom"), *(("init", name) for name in ("default", "lecun", "lsuv", "rbm"))),
+}
+
+
+def test_every_option_has_its_torch_class_here():
+    assert set(TORCH) | WITHOUT_CLASS == {(axis, name) for axis, name in OPTIONS if axis in OF_THE_RUN}
+
+
+@pytest.mark.parametrize(("axis", "name"), TORCH)
+def test_yaml_has_every_argument_of_the_torch_class_but_those_left_out(axis, name):
+    own = OTHERWISE.get((axis, name), {})
+    theirs = inspect.signature(TORCH[axis, name]).parameters.keys()
+    theirs -= (LEFT_OUT.keys() | OF_THE_RUN[axis]) - own.keys()
+    wanted = {own.get(key, RENAMED.get(key, key)) for key in theirs}
+    assert wanted - {None} <= yaml_values(axis, name).keys()
+
+
+# every option trains
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(1, 8, 28, 28, generator=rng), torch.arange(8)[None]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("axis", "name"), TRAINABLE)
+def test_option_trains_every_model_or_says_why_not(make_config, make_option, batch, axis, name, model):
+    config = make_config(f"model={model}").model_copy(update={axis: make_option(axis, name)})
+    if reason := REFUSED.get((axis, name, model)):
+        with pytest.raises(UserError, match=rf"^{axis}.*{reason}[^\n]*$"):
+            Stack([config], CPU)
+        return
+    stack = Stack([config], CPU)
+    before = stack.weights(0)
+    (rate,) = stack.begin_epoch(0, steps=2)
+    loss, hits, penalty, norm, clipped = (float(figure) for figure in stack.step(*batch))
+    assert rate > 0
+    assert math.isfinite(loss) and loss > 0
+    assert hits in range(9)
+    assert math.isfinite(penalty) and (penalty > 0) == (axis == "regularizer" and name != "none")
+    assert math.isfinite(norm) and norm > 0
+    assert clipped == 0
+    assert any(not torch.equal(before[key], parameter) for key, parameter in stack.models[0].named_parameters())
+    (figures,) = stack.evaluate([batch])
+    assert all(map(math.isfinite, figures))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["norm=group", "norm.groups=4", "model=cnn"], ["norm=group", "norm.groups=10", "model.hidden=[20,30]"]],
+    ids=str,
+)
+def test_group_norm_trains_where_groups_divide_every_width(make_config, batch, overrides):
+    stack = Stack([make_config(*overrides)], CPU)
+    stack.begin_epoch(0)
+    assert all(figure.isfinite() for figure in stack.step(*batch))
+
+
+# mistakes are one line that names the key, the value and what is allowed
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_unknown_option_is_named_with_its_nearest(axis):
+    for name in REGISTRIES[axis]:
+        line = one_line(axis, {"name": f"{name}q"})
+        assert f"'{name}q'" in line
+        assert f"Did you mean '{name}'?" in line
+        assert all(option in line for option in REGISTRIES[axis])
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_option_without_a_name_is_refused(axis):
+    assert f"'{axis}.name'" in one_line(axis, {})
+
+
+@pytest.mark.parametrize(("axis", "name"), OPTIONS)
+def test_argument_that_does_not_exist_is_named(axis, name):
+    line = one_line(axis, yaml_values(axis, name) | {"no_such_argument": 1})
+    assert line.startswith(f"no key 'no_such_argument' in '{axis}'")
+    assert all(key in line for key in REGISTRIES[axis].schema(name).model_fields)
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_missing_argument_is_named(axis, name, key, schema):
+    values = yaml_values(axis, name)
+    del values[key]
+    assert one_line(axis, values).startswith(f"{axis}.{key} is missing: must be ")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_misspelt_argument_is_told_its_nearest(axis, name, key, schema):
+    line = one_line(axis, yaml_values(axis, name) | {f"{key}x": 1})
+    assert line.startswith(f"no key '{key}x' in '{axis}'. Did you mean '{key}'?")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_value_of_no_sense_is_refused(axis, name, key, schema):
+    words = () if schema.get("type") == "string" and "enum" not in schema and "const" not in schema else ("abc",)
+    for value in (*words, {"a": 1}, [{}], math.nan, math.inf, -math.inf):
+        line = one_line(axis, yaml_values(axis, name) | {key: value})
+        assert line.startswith(f"{axis}.{key}")
+        assert ": must be " in line
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_truth_value_is_no_number(axis):
+    for name, key in [(name, key) for of, name, key, schema in SETTINGS if of == axis and numbers(schema)]:
+        line = one_line(axis, yaml_values(axis, name) | {key: True})
+        assert line.startswith(f"{axis}.{key}=true: must be ")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
+def test_null_is_refused_unless_it_is_allowed(axis, name, key, schema):
+    values = yaml_values(axis, name) | {key: None}
+    if {"type": "null"} in alternatives(schema):
+        assert REGISTRIES[axis].check(values).args[key] is None
+    else:
+        assert one_line(axis, values).startswith(f"{axis}.{key}=null: must be ")
+
+
+@pytest.mark.parametrize(("axis", "name", "key", "schema"), [case for case in SETTINGS if numbers(case[3])])
+def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
+    for kind in numbers(schema):
+        for word, allowed, refused in (
+            ("minimum", 0, -1e-6),
+            ("maximum", 0, 1e-6),
+            ("exclusiveMinimum", 1e-6, 0),
+            ("exclusiveMaximum", -1e-6, 0),
+        ):
+            if word in kind:
+                whole = kind["type"] == "integer"
+                allowed, refused = (math.copysign(math.ceil(abs(n)), n) if whole else n for n in (allowed, refused))
+                inside, outside = (int(kind[word] + n) if whole else kind[word] + n for n in (allowed, refused))
+                values = yaml_values(axis, name)
+                assert REGISTRIES[axis].check(values | {key: inside}).args[key] == inside
+                assert one_line(axis, values | {key: outside}).startswith(f"{axis}.{key}={outside}: must be ")
+
+
+@pytest.mark.parametrize(
+    ("axis", "name", "key", "inside", "outside"),
+    [
+        ("model", "mlp", "hidden", [1], [0]),
+        ("model", "mlp", "hidden", [], [10, -1]),
+        ("model", "cnn", "channels", [1], []),
+        ("model", "cnn", "channels", [3], [2.5]),
+        ("model", "cnn", "dense", [], ["wide"]),
+        ("norm", "batch", "eps", 1e-12, 0),
+        ("norm", "batch", "momentum", 1, 1.1),
+        ("norm", "batch", "momentum", 0, -0.1),
+        ("norm", "group", "groups", 1, 0),
+        ("norm", "layer", "affine", False, "perhaps"),
+        ("activation", "leaky_relu", "negative_slope", 0, -0.1),
+        ("activation", "elu", "alpha", 0, -0.1),
+        ("activation", "gelu", "approximate", "tanh", "erf"),
+        ("init", "lsuv", "tol", 1e-9, 0),
+        ("init", "lsuv", "batch_size", 2, 1),
+        ("init", "rbm", "k", 1, 0),
+        ("init", "rbm", "momentum", 0, 1),
+        ("init", "xavier", "gain", 0.1, 0),
+        ("init", "xavier", "distribution", "uniform", "unifrom"),
+        ("init", "kaiming", "mode", "fan_out", "fan_avg"),
+        ("init", "normal", "std", 0, -1),
+        ("init", "truncated_normal", "std", 0.1, 0),
+        ("init", "sparse", "sparsity", 1, 1.01),
+        ("regularizer", "l2", "strength", 0, -1e-9),
+        ("regularizer", "l1", "on", "all", "biases"),
+        ("regularizer", "elastic_net", "alpha", 1, 1.5),
+        ("regularizer", "elastic_net", "alpha", 0, -0.5),
+        ("optimizer", "sgd", "lr", 0, -0.1),
+        ("optimizer", "sgd", "momentum", 0.99, -0.1),
+        ("optimizer", "sgd", "nesterov", False, "sometimes"),
+        ("optimizer", "adam", "betas", [0, 0.5], [0.9, 1]),
+        ("optimizer", "adam", "betas", [0.5, 0], [-0.1, 0.9]),
+        ("optimizer", "adamw", "weight_decay", 0, -0.1),
+        ("optimizer", "rmsprop", "alpha", 0, 1),
+        ("optimizer", "adagrad", "eps", 1e-12, 0),
+        ("optimizer", "rprop", "etas", [0.1, 1.1], [1.2, 0.5]),
+        ("optimizer", "adafactor", "d", 1, 0.9),
+        ("optimizer", "adafactor", "beta2_decay", 0, 0.1),
+        ("optimizer", "lbfgs", "max_iter", 1, 0),
+        ("optimizer", "lbfgs", "line_search_fn", None, "wolfe"),
+        ("optimizer", "muon", "ns_steps", 99, 100),
+        ("optimizer", "muon", "adjust_lr_fn", "original", "none"),
+        ("scheduler", "step", "step_size", 1, 0),
+        ("scheduler", "step", "gamma", 0.1, 0),
+        ("scheduler", "multistep", "milestones", [1], [0]),
+        ("scheduler", "cosine", "t_max", 1, 0),
+        ("scheduler", "cosine", "eta_min", 0, -0.1),
+        *[("scheduler", name, "warmup_epochs", 0.5, -1) for name in REGISTRIES["scheduler"]],
+        *[("scheduler", name, "interval", "step", "batch") for name in REGISTRIES["scheduler"]],
+        ("scheduler", "linear", "total_iters", 1, 0),
+        ("scheduler", "cosine_restarts", "t_0", 1, 0),
+        ("scheduler", "one_cycle", "pct_start", 0.5, 1),
+        ("scheduler", "one_cycle", "anneal_strategy", "linear", "line"),
+        ("scheduler", "one_cycle", "max_momentum", 0, 1),
+        ("scheduler", "cyclic", "base_momentum", 0.99, -0.1),
+        ("scheduler", "cyclic", "base_factor", 0, 1.1),
+        ("scheduler", "reduce_on_plateau", "factor", 0.5, 1),
+        ("augment", "affine", "degrees", 180, 181),
+        ("augment", "affine", "translate", 1, -0.1),
+        ("augment", "affine", "scale", [0.5, 0.5], [2, 1]),
+        ("augment", "random_resized_crop", "scale", [0.1, 1], [0.1, 1.1]),
+        ("augment", "flip_rotate", "flip", 1, 1.1),
+        ("augment", "erasing", "value", 0, -1),
+        ("augment", "custom", "resize", 28, 27),
+        ("data", "mnist", "val_size", 0, -1),
+        ("data", "mnist", "label_noise", 1, 1.5),
+        ("data", "image_folder", "path", "x", ""),
+        ("data", "mnist", "train_size", 1, 0),
+    ],
+)
+def test_ranges_are_the_catalogue_s(axis, name, key, inside, outside):
+    values = yaml_values(axis, name)
+    REGISTRIES[axis].check(values | {key: inside})
+    line = one_line(axis, values | {key: outside})
+    assert line.startswith(f"{axis}.{key}")
+    assert ": must be " in line
+
+
+@pytest.mark.parametrize("betas", [[0.9], [], [0.9, 0.99, 0.999]], ids=str)
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_betas_are_two(name, betas):
+    shown = ",".join(map(str, betas))
+    line = one_line("optimizer", yaml_values("optimizer", name) | {"betas": betas})
+    assert line.startswith(f"optimizer.betas=[{shown}]: must be a list of 2, each a number in [0, 1)")
+
+
+def test_items_of_different_ranges_are_told_apart():
+    values = yaml_values("optimizer", "rprop")
+    ranges = "a number in (0, 1), then a number above 1"
+    assert one_line("optimizer", values | {"etas": [1.5, 1.2]}) == "optimizer.etas[0]=1.5: must be a number in (0, 1)"
+    assert one_line("optimizer", values | {"etas": [0.5, 0.9]}) == "optimizer.etas[1]=0.9: must be a number above 1"
+    assert one_line("optimizer", values | {"etas": 0.5}) == f"optimizer.etas=0.5: must be a list of 2, {ranges}"

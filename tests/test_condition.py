@@ -1,0 +1,141 @@
+"""Conditions on the values of runs: what they mean, and what they refuse."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regbench.condition import Expression
+from regbench.errors import UserError
+
+VALUES = {
+    "norm": "batch",
+    "norm.eps": 1e-5,
+    "init": "kaiming",
+    "optimizer": "adam",
+    "optimizer.lr": 0.001,
+    "model.hidden": (256, 128),
+    "dropout": 0.2,
+    "clip_norm": None,
+    "drop_last": False,
+    "force": True,
+    "seed": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("norm == batch", True),
+        ("norm == 'batch'", True),
+        ("norm != none", True),
+        ("norm == none", False),
+        ("optimizer.lr < 0.01 and norm!='none'", True),
+        ("optimizer.lr < 0.01 and norm == none or seed == 3", True),
+        ("optimizer.lr < 0.01 and (norm == none or seed == 4)", False),
+        ("not norm == batch", False),
+        ("0 < dropout <= 0.2", True),
+        ("0.2 < dropout", False),
+        ("norm in (batch, layer)", True),
+        ("norm in [none, layer]", False),
+        ("norm not in [none, layer]", True),
+        ("256 in model.hidden", True),
+        ("model.hidden == [256, 128]", True),
+        ("seed % 2 == 1", True),
+        ("seed // 2 + 1 == 2", True),
+        ("seed * 2 - 1 == 5", True),
+        ("seed / 2 > 1.4", True),
+        ("-seed < -2", True),
+        ("optimizer.lr * 100 < dropout", True),
+        ("clip_norm == null", True),
+        ("clip_norm > 1", False),
+        ("clip_norm + 1 > 1", False),
+        ("drop_last == false and force == true", True),
+        ("force", True),
+        ("drop_last", False),
+        ("not drop_last", True),
+        ("init == norm", False),
+        ("norm.momentum > 0", False),
+        ("norm.momentum <= 0", False),
+        ("norm.momentum", False),
+        ("norm.momentum != 4", False),
+        ("force == 1", False),
+        ("force in [1, 2]", False),
+        ("clip_norm in [null, 1]", True),
+        ("'a' < norm < 'c'", True),
+        ("seed == 3.0", True),
+    ],
+)
+def test_what_a_condition_means(text, expected):
+    assert Expression(text)(VALUES) is expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "norm ==",
+        "norm = batch",
+        "__import__('os').system('true')",
+        "norm.upper() == 'BATCH'",
+        "[x for x in model.hidden]",
+        "(lambda: 1)()",
+        "model.hidden[0] == 256",
+        "seed ** 9 == 1",
+        "f'{seed}' == 3",
+        "(norm := 1)",
+        "norm if seed else init",
+        "{1: 2} == 3",
+        "~seed == 1",
+        "seed << 99 > 1",
+        "b'x' == norm",
+        "1j == seed",
+        "'batch'.x == norm",
+        "norm == batch; seed",
+        "seed is 3",
+        "(" * 999 + "1" + ")" * 999,
+        "not " * 9999 + "seed",
+        "\0",
+    ],
+    ids=range(23),
+)
+def test_anything_else_is_refused_in_one_line(text):
+    with pytest.raises(UserError) as error:
+        Expression(text)(VALUES)
+    assert "Allowed: comparisons" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("norm < 3", "not supported between"),
+        ("norm + 1 == 2", "only numbers"),
+        ("model.hidden * 2 == 1", "only numbers"),
+        ("norm * 999999999 == 1", "only numbers"),
+        ("norm in optimizer", "must be a list"),
+        ("1 / (seed - 3) > 1", "division"),
+    ],
+)
+def test_values_that_do_not_fit_are_one_line(text, reason):
+    with pytest.raises(UserError, match=reason):
+        Expression(text)(VALUES)
+
+
+def test_a_key_that_does_not_exist_is_named_with_the_nearest():
+    expression = Expression("nrom == batch and 0 < optimizer.rl and seed + x > 1")
+    assert expression.keys == ["nrom", "optimizer.rl", "seed", "x"]
+    with pytest.raises(UserError, match=r"no key 'nrom' in the runs\. Did you mean 'norm'"):
+        expression.check(VALUES, "the runs")
+    Expression("norm == btach").check(VALUES, "the runs")
+
+
+@given(st.text(max_size=30))
+def test_whatever_is_written_ends_in_a_truth_or_a_user_error(text):
+    with contextlib.suppress(UserError):
+        assert Expression(text)(VALUES) in (True, False)
+
+
+@given(st.floats(allow_nan=False), st.floats(allow_nan=False))
+def test_numbers_compare_as_numbers(left, right):
+    assert Expression(f"a < {right!r}".replace("inf", "1e999"))({"a": left}) is (left < right)

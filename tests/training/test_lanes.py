@@ -1,0 +1,156 @@
+"""Runs in lanes come to what they come to alone."""
+
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from regbench.training import lanes
+from regbench.training.lanes import Lanes
+from regbench.training.machine import Machine, shared, whole
+from regbench.training.trainer import Trainer
+from support import CPU, SMALL, SMALL_CNN, assert_equal, outcomes, split_of
+
+
+def in_lanes(configs, number=2):
+    return Lanes(configs, [split_of(config) for config in configs], Machine(CPU, number, 1))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Of this thread; those of the lanes have one each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_run_comes_to_the_bits_it_has_alone(make_config, number):
+    configs = [make_config(*SMALL, "norm=batch", "dropout=0.2", f"seed={seed}") for seed in range(3)]
+    found = together(in_lanes(configs, number))
+    for config, own in zip(configs, found, strict=True):
+        (alone,) = outcomes(Trainer([config], [split_of(config)], CPU))
+        assert_equal((*own, {}), (alone[0], alone[1], {}), 0)
+
+
+def together(trainer):
+    epochs = [[] for _ in trainer.configs]
+    for records in trainer.epochs(lambda images: None):
+        for run, record in records.items():
+            epochs[run].append(replace(record, seconds=0.0))
+    tests = trainer.test()
+    return [(own, tests.get(run)) for run, own in enumerate(epochs)]
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "lsuv"])
+def test_initial_weights_are_those_of_the_lanes_threads(make_config, init):
+    """Not of this thread's: their products are rounded otherwise."""
+    configs = [
+        make_config("model.hidden=[256,256]", *SMALL[1:], "epochs=1", f"init={init}", f"seed={seed}") for seed in (0, 1)
+    ]
+    alone = [Trainer([config], [split_of(config)], CPU) for config in configs]
+    torch.set_num_threads(2)
+    rows = []
+    trainer = in_lanes(configs)
+    trainer.pretrain([0, 1], lambda run, row: rows.append(run))
+    assert sorted(set(rows)) == ([0, 1] if init == "lsuv" else [])
+    torch.set_num_threads(1)
+    found = together(trainer)
+    for one, own in zip(alone, found, strict=True):
+        one.pretrain([0], lambda run, row: None)
+        assert outcomes(one)[0][:2] == own
+
+
+@pytest.mark.parametrize("own", [("optimizer=lbfgs", *SMALL), SMALL_CNN], ids=["lbfgs", "cnn"])
+def test_runs_that_are_no_stack_are_stacks_of_one(make_config, own):
+    """Also where they are more than there are lanes."""
+    configs = [make_config(*own, "epochs=1", f"seed={seed}") for seed in range(3)]
+    trainer = in_lanes(configs)
+    assert [one.configs for one in trainer._trainers] == [[config] for config in configs]
+    assert all(len(epochs) == 1 for epochs, _ in together(trainer))
+
+
+def test_one_that_diverges_leaves_the_others_alone(make_config):
+    """Two of three lanes are empty then."""
+    configs = [make_config(*SMALL, "optimizer=sgd", f"optimizer.lr={rate}") for rate in (1e30, 0.1, 1e30)]
+    trainer = in_lanes(configs, 3)
+    (first, *_), (calm, tests), (last, *_) = together(trainer)
+    assert (len(first), len(calm), len(last)) == (1, 2, 1)
+    assert first[0].diverged
+    assert tests
+    assert trainer.finished == 2
+
+
+def test_a_run_that_is_dropped_is_missed_by_none(make_config):
+    trainer = in_lanes([make_config(*SMALL, f"seed={seed}") for seed in range(4)])
+    epochs = trainer.epochs(lambda images: None)
+    assert list(next(epochs)) == [0, 1, 2, 3]
+    trainer.drop([1, 2])
+    assert list(next(epochs)) == [0, 3]
+    assert list(trainer.test()) == [0, 3]
+
+
+def test_a_run_goes_on_in_another_lane(make_config):
+    configs = [make_config(*SMALL, f"seed={seed}") for seed in range(3)]
+    first, whole_way = in_lanes(configs), together(in_lanes(configs))
+    next(first.epochs(lambda images: None))
+    second = in_lanes(configs[::-1])
+    for run in range(3):
+        second.load_state(2 - run, first.state(run))
+    assert second.finished == 1
+    for (epochs, tests), (expected, expected_tests) in zip(together(second), whole_way[::-1], strict=True):
+        assert epochs == expected[1:]
+        assert tests == expected_tests
+    assert [best.epoch for best in second.best] == [best.epoch for best in in_order(whole_way[::-1])]
+
+
+def in_order(found):
+    return [min(epochs, key=lambda epoch: epoch.val_loss) for epochs, _ in found]
+
+
+def test_what_is_shown_is_of_all_lanes(make_config):
+    """Images as one run sees them; seconds that together are those that have gone by."""
+    seen = []
+    trainer = in_lanes([make_config(*SMALL, "epochs=1", "optimizer=lbfgs", f"seed={seed}") for seed in range(4)])
+    start = time.perf_counter()
+    (records,) = trainer.epochs(seen.append)
+    elapsed = time.perf_counter() - start
+    assert sum(record.seconds for record in records.values()) == pytest.approx(elapsed, rel=0.1)
+    assert sum(seen) == trainer.images_per_epoch == 150
+    assert list(trainer.layers) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_stops_one_lane_stops_all(make_config, error, monkeypatch):
+    """At their next step, not at the end of the epoch."""
+    configs = [make_config(*SMALL, "epochs=1000", f"seed={seed}") for seed in range(2)]
+    trainer = in_lanes(configs)
+    steps = []
+
+    def tick(images):
+        steps.append(images)
+        raise error
+
+    with pytest.raises(error):
+        list(trainer.epochs(tick))
+    assert len(steps) <= 2, "one of each lane"
+    assert max(one.finished for one in trainer._trainers) < 1000
+
+
+@pytest.mark.parametrize(
+    ("cores", "number", "threads"), [(1, 1, 1), (2, 2, 1), (4, 4, 1), (6, 3, 2), (8, 4, 2), (10, 3, 3), (64, 4, 16)]
+)
+def test_threads_are_dealt_out(monkeypatch, cores, number, threads):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    assert shared(CPU) == Machine(CPU, number, threads)
+    assert whole(CPU) == Machine(CPU, 1, cores)
+    assert shared(torch.device("cuda")) == Machine(torch.device("cuda"), 1, cores)
+
+
+def test_a_lane_with_all_threads_is_this_thread(make_config):
+    config = make_config(*SMALL)
+    for machine, kind in ((Machine(CPU, 1, 1), Trainer), (Machine(CPU, 1, 2), Lanes), (Machine(CPU, 2, 1), Lanes)):
+        assert type(lanes.trainer([config], [split_of(config)], machine)) is kind
+    assert torch.get_num_threads() == 1
