@@ -2,13 +2,14 @@ import io
 import re
 import time
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from regbench.experiment.reporter import HEADER, Reporter
 from regbench.records.rows import Epoch
+from regbench.records.run_status import RunStatus
 
 WIDTH = 80
 ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)
@@ -53,8 +54,8 @@ def shown(mode: str, terminal: bool, finished: int = 0, moving: bool = False) ->
     return file.getvalue()
 
 
-def finished_run(result: object = RESULT, status: str = "completed", error: str | None = None) -> SimpleNamespace:
-    return SimpleNamespace(record={"result": result, "error": error, "status": status}, status=status, path="runs/x/y")
+def finished_run(result: object = RESULT, status: str = "completed", error: str | None = None) -> RunStatus:
+    return RunStatus(Path("runs/x/y"), {"result": result, "error": error, "status": status})
 
 
 def test_elsewhere_than_on_a_terminal_there_are_plain_lines():

@@ -25,6 +25,7 @@ from regbench.experiment.run import Run as CheckedRun
 from regbench.models.architectures import build
 from regbench.records import correct_images
 from regbench.records.run_dir import RunDir
+from regbench.training.stack import Stack
 from regbench.training.trainer import Trainer
 
 pytestmark = pytest.mark.slow
@@ -66,7 +67,7 @@ class Run:
 
     def train(self, reporter: Reporter | None = None, force: bool = False) -> str:
         config = self.config.model_copy(update={"force": force})
-        return experiment.run(CheckedRun(config, ["seed=0"]), reporter or Reporter("off"))
+        return str(experiment.run(CheckedRun(config, ["seed=0"]), reporter or Reporter("off")).state)
 
     def stop(self, steps: int) -> None:
         with pytest.raises(KeyboardInterrupt):
@@ -404,15 +405,15 @@ def test_a_run_killed_as_it_diverged_ends_as_if_it_had_not_been(run, monkeypatch
 @pytest.fixture
 def broken(monkeypatch) -> Iterator[pytest.MonkeyPatch]:
     """A defect in the program, from the second epoch on."""
-    original = Trainer._train
+    original = Stack.begin_epoch
 
-    def fails(self: Trainer, *args: Any) -> Any:
-        if self.finished == 1:
+    def fails(self: Stack, epoch: int, *args: Any) -> Any:
+        if epoch == 1:
             raise RuntimeError("boom\nand a second line")
-        return original(self, *args)
+        return original(self, epoch, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_train", fails)
+        patch.setattr(Stack, "begin_epoch", fails)
         yield patch
 
 
@@ -565,16 +566,16 @@ def test_a_run_of_a_stack_that_diverges_is_recorded_as_such(some, run):
 def short(monkeypatch) -> Callable[[int, int], list[int]]:
     """`short(2, 1)`: from the second epoch on there is memory for two runs at most; the sizes of the stacks tried."""
     tried: list[int] = []
-    original = Trainer._train
+    original = Stack.begin_epoch
 
-    def of(most: int, epoch: int) -> list[int]:
-        def train(self: Trainer, *args: Any) -> Any:
-            tried.append(len(self.active))
-            if len(self.active) > most and self.finished >= epoch:
+    def of(most: int, first: int) -> list[int]:
+        def begin(self: Stack, epoch: int, *args: Any) -> Any:
+            tried.append(len(self.configs))
+            if len(self.configs) > most and epoch >= first:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return original(self, *args)
+            return original(self, epoch, *args)
 
-        monkeypatch.setattr(Trainer, "_train", train)
+        monkeypatch.setattr(Stack, "begin_epoch", begin)
         return tried
 
     return of

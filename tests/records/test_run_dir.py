@@ -20,6 +20,7 @@ from regbench.records import run_dir
 from regbench.records.files import write_atomically
 from regbench.records.rows import Epoch
 from regbench.records.run_dir import RunDir
+from regbench.records.run_status import RunStatus, run_path
 
 IDENTITY = "0123456789abcdef" * 4
 FACTS = {"overrides": ["seed=0"], "versions": {"regbench": "0"}, "machine": {}, "git": None}
@@ -52,6 +53,10 @@ def state(epoch: int) -> dict[str, Any]:
 
 def open_run(config: RunConfig) -> RunDir:
     return RunDir(config, IDENTITY)
+
+
+def look(config: RunConfig) -> RunStatus:
+    return RunStatus.read(run_path(config, IDENTITY), IDENTITY)
 
 
 def run_until(config: RunConfig, epochs: int) -> RunDir:
@@ -101,13 +106,13 @@ def test_a_run_begins_with_its_config(config):
     with run:
         assert run.start(FACTS) is None
     record = strict(run.path / "run.json")
-    assert record["status"] == run.status == "running"
+    assert record["status"] == run.status.state == "running"
     assert record["identity"] == IDENTITY
     assert record["study"] == "default"
     assert {key: record[key] for key in FACTS} == FACTS
     assert check(record["config"]) == config
     assert check(yaml.safe_load((run.path / "config.yaml").read_text())) == config
-    assert not run.finished
+    assert not run.status.finished
 
 
 def test_infinity_in_the_config_is_recorded(make_config, tmp_path):
@@ -147,7 +152,7 @@ def test_a_completed_run(config):
     record = strict(run.path / "run.json")
     assert record["status"] == "completed"
     assert record["error"] is None
-    assert run.finished
+    assert run.status.finished
     assert record["times"]["started"] <= record["times"]["finished"] == record["times"]["updated"]
     assert record["result"] == {
         "last": {
@@ -172,7 +177,7 @@ def test_a_completed_run(config):
     }
     assert not (run.path / "checkpoint.pt").exists()
     assert (run.path / "model.safetensors").stat().st_size > 0
-    assert open_run(config).finished
+    assert look(config).finished
 
 
 @pytest.mark.parametrize(("status", "kept"), [("interrupted", True), ("failed", True), ("diverged", False)])
@@ -186,7 +191,7 @@ def test_a_run_without_a_result_says_why(config, status, kept):
     assert (record["status"], record["error"], record["result"]) == (status, "why", None)
     assert (record["times"]["finished"] is None) == kept
     assert (run.path / "checkpoint.pt").exists() == kept
-    assert open_run(config).finished == (status == "diverged")
+    assert look(config).finished == (status == "diverged")
     assert [line["train_loss"] for line in rows(run)] == ["nan"]
 
 
@@ -226,11 +231,11 @@ def test_a_stopped_run_goes_on_after_its_last_epoch(config):
         again.save(row(3), state(3))
         again.complete({"w": torch.ones(2)}, 2, TESTS, CORRECT)
     assert [line["epoch"] for line in rows(again)] == ["1", "2", "3"]
-    assert again.record["times"]["started"] == first.record["times"]["started"]
+    assert again.status.record["times"]["started"] == first.status.record["times"]["started"]
     whole = open_run(placed(config, Path(config.runtime.dir) / "whole"))
     complete(whole)
     assert (whole.path / "metrics.csv").read_bytes() == (again.path / "metrics.csv").read_bytes()
-    assert whole.record["result"] == again.record["result"]
+    assert whole.status.result == again.status.result
 
 
 def test_force_begins_anew(config, tmp_path):
@@ -349,7 +354,7 @@ def test_a_foreign_record_counts_as_none(config, content):
     run = run_until(config, 0)
     (run.path / "run.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     again = open_run(config)
-    assert not again.finished
+    assert not look(config).finished
     complete(again)
     assert strict(run.path / "run.json")["identity"] == IDENTITY
 
@@ -376,9 +381,9 @@ def test_a_lock_left_behind_by_a_killed_process_is_free(config):
 def test_a_run_finished_meanwhile_is_seen_on_entering(config):
     waiting = open_run(config)
     complete(open_run(config))
-    assert not waiting.finished
+    assert not waiting.status.finished
     with waiting:
-        assert waiting.finished
+        assert waiting.status.finished
 
 
 @pytest.mark.parametrize("place", ["the folder", "the study", "the run"])

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from regbench.experiment.reporter import Reporter
-from regbench.experiment.run import Run, directory
+from regbench.experiment.run import Run
 from regbench.records.rows import Epoch
 from regbench.records.run_dir import RunDir
 from regbench.sweep.watch import Watch
@@ -39,7 +39,7 @@ def runs(make_config: Any, tmp_path: Path) -> list[Run]:
 
 def train(run: Run, epochs: int = 3, end: Callable[[RunDir], None] | None = None) -> None:
     """What a worker leaves of a run: so many epochs, and an end, if it comes to one."""
-    with directory(run.config) as rundir:
+    with run.directory() as rundir:
         rundir.start({"overrides": list(run.overrides)})
         for epoch in range(1, epochs + 1):
             rundir.save(Epoch(**{**vars(ROW), "epoch": epoch}), None)
@@ -68,7 +68,7 @@ def test_elsewhere_than_on_a_terminal_a_line_for_each_run_that_ends(runs: list[R
         train(runs[2], end=lambda rundir: rundir.end("diverged", "not finite"))
         train(runs[3], epochs=2, end=lambda rundir: rundir.prune(2))
     lines = [LEFT.sub("LEFT", line) for line in file.getvalue().splitlines()]
-    path = directory(runs[1].config).path / "train.log"
+    path = runs[1].path / "train.log"
     ends = [
         ("1 of 4 done, 0 failed", "norm=none seed=0  test acc 97.12 %"),
         ("1 of 4 done, 1 failed", f"norm=none seed=1  failed: ZeroDivisionError: boom ({path})"),
@@ -165,7 +165,7 @@ def test_within_an_epoch_the_bar_of_this_process_moves(runs: list[Run]) -> None:
 def test_without_validation_the_test_tells_the_best(runs: list[Run]) -> None:
     watch, _ = watched(runs)
     without = Epoch(**{**vars(ROW), "val_loss": None, "val_acc": None, "gap": None})
-    with directory(runs[0].config) as rundir:
+    with runs[0].directory() as rundir:
         rundir.start({"overrides": []})
         rundir.save(without, None)
         rundir.complete({}, 1, TESTS, b"")

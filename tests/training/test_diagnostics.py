@@ -282,7 +282,7 @@ def test_a_stopped_run_s_rows_are_those_of_its_checkpoint(make_config, tmp_path)
 
 def test_a_diverged_run_keeps_its_rows(make_config, tmp_path):
     config = placed(make_config(*MLP, "optimizer=sgd", "optimizer.lr=1e300"), tmp_path)
-    assert experiment.run(Run(config, []), Reporter("off")) == "diverged"
+    assert experiment.run(Run(config, []), Reporter("off")).state == "diverged"
     with table(tmp_path).open(newline="") as file:
         assert [line["weight_norm"] for line in csv.DictReader(file)] == ["nan"] * 3
 

@@ -60,7 +60,8 @@ def job(composed: DictConfig, statuses: list[str]) -> None:
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         title = f"#{HydraConfig.get().job.num + 1}  {' '.join(overrides)}" if sweep else ""
         run = Run(checked(composed), overrides)
-        statuses.append(experiment.run(run, Reporter(run.config.runtime.progress, title=title)))
+        status = experiment.run(run, Reporter(run.config.runtime.progress, title=title))
+        statuses.append(str(status.state))
     except (UserError, OmegaConfBaseException) as error:
         leave(error)  # here and now: Hydra would add lines of its own
     except OSError as error:  # no space, no permission

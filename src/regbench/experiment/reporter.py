@@ -11,7 +11,7 @@ from regbench.records.files import LOG
 
 if TYPE_CHECKING:
     from regbench.records.rows import Epoch
-    from regbench.records.run_dir import RunDir
+    from regbench.records.run_status import RunStatus
 
 
 HEADER = "    epoch        lr  train loss  acc %  val loss  acc %  images/s     time"
@@ -93,17 +93,17 @@ class Reporter:
             self._bar.stop()
             self._bar = None
 
-    def result(self, rundir: "RunDir") -> None:
-        """The end of a finished run: its test figures, or that it diverged, and where it is kept."""
-        result: Mapping[str, Any] | None = rundir.record["result"]
+    def result(self, status: "RunStatus") -> None:
+        """Show the end of a run: its test figures, or why it has none, and where it is kept."""
+        result = status.result
         if result is None:
-            self.say(f"{rundir.status}: {rundir.record['error']} ({LOG} has the rest)", "bold red")
+            self.say(f"{status.state}: {status.error} ({LOG} has the rest)", "bold red")
         else:
             chosen, last = result["best_val"], result["last"]
             how = "least validation loss" if chosen["val_loss"] is not None else "the last: no validation images"
             self.say(f"test accuracy {self._score(chosen)} after epoch {chosen['epoch']} ({how})", "bold")
             self.say(f"              {self._score(last)} after epoch {last['epoch']} (last)")
-        self.say(str(rundir.path))
+        self.say(str(status.path))
 
     @staticmethod
     def _score(figures: Mapping[str, Any]) -> str:

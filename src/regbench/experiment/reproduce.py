@@ -11,7 +11,7 @@ from typing import Any, Literal
 from regbench.errors import UserError
 from regbench.experiment.checks import check, check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
-from regbench.experiment.run import Run, directory
+from regbench.experiment.run import Run
 from regbench.experiment.train import record
 from regbench.records import correct_images, epochs
 from regbench.records.correct_images import Correct
@@ -54,12 +54,13 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         runtime = recorded["config"]["runtime"] | {"dir": folder, "progress": reporter.mode, "threads": threads}
         config = check(recorded["config"] | {"runtime": runtime, "force": False})
         check_techniques(config)
-        one, again = Run(config, recorded.get("overrides") or []), directory(config)
-        with again:
-            record([one], [again], whole(check_machine(config)), reporter)
-        if again.status != "completed":
-            return Outcome("different", 0, math.inf, f"status: completed, now {again.status}")
-        figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.record["result"]))
+        run = Run(config, recorded.get("overrides") or [])
+        with run.directory() as directory:
+            record([run], [directory], whole(check_machine(config)), reporter)
+        again = run.status()
+        if again.result is None:
+            return Outcome("different", 0, math.inf, f"status: completed, now {again.state}")
+        figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.result))
         outcome = compared(*figures, STACKED if recorded.get("stack", 1) > 1 else TOLERANCE)
         return _with_images(outcome, correct_images.read(place), correct_images.read(again.path))
 

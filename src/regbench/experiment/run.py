@@ -1,25 +1,41 @@
-"""One checked run, and its directory."""
+"""One checked run: what it is, and where it is kept."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from regbench.config.run_config import RunConfig
 from regbench.data.datasets import digest
 from regbench.records.run_dir import RunDir
+from regbench.records.run_status import RunStatus, run_path
 
-Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # asked with the rows of metrics.csv, so far
+Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # decides from the rows of metrics.csv so far
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
-    """One checked run, and the overrides that say what it is; `stop` decides after each epoch whether it is pruned."""
+    """One checked run, and the overrides that say what it is; `stop` decides after each epoch whether to prune it."""
 
     config: RunConfig
     overrides: Sequence[str]
     stop: Stop | None = None
 
+    @cached_property
+    def identity(self) -> str:
+        """Sha256 over everything that can change a number: the config and the data. Hashed once."""
+        return self.config.identity(digest(self.config.data.name, self.config.data.args.get("path")))
 
-def directory(config: RunConfig) -> RunDir:
-    """The run's directory, with what is known of the run already; makes nothing."""
-    return RunDir(config, config.identity(digest(config.data.name, config.data.args.get("path"))))
+    @cached_property
+    def path(self) -> Path:
+        """The run's directory, which may not exist yet."""
+        return run_path(self.config, self.identity)
+
+    def status(self) -> RunStatus:
+        """Look at the directory as it is now."""
+        return RunStatus.read(self.path, self.identity)
+
+    def directory(self) -> RunDir:
+        """The directory to write into, inside a `with` block."""
+        return RunDir(self.config, self.identity)

@@ -11,8 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from regbench.condition import condition
 from regbench.config.run_config import flat
 from regbench.errors import UserError, no_such
-from regbench.records.files import METRICS, RUN
+from regbench.records.files import RUN
 from regbench.records.run_json import Recorded, find, is_locked
+from regbench.records.run_status import epochs_written
 from regbench.text import shown
 
 # What a run.json says, and for a run whose process is gone `killed`: the same command goes on with it.
@@ -112,7 +113,7 @@ def _values(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str
     yield "status", "killed" if killed else record.status
     yield "age", max((moment - record.times.updated).total_seconds(), 0.0) if record.times.updated else None
     result = record.result
-    yield "trained", result.last.get("epoch") if result else _rows(path / METRICS)
+    yield "trained", result.last.get("epoch") if result else epochs_written(path)
     if result:
         yield from result.best_val.items()
         yield from ((f"last.{name}", figure) for name, figure in result.last.items())
@@ -120,14 +121,6 @@ def _values(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str
     yield "error", record.error
     yield "path", str(path)
     yield from flat(record.config)
-
-
-def _rows(path: Path) -> int:
-    """How many epochs a metrics.csv holds; its first line is the header."""
-    try:
-        return max(path.read_bytes().count(b"\n") - 1, 0)
-    except OSError:
-        return 0
 
 
 def _rank(value: Any) -> tuple[bool, float, str]:

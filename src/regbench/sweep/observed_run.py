@@ -1,10 +1,11 @@
 """A run as its directory shows it, looked at again and again while somebody trains it, here or anywhere."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from regbench.experiment.run import Run, directory
+from regbench.experiment.run import Run
 from regbench.records.files import FINAL, LOG, METRICS, RUN
-from regbench.records.run_dir import RunDir
+from regbench.records.run_status import epochs_written
 
 PRUNED = "pruned"
 DONE = (*FINAL, PRUNED)
@@ -15,9 +16,9 @@ class Followed:
     """What was there at the last look; `pending`: whether the run is to be trained, whatever it says of itself yet."""
 
     def __init__(self, run: Run, pending: bool) -> None:
-        self.run, self._rundir = run, directory(run.config)
-        self.state = "waiting" if pending else str(self._rundir.record.get("status", "waiting"))
-        ended_meanwhile = pending and self._rundir.finished and not run.config.force  # since the sweep was planned
+        self.run, self._status = run, run.status()
+        self.state = "waiting" if pending else str(self._status.state or "waiting")
+        ended_meanwhile = pending and self._status.finished and not run.config.force  # since the sweep was planned
         self._stamp = None if ended_meanwhile else self._stat(RUN)
         self._counted: Any = None
         self.trained = self.before = 0  # epochs in all, and before this sweep
@@ -27,9 +28,9 @@ class Followed:
             self.trained = self.before = self._epochs()
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Mapping[str, Any]:
         """What run.json said."""
-        return self._rundir.record
+        return self._status.record
 
     @property
     def left(self) -> int:
@@ -42,8 +43,8 @@ class Followed:
             return False
         if (stamp := self._stat(RUN)) != self._stamp:
             self._stamp = stamp
-            self._rundir = RunDir(self.run.config, self._rundir.identity)
-            self.state = PRUNED if self._rundir.pruned else self.record.get("status", "waiting")
+            self._status = self.run.status()
+            self.state = PRUNED if self._status.pruned else self._status.state or "waiting"
         if self.state != "waiting":
             self.trained = self._epochs()
             self.before = min(self.before, self.trained)  # force=true begins anew
@@ -53,11 +54,11 @@ class Followed:
         """How it ended, in a few words."""
         if self.state == "completed":
             return f"test acc {self.record['result']['best_val']['test_acc'] * 100:.2f} %"
-        return f"failed: {self.record['error']} ({self._rundir.path / LOG})" if self.state == "failed" else self.state
+        return f"failed: {self.record['error']} ({self.run.path / LOG})" if self.state == "failed" else self.state
 
     def _stat(self, name: str) -> tuple[int, ...] | None:
         try:
-            found = (self._rundir.path / name).stat()
+            found = (self.run.path / name).stat()
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
@@ -67,7 +68,4 @@ class Followed:
         if (stamp := self._stat(METRICS)) == self._counted:
             return self.trained
         self._counted = stamp
-        try:
-            return max((self._rundir.path / METRICS).read_bytes().count(b"\n") - 1, 0)
-        except OSError:
-            return 0
+        return epochs_written(self.run.path)

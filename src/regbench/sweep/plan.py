@@ -2,11 +2,12 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
 from regbench.experiment.checks import check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
-from regbench.experiment.run import Run, directory
+from regbench.experiment.run import Run
 from regbench.records.run_dir import check_place
 from regbench.sweep.compose import Composer
 from regbench.text import plural
@@ -40,8 +41,8 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
         UserError: something in one of the jobs does not fit.
         HydraException, OmegaConfBaseException: a job that cannot be composed.
     """
-    places: dict[str, Run] = {}
-    pending: dict[str, Run] = {}
+    places: dict[Path, Run] = {}
+    pending: dict[Path, Run] = {}
     tried: set[str] = set()  # all that can be refused, once for all seeds
     for number, overrides in enumerate(jobs, first):
         config = composer.check(overrides, number)
@@ -49,13 +50,12 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> P
         if techniques not in tried:
             check_techniques(config)
             tried.add(techniques)
-        rundir = directory(config)
-        place = str(rundir.path)
-        if place in places:
+        run = Run(config, overrides)
+        if run.path in places:
             continue
-        places[place] = Run(config, overrides)
-        if config.force or not rundir.finished:
-            pending[place] = places[place]
+        places[run.path] = run
+        if config.force or not run.status().finished:
+            pending[run.path] = run
     for run in pending.values():
         device = check_machine(run.config)
         check_place(run.config)

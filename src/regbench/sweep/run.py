@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from regbench.errors import FAILED
 from regbench.experiment import train as experiment
 from regbench.experiment.reporter import Reporter
-from regbench.experiment.run import Run, directory
+from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
 from regbench.sweep.compose import Composer
 from regbench.sweep.plan import plan, show
@@ -88,7 +88,7 @@ def train(stacks: Sequence[Sequence[Run]], watch: Watch) -> None:
 
 def compare(runs: Sequence[Run], reporter: Reporter) -> None:
     """The summary table of exactly these runs."""
-    paths = [path for run in runs if ((path := directory(run.config).path) / RUN).is_file()]
+    paths = [run.path for run in runs if (run.path / RUN).is_file()]
     if not paths or reporter.mode == "off":
         return
     from regbench.analysis import summary  # pandas takes its time, and is not needed to train
@@ -109,9 +109,8 @@ def failures(runs: Sequence[Run]) -> list[str]:
     """A line for each run that came to no end: its overrides, what is known of it, the log to read."""
     lines = []
     for run in runs:
-        rundir = directory(run.config)
-        record: dict[str, Any] = rundir.record
-        if not (rundir.finished or rundir.pruned):
-            reason = record.get("error") or record.get("status", "not begun")
-            lines.append(f"{' '.join(run.overrides)}: {reason} ({rundir.path / LOG})")
+        status = run.status()
+        if not (status.finished or status.pruned):
+            reason = status.error or status.state or "not begun"
+            lines.append(f"{' '.join(run.overrides)}: {reason} ({status.path / LOG})")
     return lines

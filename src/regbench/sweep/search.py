@@ -19,9 +19,8 @@ from regbench.config.registry import Checked
 from regbench.config.wording import wrong_value
 from regbench.errors import FAILED, UserError
 from regbench.experiment.reporter import Reporter
-from regbench.experiment.run import Run, Stop, directory
+from regbench.experiment.run import Run, Stop
 from regbench.records import epochs
-from regbench.records.run_dir import RunDir
 from regbench.sweep.compose import Composer
 from regbench.sweep.grid import values_of
 from regbench.sweep.plan import Plan, plan
@@ -174,7 +173,8 @@ class Search:
                 watch.leave_out()
                 continue
             self._runs[number] = run = replace(plan.runs[0], stop=self._pruning(trials, number))
-            pending |= {directory(run.config).path: run for _ in plan.pending}
+            if plan.pending:
+                pending[run.path] = run
         mine = [number for number in numbers if number in self._runs]
         runs = [self._runs[number] for number in mine]
         hand_over(self._launcher, runs, list(pending.values()), watch)
@@ -193,22 +193,20 @@ class Search:
 
     def _tell(self, study: "optuna.Study", number: int) -> None:
         """A diverged run is pruned, which counts as worse than any other; one in other hands is left to them."""
-        rundir = directory(self._runs[number].config)
-        status = rundir.record.get("status")
-        if status == "completed" or rundir.pruned:
-            self._report(study, number, rundir)
-        if status == "completed":
-            figure = rundir.record["result"]["best_val"][self._settings.metric]
-            study.tell(number, figure, skip_if_finished=True)
-        elif status == "diverged" or rundir.pruned:
+        status = self._runs[number].status()
+        if status.state == "completed" or status.pruned:
+            self._report(study, number, status.path)
+        if status.result is not None:
+            study.tell(number, status.result["best_val"][self._settings.metric], skip_if_finished=True)
+        elif status.state == "diverged" or status.pruned:
             study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
-        elif status != "running":
+        elif status.state != "running":
             study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
-    def _report(self, study: "optuna.Study", number: int, rundir: RunDir) -> None:
+    def _report(self, study: "optuna.Study", number: int, path: Path) -> None:
         """What later trials are compared with, and by which the sampler ranks those that were pruned."""
         frozen = study.get_trials(deepcopy=False)[number]
-        for row in epochs.read(rundir.path) if frozen.state == TrialState.RUNNING else ():
+        for row in epochs.read(path) if frozen.state == TrialState.RUNNING else ():
             if int(row["epoch"]) not in frozen.intermediate_values:
                 Trial(study, frozen._trial_id).report(row[self._settings.metric], int(row["epoch"]))
 

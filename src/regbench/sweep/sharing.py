@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from regbench.experiment.reporter import Reporter
-from regbench.experiment.run import Run, directory
-from regbench.records.files import FINAL
+from regbench.experiment.run import Run
 from regbench.records.run_json import is_locked
 from regbench.text import plural
 
@@ -33,11 +32,10 @@ def share(runs: Sequence[Run], train: Callable[[Sequence[Run]], None]) -> None:
 
 
 def _in_use(run: Run) -> bool:
-    return is_locked(directory(run.config).path)
+    return is_locked(run.path)
 
 
 def _settled(run: Run) -> bool:
     """Whether it has come to an end: a run that fails is tried again by the next start, not by this one."""
-    rundir = directory(run.config)
-    ended = rundir.pruned or rundir.record.get("status") in (*FINAL, "failed")
-    return ended and not is_locked(rundir.path)
+    status = run.status()
+    return (status.finished or status.pruned or status.state == "failed") and not is_locked(run.path)

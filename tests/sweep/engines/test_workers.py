@@ -15,6 +15,7 @@ import pytest
 
 from regbench.errors import UserError
 from regbench.records.run_dir import RunDir
+from regbench.records.run_status import RunStatus, run_path
 from regbench.sweep.engines import workers
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
@@ -128,8 +129,8 @@ def test_an_abandoned_run_failed_and_keeps_all_else(config: Any) -> None:
         metrics = (run.path / "metrics.csv").read_bytes()
     with RunDir(config, "a" * 64) as again:
         again.abandon("its worker was killed (SIGKILL)")
-    after = RunDir(config, "a" * 64)
-    assert (after.status, after.record["error"]) == ("failed", "its worker was killed (SIGKILL)")
+    after = RunStatus.read(run_path(config, "a" * 64), "a" * 64)
+    assert (after.state, after.error) == ("failed", "its worker was killed (SIGKILL)")
     assert "SIGKILL" in (run.path / "train.log").read_text()
     assert (run.path / "metrics.csv").read_bytes() == metrics
 
@@ -139,7 +140,7 @@ def test_a_run_that_ended_is_not_abandoned(config: Any) -> None:
         run.start({"overrides": []})
         run.end("diverged")
         run.abandon("its worker was killed")
-    assert RunDir(config, "a" * 64).status == "diverged"
+    assert RunStatus.read(run_path(config, "a" * 64), "a" * 64).state == "diverged"
 
 
 @pytest.mark.parametrize(

@@ -60,14 +60,11 @@ def drive(stacks: "Sequence[Unit]", engine: Engine, watch: "Watch") -> None:
 
 def give_up(run: "Run", reason: str) -> None:
     """Record of a run that its worker is gone; not if the run ended well, or if another process has it by now."""
-    from regbench.experiment.run import directory
-
-    rundir = directory(run.config)
-    if not rundir.path.is_dir():
+    if not run.path.is_dir():
         return
     try:
-        with rundir:
-            rundir.abandon(reason)
+        with run.directory() as directory:
+            directory.abandon(reason)
     except (UserError, OSError):
         return
 

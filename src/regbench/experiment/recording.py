@@ -1,0 +1,164 @@
+"""Write down what happens to runs that train together, in the directory of each. A run that fails stops no other."""
+
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from regbench.experiment.checks import warnings
+from regbench.experiment.reporter import Reporter
+from regbench.experiment.run import Run
+from regbench.records.correct_images import encoded
+from regbench.records.rows import Epoch, Progress
+from regbench.records.run_dir import RunDir
+from regbench.training.lanes import Lanes
+from regbench.training.trainer import Tests, Trainer
+
+AT_ONCE = 8  # runs whose files are written side by side: most of writing is waiting for the disk
+
+Item = TypeVar("Item")
+State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception as text: the exception itself would keep the memory of all that was computed."""
+
+    line: str
+    traceback: str
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        """Describe an exception in one line, and in full."""
+        line = f"{type(error).__name__}: {error}".splitlines()[0]
+        return cls(line, "".join(traceback.format_exception(error)))
+
+
+class Recording:
+    """The directories of runs that train together, by the runs' places in the trainer."""
+
+    def __init__(self, runs: Sequence[Run], directories: Sequence[RunDir], reporter: Reporter, alone: bool) -> None:
+        """`alone`: whether there is one run only, whose errors may then be raised."""
+        self.runs, self.directories, self.reporter, self.alone = runs, directories, reporter, alone
+
+    def part(self, places: Sequence[int]) -> "Recording":
+        """Take some of the runs."""
+        runs, directories = [self.runs[place] for place in places], [self.directories[place] for place in places]
+        return Recording(runs, directories, self.reporter, self.alone)
+
+    @property
+    def running(self) -> list[int]:
+        """The places of the runs that have begun and not ended."""
+        return [place for place, directory in enumerate(self.directories) if directory.status.state == "running"]
+
+    def begin(self, facts: Mapping[str, Any]) -> list[State]:
+        """Begin or resume every run: the state that each resumes from. `facts` go into run.json.
+
+        Raises:
+            OSError: the files of the only run cannot be written.
+        """
+        return [self._begin(place, facts) for place in range(len(self.runs))]
+
+    def _begin(self, place: int, facts: Mapping[str, Any]) -> State:
+        run, directory = self.runs[place], self.directories[place]
+        try:
+            state = directory.start({"overrides": list(run.overrides), **facts})
+            for warning in warnings(run.config):
+                self.reporter.warn(warning)
+                directory.log(f"warning: {warning}")
+        except OSError as error:  # no space for it
+            if self.alone:
+                raise
+            directory.give_up(str(error))
+            self.reporter.warn(f"{directory.path}: {error}")
+            return None
+        return state
+
+    def pretrained(self, place: int, row: Progress) -> None:
+        """Keep a row of what pre-training did, and show it."""
+        self.directories[place].pretrained(row)
+        if len(self.runs) == 1:
+            self.reporter.say(str(row))
+
+    def save(self, trainer: Trainer | Lanes, epochs: Mapping[int, Epoch]) -> None:
+        """Save an epoch of every run, show it, and drop the runs that cannot be saved."""
+
+        def save(place: int, epoch: Epoch) -> None:
+            directory = self.directories[place]
+            state = None if epoch.diverged else trainer.state(place)
+            directory.save(epoch, state, trainer.layers.get(place, []))
+            directory.log(self.reporter.line(epoch))
+            if epoch.diverged:
+                directory.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
+
+        trainer.drop(self._side_by_side(save, epochs))
+        for epoch in epochs.values():
+            self.reporter.epoch(epoch)
+
+    def prune(self, trainer: Trainer | Lanes) -> None:
+        """Stop the runs that their search gives up; one that has trained all of its epochs may as well be tested."""
+        pruned = []
+        for place in self.running:
+            run, directory = self.runs[place], self.directories[place]
+            rows = directory.tables.rows
+            if run.stop and 0 < len(rows) < run.config.epochs and run.stop(rows):
+                directory.prune(len(rows))
+                pruned.append(place)
+        trainer.drop(pruned)
+
+    def complete(self, trainer: Trainer | Lanes, tests: Mapping[int, Tests], test_set: str) -> None:
+        """Save the results of the runs; `test_set` is the fingerprint of the images that they were tested on."""
+
+        def complete(place: int, scores: Tests) -> None:
+            directory, best = self.directories[place], trainer.best[place]
+            assert best is not None, "a test follows an epoch"
+            if not all(math.isfinite(loss) for loss, _ in scores.values()):
+                directory.end("diverged", "the loss on the test images is not finite")
+            else:
+                directory.complete(best.weights, best.epoch, scores, encoded(trainer.rights[place], test_set))
+
+        self._side_by_side(complete, tests)
+
+    def fail(self, place: int, failure: Failure) -> None:
+        """Record that a run failed, if that can be written.
+
+        Raises:
+            OSError: it cannot, and the run is alone.
+        """
+        directory = self.directories[place]
+        try:
+            directory.log(failure.traceback)
+            directory.end("failed", failure.line)
+        except OSError as error:
+            if self.alone:
+                raise
+            directory.give_up(failure.line)
+            self.reporter.warn(f"{directory.path}: {failure.line}; nor can that be recorded: {error.strerror}")
+
+    def interrupt(self) -> None:
+        """Record that the user stopped the runs that have not ended."""
+        for place in self.running:
+            with suppress(OSError):  # of this run's files: the others have theirs to write
+                self.directories[place].end("interrupted", "stopped by the user")
+
+    def _side_by_side(self, work: Callable[[int, Item], None], items: Mapping[int, Item]) -> list[int]:
+        """Write the files of several runs at once; the places of the runs that failed.
+
+        Interrupted, it finishes what it has begun with all of them.
+        """
+
+        def succeeds(place: int, item: Item) -> bool:
+            try:
+                work(place, item)
+            except OSError as error:
+                self.fail(place, Failure.of(error))
+                return False
+            return True
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            futures = {place: pool.submit(succeeds, place, item) for place, item in items.items()}
+            wait(futures.values())  # here, as leaving the block lets all of them end
+        return [place for place, future in futures.items() if not future.result()]

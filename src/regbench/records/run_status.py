@@ -1,0 +1,66 @@
+"""A look at a run's directory: it takes no lock, starts no thread and makes nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regbench.config.run_config import ID_LENGTH, RunConfig
+from regbench.records.files import FINAL, FORMAT, METRICS, PRUNED, RUN, Status
+
+
+def run_path(config: RunConfig, identity: str) -> Path:
+    """Name the directory of a run: `runs/<study>/<slug>-<id>`."""
+    return Path(config.runtime.dir) / config.runtime.study / f"{config.slug()}-{identity[:ID_LENGTH]}"
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What a run's directory says of it. `record` is its run.json; empty where there is none, or another run's."""
+
+    path: Path
+    record: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, identity: str) -> "RunStatus":
+        """Look at the directory of the run with this identity."""
+        try:
+            record = json.loads((path / RUN).read_bytes())
+        except (OSError, ValueError):
+            return cls(path, {})
+        ours = isinstance(record, dict) and record.get("format") == FORMAT and record.get("identity") == identity
+        return cls(path, record if ours else {})
+
+    @property
+    def state(self) -> Status | None:
+        """The status last written; None before the run has begun."""
+        return self.record.get("status")
+
+    @property
+    def error(self) -> str | None:
+        """Why the run did not end well."""
+        return self.record.get("error")
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """The figures of a completed run, by selection."""
+        return self.record.get("result")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended with a result: completed or diverged."""
+        return self.state in FINAL
+
+    @property
+    def pruned(self) -> bool:
+        """Whether a search stopped the run; `regbench train` resumes it as it resumes any interrupted run."""
+        return self.state == "interrupted" and str(self.error).startswith(PRUNED)
+
+
+def epochs_written(path: Path) -> int:
+    """Count the epochs in a run's metrics.csv; 0 where it cannot be read. Its first line is the header."""
+    try:
+        return max((path / METRICS).read_bytes().count(b"\n") - 1, 0)
+    except OSError:
+        return 0
