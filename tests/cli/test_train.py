@@ -517,6 +517,6 @@ def test_a_killed_process_goes_on_to_the_same_numbers(train, halfway):
 def assert_goes_on(train: Train) -> None:
     ended = train(*LONG)
     assert ended.code == 0
-    assert "goes on after epoch" in ended.out
+    assert "resumes after epoch" in ended.out
     train(*LONG, "runtime.dir=whole")
     assert numbers(only_run()) == numbers(runs(Path("whole/default"))[0])

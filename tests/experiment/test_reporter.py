@@ -131,7 +131,7 @@ def test_on_a_terminal_a_bar_moves_and_goes_away():
 
 def test_after_an_interruption_the_bar_begins_where_the_run_goes_on():
     text = shown("bar", terminal=True, finished=2, moving=True)
-    assert "goes on after epoch 2" in text
+    assert "resumes after epoch 2" in text
     assert "epoch 3/3" in text
     assert "epoch 1/3" not in text
     assert "epoch 4/3" not in text

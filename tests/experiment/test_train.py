@@ -220,7 +220,7 @@ def test_an_interrupted_run_ends_with_the_same_numbers(run, techniques):
     assert stopped.rows() == whole.rows()[:1]
     status, lines = spoken(stopped.train)
     assert status == "completed"
-    assert "goes on after epoch 1" in lines
+    assert "resumes after epoch 1" in lines
     assert [line.split()[0] for line in lines if "/3 " in line] == ["2/3", "3/3"]
     assert stopped.numbers() == whole.numbers()
     assert not (stopped.path / "checkpoint.pt").exists()
@@ -436,7 +436,7 @@ def test_a_failed_run_goes_on_when_the_defect_is_gone(run, broken):
     assert one.train() == "failed"
     broken.undo()
     _, lines = spoken(one.train)
-    assert "goes on after epoch 1" in lines
+    assert "resumes after epoch 1" in lines
     whole.train()
     assert one.numbers() == whole.numbers()
 

@@ -1,4 +1,4 @@
-"""What can be known before a run begins: whether techniques, data and machine fit the config and one another."""
+"""Check before a run begins whether techniques, data and machine fit the config and one another."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,17 @@ from pydantic import ValidationError
 from regbench.config.registry import Registry
 from regbench.config.run_config import RunConfig
 from regbench.config.wording import wrong_value
-from regbench.data.datasets import cache_dir
+from regbench.data.datasets import DATASETS, cache_dir
 from regbench.data.split import training_size
 from regbench.errors import UserError, no_such
-from regbench.models.architectures import skeleton
+from regbench.models.architectures import MODELS, skeleton
+from regbench.techniques.activation import ACTIVATIONS
+from regbench.techniques.augment import AUGMENTS
 from regbench.techniques.init import INITS
+from regbench.techniques.norm import NORMS
 from regbench.techniques.optimizer import OPTIMIZERS, has_momentum
+from regbench.techniques.regularizer import REGULARIZERS
+from regbench.techniques.scheduler import SCHEDULERS
 from regbench.text import shown
 from regbench.training.machine import choose_device
 
@@ -45,14 +50,14 @@ def check_machine(config: RunConfig) -> torch.device:
     Raises:
         UserError: there is no such device; no such data, or too few of them.
     """
-    check_batches(config, training_size(config.data, cache_dir(config.runtime.cache)))
+    _check_batches(config, training_size(config.data, cache_dir(config.runtime.cache)))
     device = choose_device(config)
-    check_precision(config, device)
+    _check_precision(config, device)
     return device
 
 
-def check_precision(config: RunConfig, device: torch.device) -> None:
-    """See to it that the device has the precision; sets that of float32 products on CUDA.
+def _check_precision(config: RunConfig, device: torch.device) -> None:
+    """Raise unless the device has the precision; set that of float32 products on CUDA.
 
     Raises:
         UserError: tf32 without CUDA.
@@ -63,8 +68,8 @@ def check_precision(config: RunConfig, device: torch.device) -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
 
 
-def check_batches(config: RunConfig, count: int) -> None:
-    """See to it that every batch of so many training images can be trained on.
+def _check_batches(config: RunConfig, count: int) -> None:
+    """Raise unless every batch of `count` training images can be trained on.
 
     Raises:
         UserError: drop_last leaves no batch; batch norm would get a batch of one image.
@@ -81,7 +86,7 @@ def check_batches(config: RunConfig, count: int) -> None:
 
 
 def warnings(config: RunConfig) -> list[str]:
-    """What is allowed but may not be meant."""
+    """Name what is allowed but may be a mistake."""
     decay = config.optimizer.args.get("weight_decay", 0.0)
     if config.regularizer.name in ("l2", "elastic_net") and decay:
         both = f"regularizer={config.regularizer.name} and optimizer.weight_decay={shown(decay)}"
@@ -90,27 +95,23 @@ def warnings(config: RunConfig) -> list[str]:
 
 
 def registries() -> dict[str, Registry[Any]]:
-    """Each axis's registry. Imports torch, so only callers that check a config pay for it."""
-    from regbench.data.datasets import DATASETS
-    from regbench.models.architectures import MODELS
-    from regbench.techniques import activation, augment, init, norm, optimizer, regularizer, scheduler
-
-    found = (
+    """Each axis's registry, by the axis."""
+    registries: tuple[Registry[Any], ...] = (
         MODELS,
-        norm.NORMS,
-        activation.ACTIVATIONS,
-        init.INITS,
-        regularizer.REGULARIZERS,
-        optimizer.OPTIMIZERS,
-        scheduler.SCHEDULERS,
+        NORMS,
+        ACTIVATIONS,
+        INITS,
+        REGULARIZERS,
+        OPTIMIZERS,
+        SCHEDULERS,
         DATASETS,
-        augment.AUGMENTS,
+        AUGMENTS,
     )
-    return {registry.axis: registry for registry in found}
+    return {registry.axis: registry for registry in registries}
 
 
 def check(composed: Mapping[str, Any]) -> RunConfig:
-    """The run that a composed config means.
+    """Turn a composed config into a checked one.
 
     Raises:
         UserError: a key or option that does not exist, a wrong type, a value out of range.
@@ -128,11 +129,11 @@ def check(composed: Mapping[str, Any]) -> RunConfig:
 
 
 def checked(composed: DictConfig) -> RunConfig:
-    """The run that a composed config, without its hydra node, means.
+    """Turn what Hydra composed, without its hydra node, into a checked config.
 
     Raises:
         UserError: a key or option that does not exist, a wrong type, a value out of range.
-        OmegaConfBaseException: an interpolation that leads nowhere; a value that is missing.
+        OmegaConfBaseException: an interpolation leads nowhere; a value is missing.
     """
     values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     return check(values)

@@ -1,4 +1,4 @@
-"""Facts that are recorded with a run but are no part of its identity: versions, machine, source revision."""
+"""Facts that are recorded with a run and are no part of its identity: versions, machine, source _revision."""
 
 import platform
 import subprocess
@@ -13,11 +13,11 @@ from regbench.config.location import CHECKOUT
 
 
 def facts(device: torch.device, threads: int) -> dict[str, Any]:
-    """What run.json says of the program and the machine; `threads` are those that compute one run."""
+    """Describe the program and the machine for run.json. `threads` is the number that computes one run."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "versions": {
-            **{key: installed(key) for key in ("regbench", "numpy")},
+            **{key: _installed(key) for key in ("regbench", "numpy")},
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
@@ -28,16 +28,16 @@ def facts(device: torch.device, threads: int) -> dict[str, Any]:
             "device_name": name,
             "threads": threads,
         },
-        "git": revision(),
+        "git": _revision(),
     }
 
 
-installed = cache(version)  # looks through the files of all packages
+_installed = cache(version)  # searches the files of all packages
 
 
 @cache
 def processor() -> str:
-    """The processor's name as the system gives it."""
+    """Name the processor as the system does."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -47,8 +47,8 @@ def processor() -> str:
 
 
 @cache
-def revision() -> dict[str, Any] | None:
-    """Commit and whether files differ from it, where regbench runs from its own checkout; else None."""
+def _revision() -> dict[str, Any] | None:
+    """Name the commit and whether files differ from it; None unless regbench runs from its own checkout."""
     if not (CHECKOUT / ".git").exists():
         return None
     try:

@@ -17,9 +17,9 @@ from regbench.records.run_dir import RunDir
 from regbench.training.lanes import Lanes
 from regbench.training.trainer import Tests, Trainer
 
-AT_ONCE = 8  # runs whose files are written side by side: most of writing is waiting for the disk
+_AT_ONCE = 8  # runs whose files are written side by side: most of writing is waiting for the disk
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
 
 
@@ -144,13 +144,13 @@ class Recording:
             with suppress(OSError):  # of this run's files: the others have theirs to write
                 self.directories[place].end("interrupted", "stopped by the user")
 
-    def _side_by_side(self, work: Callable[[int, Item], None], items: Mapping[int, Item]) -> list[int]:
+    def _side_by_side(self, work: Callable[[int, _Item], None], items: Mapping[int, _Item]) -> list[int]:
         """Write the files of several runs at once; the places of the runs that failed.
 
         Interrupted, it finishes what it has begun with all of them.
         """
 
-        def succeeds(place: int, item: Item) -> bool:
+        def succeeds(place: int, item: _Item) -> bool:
             try:
                 work(place, item)
             except OSError as error:
@@ -158,7 +158,7 @@ class Recording:
                 return False
             return True
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
             futures = {place: pool.submit(succeeds, place, item) for place, item in items.items()}
             wait(futures.values())  # here, as leaving the block lets all of them end
         return [place for place, future in futures.items() if not future.result()]

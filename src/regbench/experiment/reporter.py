@@ -1,4 +1,4 @@
-"""What a person sees of a run while it trains: a line per epoch, and on a terminal a moving bar below them."""
+"""Show a run while it trains: a line per epoch, and on a terminal a moving bar below them."""
 
 import time
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 HEADER = "    epoch        lr  train loss  acc %  val loss  acc %  images/s     time"
-TICK_SECONDS = 0.1  # between redraws
+_TICK_SECONDS = 0.1  # between redraws
 
 
 class Reporter:
-    """Prints to one console: `bar` (a live bar on a terminal), `plain` or `off`; `auto` looks at the console."""
+    """Print to one console: `bar` (a live bar on a terminal), `plain` or `off`; `auto` chooses by the console."""
 
     def __init__(self, mode: str, console: Console | None = None, title: str = "") -> None:
         self.console = console or Console(highlight=False)
@@ -32,7 +32,7 @@ class Reporter:
         self._bar: Progress | None = None
 
     def say(self, text: str, style: str | None = None) -> None:
-        """One line, as long as it is; before the first one the title."""
+        """Print one line, however long; the title before the first one."""
         if self.mode != "off":
             if self._title:
                 self.console.print(f"\n{self._title}", style="bold", markup=False, soft_wrap=True)
@@ -40,15 +40,15 @@ class Reporter:
             self.console.print(text, style=style, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """One line on stderr, whatever the mode."""
+        """Print one line on stderr, in every mode."""
         Console(stderr=True, highlight=False).print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     def begin(self, about: str, images: int, epochs: int, finished: int) -> None:
-        """Before the first epoch: what is trained, images per epoch, epochs in all and already finished."""
+        """Begin before the first epoch: what is trained, images per epoch, epochs in all and already finished."""
         self._images, self._epochs, self._seen = images, epochs, finished * images
         self.say(about)
         if finished:
-            self.say(f"goes on after epoch {finished}")
+            self.say(f"resumes after epoch {finished}")
         self.say(HEADER, "bold")
         if self.mode == "bar":
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[speed]}"))
@@ -58,9 +58,9 @@ class Reporter:
             self._bar.start()
 
     def tick(self, images: int) -> None:
-        """After a step over so many images."""
+        """Count the images of a step."""
         self._seen += images
-        if self._bar is None or (moment := time.monotonic()) - self._drawn < TICK_SECONDS:
+        if self._bar is None or (moment := time.monotonic()) - self._drawn < _TICK_SECONDS:
             return
         self._drawn = moment
         task = self._bar.tasks[0]
@@ -69,26 +69,26 @@ class Reporter:
         self._bar.update(task.id, completed=self._seen, description=f"epoch {epoch}/{self._epochs}", speed=speed)
 
     def epoch(self, record: "Epoch") -> None:
-        """After an epoch of a run."""
+        """Show an epoch of a run."""
         self.say(self.line(record))
 
     @property
     def fraction(self) -> float:
-        """How much of an epoch has gone by since the last one was over."""
+        """The share of the present epoch that is over."""
         return self._seen % self._images / self._images if self._images else 0.0
 
     def line(self, record: "Epoch") -> str:
-        """An epoch in the columns of `HEADER`."""
-        val_loss = "-" if record.val_loss is None else loss(record.val_loss)
+        """Write an epoch in the columns of the header."""
+        val_loss = "-" if record.val_loss is None else _loss(record.val_loss)
         val_acc = "-" if record.val_acc is None else f"{record.val_acc:.2%}"[:-1]
         return (
-            f"{f'{record.epoch}/{self._epochs}':>9} {record.lr:>9.3g} {loss(record.train_loss):>11} "
+            f"{f'{record.epoch}/{self._epochs}':>9} {record.lr:>9.3g} {_loss(record.train_loss):>11} "
             f"{record.train_acc * 100:>6.2f} {val_loss:>9} {val_acc:>6} "
             f"{self._images / record.seconds:>9,.0f} {record.seconds:>6.2f} s"
         )
 
     def end(self) -> None:
-        """Take the bar away, whatever happened."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -110,6 +110,6 @@ class Reporter:
         return f"{figures['test_acc']:.2%}".replace("%", " %") + f", loss {figures['test_loss']:.4f},"
 
 
-def loss(value: float) -> str:
-    """Four decimals; a power of ten where the column would not hold them."""
+def _loss(value: float) -> str:
+    """Write four decimals, or a power of ten where the column would not hold them."""
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.2e}"

@@ -1,4 +1,4 @@
-"""A run trained again elsewhere, and whether it came to the same numbers."""
+"""Train a run again elsewhere, and tell whether it gives the same numbers."""
 
 import json
 import math
@@ -20,22 +20,25 @@ from regbench.records.frame import load
 from regbench.records.metrics import SELECTIONS
 from regbench.training.machine import whole
 
-TOLERANCE = 1e-5  # relative: rounding of float32 sums in another order grows to about this in a few epochs
-LEFT_OUT = ("seconds", "gap")  # which never repeat; and a small difference of two figures, both of which are compared
-STACKED = 1e-2  # a run of a stack is trained again alone; batch norm grew to 6e-4 in 20 steps
+_TOLERANCE = 1e-5  # relative: what rounding of float32 sums in another order grows to in a few epochs
+_LEFT_OUT = (
+    "seconds",
+    "gap",
+)  # the first never repeats; the second is a small difference of two figures that are compared themselves
+_STACKED = 1e-2  # a run of a stack is trained again alone: with batch norm the difference grew to 6e-4 in 20 steps
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`first` is where the two runs are told apart for the first time, in words; None where they are not."""
+    """How two runs compare. `first` says in words where they differ first; None where they do not."""
 
     verdict: Literal["bitwise equal", "equal within tolerance", "different"]
     figures: int
     largest: float
     first: str | None
-    limit: float = TOLERANCE  # of relative differences
-    images: int = 0  # compared, at the last epoch and at the chosen one; 0 where the recorded run does not tell
-    flipped: int = 0  # of them classified otherwise
+    limit: float = _TOLERANCE  # of relative differences
+    images: int = 0  # compared, at the last and the chosen epoch; 0 where the recorded run does not hold them
+    flipped: int = 0  # images that are classified differently
 
 
 def reproduce(path: Path, reporter: Reporter) -> Outcome:
@@ -61,12 +64,12 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         if again.result is None:
             return Outcome("different", 0, math.inf, f"status: completed, now {again.state}")
         figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.result))
-        outcome = compared(*figures, STACKED if recorded.get("stack", 1) > 1 else TOLERANCE)
+        outcome = compared(*figures, _STACKED if recorded.get("stack", 1) > 1 else _TOLERANCE)
         return _with_images(outcome, correct_images.read(place), correct_images.read(again.path))
 
 
 def _with_images(found: Outcome, before: Correct | None, now: Correct | None) -> Outcome:
-    """And image by image: where all figures are equal, not one may be classified otherwise."""
+    """Compare image by image: where all figures are equal, no image may be classified differently."""
     if before is None or now is None or (before.images, before.test_set) != (now.images, now.test_set):
         return found
     flipped = sum(int((before.of(name) != now.of(name)).sum()) for name in SELECTIONS)
@@ -76,16 +79,18 @@ def _with_images(found: Outcome, before: Correct | None, now: Correct | None) ->
 
 
 def _figures(run: Path, result: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """All that must repeat, in the order of time: each epoch's columns, then the final figures."""
+    """List what must repeat, in the order of time: each epoch's columns, then the final figures."""
     for row in epochs.read(run):
-        yield from ((f"epoch {row['epoch']:.0f}, {name}", value) for name, value in row.items() if name not in LEFT_OUT)
+        yield from (
+            (f"epoch {row['epoch']:.0f}, {name}", value) for name, value in row.items() if name not in _LEFT_OUT
+        )
     for selection in SELECTIONS:
         for name, value in result[selection].items():
             yield f"{selection}.{name}", math.nan if value is None else float(value)
 
 
-def compared(before: list[tuple[str, float]], now: list[tuple[str, float]], limit: float = TOLERANCE) -> Outcome:
-    """Bit for bit, else within a relative limit, else where first."""
+def compared(before: list[tuple[str, float]], now: list[tuple[str, float]], limit: float = _TOLERANCE) -> Outcome:
+    """Compare figures by name: equal bit for bit, or within a relative limit, or different."""
     if [name for name, _ in before] != [name for name, _ in now]:
         odd = next(iter({name for name, _ in before} ^ {name for name, _ in now}), "the order of figures")
         return Outcome("different", min(len(before), len(now)), math.inf, f"{odd}: recorded by one of the runs only")

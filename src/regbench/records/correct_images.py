@@ -1,4 +1,4 @@
-"""Which test images a run classified rightly: a bit each, in a small file that executes nothing when it is read."""
+"""Keep which test images a run classified correctly: one bit each. Reading the file executes nothing."""
 
 import zlib
 from collections.abc import Mapping
@@ -19,19 +19,22 @@ Rights = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Correct:
-    """A run's bits of both selections, eight images to a byte, the first one highest; how many, and of which set."""
+    """The bits of a run for both selections: eight images to a byte, the first one highest.
+
+    `images` is their number, `test_set` the fingerprint of the images.
+    """
 
     images: int
     test_set: str
     bits: Mapping[str, NDArray[np.uint8]]
 
     def of(self, select: str) -> Rights:
-        """Of each test image whether it was classified rightly."""
+        """Tell for each test image whether it was classified correctly."""
         return np.unpackbits(self.bits[select], count=self.images).view(np.bool_)
 
 
 def fingerprint(*parts: NDArray[Any]) -> str:
-    """Tells test sets apart, by CRC-32 of their images and labels; it is no proof against forgery."""
+    """Compute what tells test sets apart: CRC-32 of images and labels. It is no proof against forgery."""
     code = 0
     for part in parts:
         code = zlib.crc32(np.ascontiguousarray(part).data, code)
@@ -39,22 +42,22 @@ def fingerprint(*parts: NDArray[Any]) -> str:
 
 
 def encoded(rights: Mapping[str, Rights], test_set: str) -> bytes:
-    """The file of a run: safetensors, `last` and `best_val` packed, their length and test set in its header.
+    """Make the file of a run: safetensors with `last` and `best_val` packed; their length and test set in its header.
 
-    In one text of the header: of several safetensors does not keep the order, so that files would differ.
+    The header gets one text: safetensors does not keep the order of several, so equal runs would differ in their files.
     """
-    (images,) = {len(own) for own in rights.values()}
-    return save({name: np.packbits(own) for name, own in rights.items()}, {"images": f"{images} {test_set}"})
+    (images,) = {len(bits) for bits in rights.values()}
+    return save({name: np.packbits(bits) for name, bits in rights.items()}, {"images": f"{images} {test_set}"})
 
 
 def read(run: Path) -> Correct | None:
-    """What a run's directory holds; None of an older version's run, and where the file is damaged."""
+    """Read what a run's directory holds; None for a run of an older version, and where the file is damaged."""
     try:
         with safe_open(run / CORRECT, "numpy") as file:
             images, test_set = file.metadata()["images"].split()
             found = Correct(int(images), test_set, {name: file.get_tensor(name) for name in SELECTIONS})
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError):  # of types that numpy lacks
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError):  # numpy lacks some types
         return None
     size = -(-found.images // 8)
-    fits = all(own.dtype == np.uint8 and own.shape == (size,) for own in found.bits.values())
+    fits = all(bits.dtype == np.uint8 and bits.shape == (size,) for bits in found.bits.values())
     return found if fits and found.images > 0 else None

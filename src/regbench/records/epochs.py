@@ -1,4 +1,4 @@
-"""The epochs of runs, from their metrics.csv: whole lines of numbers only; a torn last line is left out."""
+"""Read the epochs of runs from their metrics.csv: whole lines of numbers only, so a torn last line is left out."""
 
 import csv
 import io
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-EPOCH = "epoch"
+_EPOCH = "epoch"
 
 
 def read(run: Path) -> list[dict[str, float]]:
-    """A run's epochs, NaN for an empty cell; the ones before a line that is torn or no row of numbers."""
+    """Read a run's epochs, NaN for an empty cell, up to a line that is torn or not a row of numbers."""
     try:
         text = (run / METRICS).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -35,20 +35,20 @@ def _rows(lines: Iterator[list[str]]) -> Iterator[dict[str, float]]:
             row = {name: float(cell) if cell else math.nan for name, cell in zip(names, line, strict=True)}
         except ValueError:
             return
-        if EPOCH not in row:
+        if _EPOCH not in row:
             return
         yield row
 
 
 def recorded(frame: "pd.DataFrame") -> set[str]:
-    """The per-epoch figures of the runs: those in run.json, and those in the first metrics.csv that has any."""
+    """Name the per-epoch figures of the runs: those in run.json, and those in the first metrics.csv that has any."""
     final = {name.partition(".")[2] for name in map(str, frame.columns) if name.partition(".")[0] in SELECTIONS}
     done = frame.loc[frame["status"] == "completed", "path"] if "path" in frame else ()
     return final | next((set(rows[0]) for path in done if (rows := read(Path(path)))), set())
 
 
 def figures(frame: "pd.DataFrame", metric: Metric, select: Selection) -> list[float]:
-    """Each run's figure; from its metrics.csv, at the selected epoch, where run.json does not hold it."""
+    """Look up each run's figure: in run.json, or else in its metrics.csv at the selected epoch."""
     name = metric.column(select)
     if name in frame:
         return [float(value) for value in frame[name].tolist()]
@@ -61,16 +61,16 @@ def figures(frame: "pd.DataFrame", metric: Metric, select: Selection) -> list[fl
 def _figure(run: Path, name: str, epoch: float) -> float:
     if math.isnan(epoch):
         return math.nan
-    return next((row.get(name, math.nan) for row in read(run) if row[EPOCH] == epoch), math.nan)
+    return next((row.get(name, math.nan) for row in read(run) if row[_EPOCH] == epoch), math.nan)
 
 
 def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
-    """A row for each epoch of each run: `path`, `status`, the keys, and all that metrics.csv has.
+    """Make a row for each epoch of each run: `path`, `status`, the keys, and all columns of metrics.csv.
 
     Raises:
         UserError: no run has epochs.
     """
-    import pandas as pd  # half a second that a search does without
+    import pandas as pd  # takes half a second, and a search needs none of it
 
     parts = []
     for run in frame[["path", "status", *keys]].to_dict("records"):
@@ -78,4 +78,4 @@ def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
         parts += [{**run, **row} for row in rows]
     if not parts:
         raise UserError(f"none of {len(frame)} runs has a {METRICS}")
-    return pd.DataFrame(parts).astype({EPOCH: int})
+    return pd.DataFrame(parts).astype({_EPOCH: int})

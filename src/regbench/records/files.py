@@ -14,7 +14,7 @@ CHECKPOINT, MODEL, CORRECT, LOCK = "checkpoint.pt", "model.safetensors", "correc
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 FINAL: tuple[Status, ...] = ("completed", "diverged")
-PRUNED = "pruned by the search"  # the error of an interrupted run that only a search has done with
+PRUNED = "pruned by the search"  # how the error of a run begins that its search gave up; its status is interrupted
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -27,7 +27,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)  # a full disk has room again for what says so
+        temporary.unlink(missing_ok=True)  # so that a full disk has room again for the record of it
         raise
     _sync_directory(path.parent)
 

@@ -1,4 +1,4 @@
-"""runs/ -> DataFrame: reads every run.json, executes nothing."""
+"""Read every run.json below some directories into a DataFrame. Executes nothing in them."""
 
 import gc
 import math
@@ -15,7 +15,7 @@ from regbench.config.run_config import flat
 from regbench.errors import UserError
 from regbench.records.files import RUN
 from regbench.records.metrics import SELECTIONS
-from regbench.records.run_json import _Record, find
+from regbench.records.run_json import Record, find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ class Runs:
 
 
 def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
-    """Every run below the directories: each may be a runs directory, a study or one run.
+    """Read every run below the directories: each may be a runs directory, a study or one run.
 
     Raises:
         UserError: a directory that does not exist, or no run in any of them.
@@ -54,11 +54,11 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
 
 
 def _load(roots: Sequence[Path]) -> Runs:
-    records: dict[Path, _Record] = {}
+    records: dict[Path, Record] = {}
     unreadable = []
     for path in find(roots):
         try:
-            records[path] = _Record.model_validate_json((path / RUN).read_bytes())
+            records[path] = Record.model_validate_json((path / RUN).read_bytes())
             records[path].config = dict(flat(records[path].config))  # 10,000 nested ones take 100 MB more
         except (OSError, ValidationError):
             unreadable.append(str(path / RUN))
@@ -69,8 +69,8 @@ def _load(roots: Sequence[Path]) -> Runs:
     return Runs(_frame(kept), tuple(map(str, sorted(records.keys() - kept.keys()))), tuple(unreadable))
 
 
-def _unique(records: Mapping[Path, _Record]) -> dict[Path, _Record]:
-    """Each identity once: the completed run before any other, then the one that finished last."""
+def _unique(records: Mapping[Path, Record]) -> dict[Path, Record]:
+    """Keep each identity once: a completed run before any other, then the one that finished last."""
     best: dict[str, Path] = {}
     for path in sorted(records):
         rival = best.setdefault(records[path].identity, path)
@@ -79,11 +79,11 @@ def _unique(records: Mapping[Path, _Record]) -> dict[Path, _Record]:
     return {path: records[path] for path in sorted(best.values())}
 
 
-def _rank(record: _Record) -> tuple[bool, datetime]:
+def _rank(record: Record) -> tuple[bool, datetime]:
     return record.status == "completed", record.times.finished or datetime.min.replace(tzinfo=UTC)
 
 
-def _frame(records: Mapping[Path, _Record]) -> "pd.DataFrame":
+def _frame(records: Mapping[Path, Record]) -> "pd.DataFrame":
     import pandas as pd  # half a second that `regbench ls` does without
 
     configs = [record.config for record in records.values()]
@@ -101,34 +101,39 @@ def _frame(records: Mapping[Path, _Record]) -> "pd.DataFrame":
     return pd.DataFrame(series | _facts(records) | _figures(list(records.values())))
 
 
-def _facts(records: Mapping[Path, _Record]) -> dict[str, Any]:
+def _facts(records: Mapping[Path, Record]) -> dict[str, Any]:
     import pandas as pd
 
     runs = records.values()
-    facts = (
-        [run.status for run in runs],
-        [run.identity for run in runs],
-        list(map(str, records)),
-        pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
-        pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
-    )
-    origins = zip(*(_origins(run) for run in runs), strict=True)
-    return dict(zip(FACTS, (*facts, *map(list, origins)), strict=True))
+    facts: dict[str, Any] = {
+        "status": [run.status for run in runs],
+        "identity": [run.identity for run in runs],
+        "path": list(map(str, records)),
+        "finished": pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
+        "seconds": pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
+    }
+    origins = [_origins(run) for run in runs]
+    return facts | {name: [origin[name] for origin in origins] for name in ORIGINS}
 
 
-def _origins(record: _Record) -> tuple[str | None, ...]:
-    """What ORIGINS names: versions, the device with its name, the commit and whether files differed from it."""
+def _origins(record: Record) -> dict[str, str | None]:
+    """Describe ORIGINS: versions, the device with its name, the commit and whether files differed from it."""
     versions, machine, git = record.versions or {}, record.machine or {}, record.git or {}
     device = " ".join(str(name) for name in (machine.get("device"), machine.get("device_name")) if name)
-    commit = f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
-    return (
-        *(str(name) if name else None for name in (versions.get("regbench"), versions.get("torch"))),
-        device or None,
-        commit,
-    )
+    changes = " with changes" if git.get("dirty") else ""
+    return {
+        "regbench": _text(versions.get("regbench")),
+        "torch": _text(versions.get("torch")),
+        "device": device or None,
+        "commit": f"{git['commit']}{changes}" if git.get("commit") else None,
+    }
 
 
-def _figures(records: list[_Record]) -> dict[str, Any]:
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def _figures(records: list[Record]) -> dict[str, Any]:
     import pandas as pd
 
     results = [record.result for record in records]

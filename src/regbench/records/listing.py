@@ -1,4 +1,4 @@
-"""Every run directory with its status, age and figures: read quickly, without pandas or torch."""
+"""List run directories with status, age and figures: quickly, without pandas or torch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from regbench.records.run_json import Recorded, find, is_locked
 from regbench.records.run_status import epochs_written
 from regbench.text import shown
 
-# What a run.json says, and for a run whose process is gone `killed`: the same command goes on with it.
+# What run.json says, or `killed` where the process is gone: the command that began such a run resumes it.
 State = Literal["completed", "diverged", "running", "interrupted", "killed", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 
@@ -44,7 +44,7 @@ class Entry:
 
     @property
     def status(self) -> State:
-        """How the run ended, or where it stands."""
+        """How the run ended, or what it is doing."""
         status: State = self.values["status"]
         return status
 
@@ -58,37 +58,37 @@ class Listing:
 
     @property
     def keys(self) -> list[str]:
-        """Whatever at least one of the runs has a value for."""
+        """The keys that at least one run has a value for."""
         return list(dict.fromkeys(key for entry in self.entries for key in entry.values))
 
     def only(self, statuses: Sequence[str] = (), where: Sequence[str] = ()) -> "Listing":
-        """The runs with one of the statuses for which all conditions hold: expressions, or KEY=VALUE.
+        """Keep the runs that present one of the statuses and meet all conditions: expressions, or KEY=VALUE.
 
         Raises:
-            UserError: a condition that cannot be read, or on a key that no run has.
+            UserError: a condition cannot be read, or names a key that no run has.
         """
         conditions = [condition(text) for text in where]
-        for each in conditions:
-            each.check(self.keys, "the runs")
+        for expression in conditions:
+            expression.check(self.keys, "the runs")
         kept = [entry for entry in self.entries if not statuses or entry.status in statuses]
         return Listing([e for e in kept if all(holds(e.values) for holds in conditions)], self.unreadable)
 
     def by(self, key: str, reverse: bool = False) -> "Listing":
-        """In the order of a key's values: numbers, then texts, then runs that have none.
+        """Sort by a key's values: numbers, then text, then the runs without a value.
 
         Raises:
             UserError: no run has such a key.
         """
         if self.entries and key not in self.keys:
             raise UserError(f"--sort {key}: {no_such('key', key, 'the runs', self.keys)}")
-        have = [entry for entry in self.entries if entry.values.get(key) is not None]
-        rest = [entry for entry in self.entries if entry.values.get(key) is None]
-        ordered = sorted(have, key=lambda entry: _rank(entry.values[key]), reverse=reverse)
-        return Listing([*ordered, *rest], self.unreadable)
+        present = [entry for entry in self.entries if entry.values.get(key) is not None]
+        absent = [entry for entry in self.entries if entry.values.get(key) is None]
+        ordered = sorted(present, key=lambda entry: _rank(entry.values[key]), reverse=reverse)
+        return Listing([*ordered, *absent], self.unreadable)
 
 
 def listing(dirs: Iterable[str | Path], moment: datetime | None = None) -> Listing:
-    """Every run below the directories; `moment` is what ages are counted from.
+    """List every run below the directories. Ages are counted from `moment`, by default now.
 
     Raises:
         UserError: a directory that does not exist.

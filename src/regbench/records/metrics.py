@@ -8,7 +8,7 @@ from regbench.errors import UserError, no_such
 
 Selection = Literal["last", "best_val"]
 SELECTIONS: tuple[Selection, ...] = ("last", "best_val")
-DIRECTIONS = {"higher": True, "lower": False}
+_DIRECTIONS = {"higher": True, "lower": False}
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Metric:
 
     @property
     def scale(self) -> int:
-        """What a figure is multiplied by where people read it: fractions as percentages."""
+        """The factor for people to read: 100 for fractions shown as percentages."""
         return 100 if self.percent else 1
 
     def column(self, select: Selection) -> str:
-        """Where `runs.load` keeps it."""
+        """The column of `frame.load` that holds it."""
         return f"{select}.{self.name}" if self.per_epoch else self.name
 
 
@@ -47,22 +47,22 @@ METRICS = {
 
 
 def named(text: str, recorded: Iterable[str] = ()) -> Metric:
-    """The metric that `test_acc`, or `weight_norm:lower` for one without a direction of its own, means.
+    """Find the metric by its name: `test_acc`, or `weight_norm:lower` for one without a known direction.
 
     Args:
-        text: a name, and where it needs one or another one, a direction.
-        recorded: the per-epoch figures that the runs have beside METRICS.
+        text: a name, with a direction where the figure has none or another one is wanted.
+        recorded: the per-epoch figures of the runs that METRICS lacks.
 
     Raises:
-        UserError: no such figure or direction, or none where one is needed.
+        UserError: no such figure or direction, or a direction is missing.
     """
     name, colon, direction = text.partition(":")
     allowed = {*METRICS, *recorded}
     if name not in allowed:
         raise UserError(no_such("metric", name, "the summary", allowed))
-    if colon and direction not in DIRECTIONS:
-        raise UserError(f"--metric {text}: {no_such('direction', direction, repr(text), DIRECTIONS)}")
+    if colon and direction not in _DIRECTIONS:
+        raise UserError(f"--metric {text}: {no_such('direction', direction, repr(text), _DIRECTIONS)}")
     if not colon and name not in METRICS:
-        raise UserError(f"--metric {name}: has no direction of its own. Write {name}:lower or {name}:higher")
+        raise UserError(f"--metric {name}: has no known direction. Write {name}:lower or {name}:higher")
     known = METRICS.get(name, Metric(name, higher_is_better=True, decimals=4))
-    return replace(known, higher_is_better=DIRECTIONS[direction]) if colon else known
+    return replace(known, higher_is_better=_DIRECTIONS[direction]) if colon else known

@@ -1,4 +1,4 @@
-"""`regbench rm`: a run directory is removed whole or not at all, and never one that a process has."""
+"""Remove run directories: whole or not at all, and never one that a process is training."""
 
 import os
 import shutil
@@ -11,26 +11,26 @@ from regbench.errors import UserError
 from regbench.records.files import LOCK, RUN
 from regbench.records.listing import Entry, Listing, listing
 
-REMOVED = ".removed-{}-{}"  # what a run directory is called while its files go: no sweep finds it
+_REMOVED = ".removed-{}-{}"  # the name of a run directory while its files are removed: no sweep finds it
 
 
 def chosen(paths: Sequence[str], statuses: Sequence[str], where: Sequence[str]) -> Listing:
-    """The runs to remove: those named by their own directory, and those below other directories that are filtered.
+    """Choose the runs to remove: those named by their own directory, and with a filter those below other directories.
 
     Raises:
-        UserError: a directory that does not exist, or is no run and there is no filter; a wrong filter.
+        UserError: a directory does not exist, or is no run while there is no filter; a wrong filter.
     """
     found = listing(paths)
     if not (statuses or where):
-        own = {entry.path for entry in found.entries}
+        run_paths = {entry.path for entry in found.entries}
         for path in paths:
-            if Path(path) not in own:
+            if Path(path) not in run_paths:
                 raise UserError(f"{path}: is no run. Say which below it: --status failed, or --where CONDITION")
     return found.only(statuses, where)
 
 
 def size(entries: Iterable[Entry]) -> int:
-    """Of their files, in bytes."""
+    """Add up the sizes of their files, in bytes."""
     return sum(_size(entry.path) for entry in entries)
 
 
@@ -43,7 +43,7 @@ def _size(path: Path) -> int:
 
 
 def remove(entry: Entry) -> str | None:
-    """Remove a run's directory; None, or the reason why it is left as it was."""
+    """Remove a run's directory. Returns None, or the reason why it is left as it was."""
     path = entry.path
     if path.is_symlink():
         return "is a link"
@@ -53,10 +53,10 @@ def remove(entry: Entry) -> str | None:
         with FileLock(path / LOCK, blocking=False):
             reason = _reason_to_stay(entry)
             if reason is None:
-                gone = path.with_name(REMOVED.format(path.name, os.getpid()))
-                path.rename(gone)  # under the lock: whoever comes now finds no run, and begins another
-                (gone / RUN).unlink()  # first, so that what is left of an interrupted removal is no run either
-                shutil.rmtree(gone)
+                renamed = path.with_name(_REMOVED.format(path.name, os.getpid()))
+                path.rename(renamed)  # under the lock: a process that comes now finds no run, and begins another
+                (renamed / RUN).unlink()  # first, so that what is left of an interrupted removal is no run either
+                shutil.rmtree(renamed)
             return reason
     except Timeout:
         return "a process is training it"
@@ -67,7 +67,7 @@ def remove(entry: Entry) -> str | None:
 
 
 def _reason_to_stay(entry: Entry) -> str | None:
-    """Looked at again under the lock: much may have happened since the run was listed."""
+    """Look again under the lock: the run may have changed since it was listed."""
     if hash((entry.path / RUN).read_bytes()) != entry.content:
         return "changed meanwhile"
     if any(inner.is_dir() and not inner.is_symlink() for inner in entry.path.iterdir()):

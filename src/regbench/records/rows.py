@@ -7,24 +7,28 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class LayerFigures:
-    """One row of layers.csv, None where a column makes no sense. A layer is an affine one with all up to the next.
+    """One row of layers.csv, None where a column makes no sense.
 
-    Features and gradient are those of `IMAGES` training images, the same in each epoch and not augmented, in training
-    mode with the weights after the epoch; nothing is dropped. Standard deviations are of all values (divisor n).
+    A layer is an affine one with everything up to the next affine one.
+
+    Features and gradient are of `IMAGES` training images, the same in each epoch and not augmented, in training mode
+    with the weights after the epoch; nothing is dropped. Standard deviations are over all values (divisor n).
     """
 
     epoch: int  # from 1
     layer: str
-    before_mean: float  # over images, units and pixels: of what the norm gets, or else of the affine layer's output
+    before_mean: float  # over images, units and pixels: of the norm's input, or else of the affine layer's output
     before_std: float
-    after_mean: float | None = None  # of what the norm makes of it
+    after_mean: float | None = None  # of the norm's output
     after_std: float | None = None
-    dead: float | None = None  # share of relu's units (of feature maps: channels) that are 0 for every image and pixel
-    saturated: float | None = None  # share of sigmoid's or tanh's outputs where its slope is below FLAT of its greatest
-    grad_norm: float | None = None  # 2-norm, all parameters of the layer; of the whole loss, before clipping
-    weight_norm: float | None = None  # 2-norm, without bias and norm, as are the next two
+    dead: float | None = None  # share of relu's units (channels of feature maps) that are 0 for every image and pixel
+    saturated: float | None = None  # share of sigmoid's or tanh's outputs whose slope is below FLAT of the greatest
+    grad_norm: float | None = None  # 2-norm over the layer's parameters; of the whole loss, before clipping
+    weight_norm: float | None = None  # 2-norm, without bias and norm; as the next two
     near_zero: float | None = None  # share of weights within ±NEAR_ZERO
-    update_ratio: float | None = None  # ‖Δw‖ / ‖w‖ of the epoch's last step, w before it; with all that moves weights
+    update_ratio: float | None = (
+        None  # ‖Δw‖ / ‖w‖ of the epoch's last step, w before it; of everything that moves weights
+    )
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,12 @@ class Epoch:
 
     epoch: int  # from 1
     lr: float
-    train_loss: float  # running mean over the epoch's batches, as is train_acc
+    train_loss: float  # running mean over the epoch's batches, like train_acc
     train_acc: float
     val_loss: float | None  # over all validation images after the epoch; None without any
     val_acc: float | None
     gap: float | None  # of generalization: val_loss - train_loss
-    penalty: float  # mean over the steps, as are grad_norm and clipped
+    penalty: float  # mean over the steps, like grad_norm and clipped
     grad_norm: float  # before clipping
     clipped: float  # share of the steps whose gradient was clipped
     weight_norm: float  # after the epoch

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from regbench.records.checkpoint import Weights
     from regbench.records.rows import Epoch, LayerFigures, Progress
 
-DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text in a tenth of the time
-WRITTEN = (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL, CORRECT)  # what a run from the beginning removes
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text in a tenth of the time
+_WRITTEN = (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL, CORRECT)  # what a run from the beginning removes
 
 
 def check_place(config: RunConfig) -> None:
@@ -107,7 +107,7 @@ class RunDir:
             leftover.unlink()
         if state is None:
             self.tables.reset()
-            for name in WRITTEN:
+            for name in _WRITTEN:
                 (self.path / name).unlink(missing_ok=True)
         started = self._record["times"]["started"] if state and self._record else now()
         self._record = {
@@ -122,7 +122,7 @@ class RunDir:
             "times": {"started": started, "updated": None, "finished": None},
         }
         self.tables.write()
-        write_atomically(self.path / CONFIG, yaml.dump(self.config.dump(), Dumper=DUMPER, sort_keys=False).encode())
+        write_atomically(self.path / CONFIG, yaml.dump(self.config.dump(), Dumper=_DUMPER, sort_keys=False).encode())
         self._update("running")
         return state
 

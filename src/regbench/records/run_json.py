@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
-from typing_extensions import TypedDict  # pydantic, which brings it, wants this one before Python 3.12
+from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
 from regbench.errors import UserError
 from regbench.records.files import FORMAT, LOCK, RUN, Status
@@ -39,7 +39,7 @@ class _Git(TypedDict, total=False):
 
 
 class Recorded(BaseModel):
-    """What every reader needs of a run.json; the rest of it may grow."""
+    """What every reader needs of a run.json. The rest of the file may grow."""
 
     format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
     status: Status
@@ -48,21 +48,27 @@ class Recorded(BaseModel):
     result: _Result | None
 
 
-class _Record(Recorded):
+class Record(Recorded):
+    """What the tables need of a run.json besides."""
+
     times: _Times
     versions: _Versions | None = None
     machine: _Machine | None = None
     git: _Git | None = None
 
     @model_validator(mode="after")
-    def _has_result(self) -> "_Record":
+    def _has_result(self) -> "Record":
         if self.status == "completed" and self.result is None:
             raise ValueError("a completed run has a result")
         return self
 
 
 def find(roots: Iterable[Path]) -> Iterator[Path]:
-    """The directories that hold a run.json, by name; none twice, whatever overlaps or links to its parent."""
+    """Find the directories that hold a run.json, by name; none twice, whatever overlaps or links to its parent.
+
+    Raises:
+        UserError: a root that does not exist.
+    """
     seen: set[tuple[int, int]] = set()
     for root in roots:
         if not root.is_dir():
@@ -79,7 +85,7 @@ def _walk(path: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         with os.scandir(path) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError:
-        yield path  # so that it is counted as unreadable
+        yield path  # to be counted as unreadable
         return
     if any(entry.name == RUN for entry in entries):
         yield path
@@ -91,7 +97,7 @@ def _walk(path: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process has the run, or whether that cannot be known; makes no file."""
+    """Tell whether a process trains the run; True where that cannot be known. Makes no file."""
     if not (path / LOCK).is_file():
         return False
     try:
