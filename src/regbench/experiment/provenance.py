@@ -1,4 +1,4 @@
-"""Facts that are recorded with a run and are no part of its identity: versions, machine, source _revision."""
+"""Facts that are recorded with a run and are no part of its identity: versions, machine, source revision."""
 
 import platform
 import subprocess
