@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from golden.records import NORMS, record, write
+from regbench.analysis.groups import differing
 from regbench.errors import UserError
 from regbench.records.frame import load
 
@@ -182,3 +183,22 @@ def test_odd_values_of_a_foreign_config_do_no_harm(tmp_path: Path) -> None:
     write(tmp_path, record(model={"name": "mlp", "hidden": [[1, 2], {"a": []}]}, dropout={}))
     (row,) = load([tmp_path]).frame.to_dict("records")
     assert row["model.hidden"] == ((1, 2), '{"a": []}')
+
+
+def test_other_data_under_the_same_path_is_another_group(tmp_path: Path) -> None:
+    """The digest of the data is in the identity, so it must be seen where runs are compared."""
+    for seed, digest in enumerate(["a" * 64, "a" * 64, "b" * 64, "b" * 64]):
+        content = record(seed=seed % 2) | {"data_digest": digest}
+        content["identity"] = f"{seed}" * 64
+        write(tmp_path, content, str(seed))
+    frame = load([tmp_path]).frame
+    assert frame["data.digest"].tolist() == ["a" * 12, "a" * 12, "b" * 12, "b" * 12]
+    assert differing(frame) == ["data.digest"]
+
+
+def test_an_older_run_without_a_digest_is_read(tmp_path: Path) -> None:
+    write(tmp_path, record(), "old")
+    write(tmp_path, record(seed=1) | {"data_digest": "c" * 64}, "new")
+    frame = load([tmp_path]).frame
+    assert len(frame) == 2
+    assert differing(frame) == []

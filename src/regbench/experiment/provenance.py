@@ -1,5 +1,6 @@
 """Facts that are recorded with a run and are no part of its identity: versions, machine, source revision."""
 
+import os
 import platform
 import subprocess
 from functools import cache
@@ -59,6 +60,7 @@ def _revision() -> dict[str, Any] | None:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, check=True, timeout=10
-    ).stdout
+    # A git hook sets GIT_DIR and the like for the repository that it runs in, which may be another one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(CHECKOUT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment).stdout

@@ -65,7 +65,7 @@ class Recording:
     def _begin(self, place: int, facts: Mapping[str, Any]) -> State:
         run, directory = self.runs[place], self.directories[place]
         try:
-            state = directory.start({"overrides": list(run.overrides), **facts})
+            state = directory.start({"overrides": list(run.overrides), "data_digest": run.data_digest, **facts})
             for warning in warnings(run.config):
                 self.reporter.warn(warning)
                 directory.log(f"warning: {warning}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from regbench.config.run_config import ID_LENGTH
 from regbench.errors import UserError
 from regbench.experiment.checks import check, check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
@@ -58,6 +59,9 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         config = check(recorded["config"] | {"runtime": runtime, "force": False})
         check_techniques(config)
         run = Run(config, recorded.get("overrides") or [])
+        if (before := recorded.get("data_digest")) not in (None, run.data_digest):
+            first = f"the data: digest {before[:ID_LENGTH]}, now {run.data_digest[:ID_LENGTH]}"
+            return Outcome("different", 0, math.inf, first)
         with run.directory() as directory:
             record([run], [directory], whole(check_machine(config)), reporter)
         again = run.status()

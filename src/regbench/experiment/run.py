@@ -23,9 +23,14 @@ class Run:
     stop: Stop | None = None
 
     @cached_property
+    def data_digest(self) -> str:
+        """Sha256 over the data: the same folder may hold other images tomorrow."""
+        return digest(self.config.data.name, self.config.data.args.get("path"))
+
+    @cached_property
     def identity(self) -> str:
-        """Sha256 over everything that can change a number: the config and the data. Hashed once."""
-        return self.config.identity(digest(self.config.data.name, self.config.data.args.get("path")))
+        """Sha256 over everything that can change a number: the config and the data."""
+        return self.config.identity(self.data_digest)
 
     @cached_property
     def path(self) -> Path:

@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from regbench.condition import condition
-from regbench.config.run_config import flat
 from regbench.errors import UserError, no_such
 from regbench.records.files import RUN
 from regbench.records.run_json import Recorded, find, is_locked
@@ -120,7 +119,7 @@ def _values(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str
         yield "seconds", result.seconds
     yield "error", record.error
     yield "path", str(path)
-    yield from flat(record.config)
+    yield from record.values().items()
 
 
 def _rank(value: Any) -> tuple[bool, float, str]:

@@ -162,13 +162,15 @@ class RunDir:
         rows = self.tables.rows
         epochs = {"last": rows[-1], "best_val": rows[chosen - 1]}
         figures = {name: _figures(row, *tests[name]) for name, row in epochs.items()}
-        self._record["result"] = {**figures, "seconds": sum(row["seconds"] for row in rows)}
         write_atomically(self.path / MODEL, checkpoint.encode_weights(weights))
         write_atomically(self.path / CORRECT, correct)
+        self._record["result"] = {**figures, "seconds": sum(row["seconds"] for row in rows)}
         self.end("completed")
 
     def end(self, status: Status, error: str | None = None) -> None:
         """Record how the run ended, and why in one line where it did not end well."""
+        if status != "completed":
+            self._record["result"] = None  # of a run whose last record could not be written
         self._settle()
         self.tables.write()
         self._update(status, error)

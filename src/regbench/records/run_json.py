@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
+from regbench.config.run_config import ID_LENGTH, flat
 from regbench.errors import UserError
 from regbench.records.files import FORMAT, LOCK, RUN, Status
 
@@ -45,7 +46,13 @@ class Recorded(BaseModel):
     status: Status
     identity: Annotated[str, Field(min_length=1)]
     config: dict[str, Any]
+    data_digest: str | None = None  # of older runs
     result: _Result | None
+
+    def values(self) -> dict[str, Any]:
+        """The config with dotted keys, and the data's digest as one of them: other data is another experiment."""
+        digest = {} if self.data_digest is None else {"data.digest": self.data_digest[:ID_LENGTH]}
+        return dict(flat(self.config)) | digest
 
 
 class Record(Recorded):
