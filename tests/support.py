@@ -8,24 +8,44 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from regbench.config.location import config_dir
 from regbench.config.registry import Option
-from regbench.config.run_config import RunConfig
+from regbench.config.run_config import AXES, RunConfig
 from regbench.data.split import Split, load_split
-from regbench.experiment.checks import check, registries
+from regbench.experiment.checks import registries
 from regbench.records.rows import Epoch
+from regbench.sweep.compose import Composer
 from regbench.training.trainer import Tests, Trainer
 
 
 @cache
 def composed(*overrides: str) -> RunConfig:
-    """The run that `regbench train OVERRIDES` would train: composed by Hydra from conf/, then checked."""
+    """The run that `regbench train OVERRIDES` would train: composed from conf/ as in a sweep, then checked.
+
+    Hydra alone takes 0.2 s for each (2 cores of an AMD Zen 3). The composer takes 5 ms where it knows the axes that are
+    chosen on, so all of them are named.
+    """
+    composer, defaults = _composer()
+    if any(word.startswith(("+", "~")) for word in overrides):  # a recipe chooses too
+        return composer.check(overrides)
+    words = [word.split("=", 1) for word in overrides]
+    chosen = defaults | {key: value for key, value in words if key in AXES}
+    values = [f"{key}={value}" for key, value in words if key not in AXES]
+    return composer.check([f"{axis}={name}" for axis, name in chosen.items()] + values)
+
+
+@cache
+def _composer() -> tuple[Composer, dict[str, str]]:
+    """A composer for the whole session, and the option that each axis has by default."""
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        values: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
-    return check(values)
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("config", [], RunMode.MULTIRUN)
+    return Composer(master, loader), {axis: master.hydra.runtime.choices[axis] for axis in AXES}
 
 
 def option_of(axis: str, name: str, **changes: Any) -> Option:

@@ -2,8 +2,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from regbench.techniques.activation import ACTIVATIONS
+from regbench.techniques.activation import ACTIVATIONS, activation_gain
+from regbench.techniques.init import initialize
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # [Klambauer 2017], equation 14
 
@@ -99,3 +101,39 @@ def test_selu_has_its_fixed_point_at_mean_0_and_variance_1(make_option):
     mean = (density * y).sum() / density.sum()
     assert mean.item() == pytest.approx(0, abs=1e-6)
     assert ((density * y.square()).sum() / density.sum()).item() == pytest.approx(1, abs=1e-6)
+
+
+# gain
+
+
+@pytest.mark.parametrize(
+    ("activation", "args", "gain"),
+    [
+        ("relu", {}, math.sqrt(2)),
+        ("leaky_relu", {}, math.sqrt(2 / (1 + 0.01**2))),
+        ("leaky_relu", {"negative_slope": 0.5}, math.sqrt(2 / 1.25)),
+        ("leaky_relu", {"negative_slope": 0.0}, math.sqrt(2)),
+        ("leaky_relu", {"negative_slope": 1.0}, 1.0),
+        ("sigmoid", {}, 1.0),
+        ("tanh", {}, 5 / 3),
+        ("selu", {}, 3 / 4),
+        ("identity", {}, 1.0),
+        ("elu", {"alpha": 1.0}, 1.2451983),  # the rule for the rest: 1 / √E[f(z)²], here by scipy.integrate.quad
+        ("elu", {"alpha": 0.0}, math.sqrt(2)),
+        ("gelu", {}, 1.5335304),
+        ("silu", {}, 1.6765325),
+    ],
+)
+def test_gain_is_that_of_torch_or_of_the_rule(make_option, activation, args, gain):
+    assert activation_gain(make_option("activation", activation, **args)) == pytest.approx(gain, rel=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["elu", "gelu", "silu"])
+def test_the_rule_for_other_gains_keeps_the_variance_of_a_layer_s_outputs(make_option, activation):
+    option = make_option("activation", activation)
+    layers = nn.Sequential(*[nn.Linear(800, 800) for _ in range(2)])
+    initialize(layers, make_option("init", "kaiming"), activation_gain(option), 0, bias=0.0)
+    x = torch.randn(800, 800, generator=torch.Generator().manual_seed(3))  # outputs of variance 1
+    for layer in layers:
+        x = layer(ACTIVATIONS[activation](**option.args)(x))
+        assert x.var().item() == pytest.approx(1, rel=0.1)

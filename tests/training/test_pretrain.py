@@ -236,7 +236,7 @@ def test_a_cnn_is_refused(make_config, make):
 
 def test_the_first_phase_leaves_all_to_the_second(make_option):
     layers = nn.Sequential(nn.Linear(30, 20), nn.Linear(20, 50))
-    initialize(layers, make_option("init", "lsuv"), make_option("activation", "relu"), 0, bias=0.0)
+    initialize(layers, make_option("init", "lsuv"), 1.0, 0, bias=0.0)
     torch.testing.assert_close(layers[0].weight @ layers[0].weight.T, torch.eye(20), rtol=0, atol=1e-5)
     torch.testing.assert_close(layers[1].weight.T @ layers[1].weight, torch.eye(20), rtol=0, atol=1e-5)
     assert math.isclose(layers[0].bias.abs().sum().item(), 0)

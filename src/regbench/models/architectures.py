@@ -15,7 +15,7 @@ from regbench.data.datasets import class_count
 from regbench.errors import UserError
 from regbench.images import SIDE
 from regbench.models.dense import Linear
-from regbench.techniques.activation import ACTIVATIONS
+from regbench.techniques.activation import ACTIVATIONS, activation_gain
 from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import check_layers, initialize
 from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape, arranged, check_groups
@@ -95,9 +95,7 @@ def block(
 
 
 def norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module | None:
-    """The chosen norm; none for a norm of feature maps on the dense layers that follow convolutions."""
-    if config.norm.name == "none":
-        return None
+    """The chosen norm; None for a norm of feature maps on the dense layers that follow convolutions."""
     try:
         return NORMS[config.norm.name](shape, **config.norm.args)
     except FeatureMapsNeededError:
@@ -140,7 +138,8 @@ def build(config: RunConfig) -> nn.Sequential:
     for module in model.modules():
         if isinstance(module, NORM_LAYERS):
             module.reset_parameters()
-    initialize(model, config.init, config.activation, config.seed, bias=config.init.args["bias"])
+    gain = activation_gain(config.activation)
+    initialize(model, config.init, gain, config.seed, bias=config.init.args["bias"])
     return model
 
 

@@ -13,8 +13,7 @@ from safetensors.numpy import save
 
 from regbench.records.files import CORRECT
 from regbench.records.metrics import SELECTIONS
-
-Rights = NDArray[np.bool_]
+from regbench.records.rows import Rights
 
 
 @dataclass(frozen=True)

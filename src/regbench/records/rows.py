@@ -4,6 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+Rights = NDArray[np.bool_]  # which test images are classified rightly
+
 
 @dataclass(frozen=True)
 class LayerFigures:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 from pydantic import NonNegativeFloat
 from torch import nn
 
-from regbench.config.registry import Registry
+from regbench.config.registry import Option, Registry
 
 ACTIVATIONS: Registry[Callable[..., nn.Module]] = Registry("activation")
 
@@ -92,3 +93,23 @@ def identity() -> nn.Module:
     Use it as the control that shows what the nonlinearity is worth.
     """
     return nn.Identity()
+
+
+def activation_gain(activation: Option) -> float:
+    """The factor that keeps variance through an activation (`torch.nn.init.calculate_gain`).
+
+    Where torch knows none (elu, gelu, silu): 1 / √E[f(z)²] for a standard normal z. With it the variance of a layer's
+    outputs equals that of the layer before [He 2015, section 2.2]; for relu the same rule gives torch's √2.
+    """
+    name = "linear" if activation.name == "identity" else activation.name
+    try:
+        return float(nn.init.calculate_gain(name, activation.args.get("negative_slope")))  # type: ignore[arg-type]
+    except ValueError:
+        return _variance_gain(ACTIVATIONS[activation.name](**activation.args))
+
+
+def _variance_gain(function: nn.Module) -> float:
+    """1 / √E[f(z)²], z standard normal: a sum over a fine grid, exact to about seven digits."""
+    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2)
+    return float((density.sum() / (density * function(z).square()).sum()).sqrt())

@@ -11,7 +11,6 @@ from torch import Generator, Tensor, nn
 from regbench.config.registry import Option, Registry
 from regbench.errors import UserError
 from regbench.rng import Stream, generator
-from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.layers import weighted_layers
 
 Distribution = Literal["normal", "uniform"]
@@ -209,36 +208,16 @@ def check_layers(option: Option, model: nn.Module) -> None:
         raise UserError(f"init=rbm: pre-trains dense layers, and cannot do so to convolutions. Allowed here: {others}")
 
 
-def activation_gain(activation: Option) -> float:
-    """The factor that keeps variance through an activation (`torch.nn.init.calculate_gain`).
-
-    Where torch knows none (elu, gelu, silu): 1 / √E[f(z)²] for a standard normal z, by which the variance of a layer's
-    outputs is that of the layer before [He 2015, section 2.2]; for relu the same rule gives torch's √2.
-    """
-    name = "linear" if activation.name == "identity" else activation.name
-    try:
-        return float(nn.init.calculate_gain(name, activation.args.get("negative_slope")))  # type: ignore[arg-type]
-    except ValueError:
-        return variance_gain(ACTIVATIONS[activation.name](**activation.args))
-
-
-def variance_gain(function: nn.Module) -> float:
-    """1 / √E[f(z)²], z standard normal: a sum over a fine grid, exact to about seven digits."""
-    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
-    density = torch.exp(-z.square() / 2)
-    return float((density.sum() / (density * function(z).square()).sum()).sqrt())
-
-
 @INITS.shared
-def initialize(model: nn.Module, option: Option, activation: Option, seed: int, *, bias: Value | None) -> None:
+def initialize(model: nn.Module, option: Option, gain: float, seed: int, *, bias: Value | None) -> None:
     """Draw every dense and convolutional layer anew; a null `bias` draws it as torch does, within ±1/√fan_in.
 
     Layer i draws from part i of the seed's stream, so that a layer of one shape starts alike in every architecture.
-    A null `gain` follows the activation. Norm layers keep their own start, 1 and 0.
+    `gain`, that of the activation, stands in for a null `gain` of the option. Norm layers keep their start, 1 and 0.
     """
     args: dict[str, Any] = {key: value for key, value in option.args.items() if key != "bias"}
     if "gain" in args:
-        args["gain"] = args["gain"] or activation_gain(activation)
+        args["gain"] = args["gain"] or gain
     for index, layer in enumerate(weighted_layers(model)):
         rng = generator(seed, Stream.INIT, index)
         with torch.no_grad():

@@ -87,10 +87,3 @@ def limited(weight: Tensor, limit: float | Tensor) -> Tensor:
     norms = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
     shortened: Tensor = weight * (limit / norms).clamp(max=1)
     return shortened
-
-
-@torch.no_grad()
-def constrain(model: nn.Module, limit: float | Tensor) -> None:
-    """Shorten the weights of every dense and convolutional layer in place, as `limited` does."""
-    for layer in weighted_layers(model):
-        layer.weight.copy_(limited(layer.weight, limit))

@@ -12,8 +12,7 @@ import torch
 
 from regbench.config.run_config import RunConfig
 from regbench.data.split import Split
-from regbench.records.correct_images import Rights
-from regbench.records.rows import Epoch, LayerFigures, Progress
+from regbench.records.rows import Epoch, LayerFigures, Progress, Rights
 from regbench.training.machine import Machine
 from regbench.training.stacking import evenly, most_as_one
 from regbench.training.trainer import Best, Tests, Tick, Trainer

@@ -13,8 +13,7 @@ from torch import Generator, Tensor
 from regbench.config.run_config import RunConfig
 from regbench.data.split import Split, order
 from regbench.models.architectures import weight_count
-from regbench.records.correct_images import Rights
-from regbench.records.rows import Epoch, LayerFigures, Progress
+from regbench.records.rows import Epoch, LayerFigures, Progress, Rights
 from regbench.rng import Stream, generator
 from regbench.techniques.augment import Draws, apply, draw, together
 from regbench.training.diagnostics import IMAGES
