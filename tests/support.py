@@ -1,5 +1,6 @@
 """What tests of several rooms share: configs and options as the command line would make them."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -50,8 +51,17 @@ def _composer() -> tuple[Composer, dict[str, str]]:
 
 def option_of(axis: str, name: str, **changes: Any) -> Option:
     """An option with the values of its YAML file, some of them changed, checked."""
-    values: Any = OmegaConf.to_container(OmegaConf.load(config_dir() / axis / f"{name}.yaml"))
-    return registries()[axis].check(values | changes)
+    return registries()[axis].check(yaml_values(axis, name) | changes)
+
+
+def yaml_values(axis: str, name: str) -> dict[str, Any]:
+    """What an option's YAML file sets, its name included."""
+    return copy.deepcopy(_read_yaml(config_dir() / axis / f"{name}.yaml"))
+
+
+@cache
+def _read_yaml(path: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(path))
 
 
 @dataclass(frozen=True)

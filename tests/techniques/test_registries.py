@@ -3,11 +3,9 @@
 import inspect
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 from torch.optim import lr_scheduler
 from torchvision import transforms
@@ -18,6 +16,7 @@ from regbench.errors import UserError
 from regbench.experiment.checks import registries
 from regbench.models.architectures import MODELS
 from regbench.training.stack import Stack
+from support import CPU, yaml_values
 
 REGISTRIES = registries()
 OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in registry]
@@ -34,15 +33,6 @@ MANY_ARGUMENTS = {
     ("scheduler", "one_cycle"): 11,
     ("scheduler", "cyclic"): 11,
 }  # lines: one for each
-CPU = torch.device("cpu")
-
-
-def yaml_path(axis: str, name: str) -> Path:
-    return config_dir() / axis / f"{name}.yaml"
-
-
-def yaml_values(axis, name):
-    return OmegaConf.to_container(OmegaConf.load(yaml_path(axis, name)))
 
 
 def one_line(axis, values):
@@ -53,15 +43,11 @@ def one_line(axis, values):
     return line
 
 
-def settings():
-    """Each option's arguments with their JSON schemas: (axis, name, argument, schema)."""
-    for axis, name in OPTIONS:
+def arguments(axis):
+    """The arguments of each option of an axis, with their JSON schemas: (option, argument, schema)."""
+    for name in REGISTRIES[axis]:
         for key, schema in REGISTRIES[axis].schema(name).model_json_schema()["properties"].items():
-            yield axis, name, key, schema
-
-
-SETTINGS = list(settings())
-IDS = [f"{axis}-{name}-{key}" for axis, name, key, _ in SETTINGS]
+            yield name, key, schema
 
 
 def alternatives(schema):
@@ -70,6 +56,11 @@ def alternatives(schema):
 
 def numbers(schema):
     return [kind for kind in alternatives(schema) if kind.get("type") in ("number", "integer")]
+
+
+ARGUMENTS = {axis: list(arguments(axis)) for axis in REGISTRIES}
+NUMBERS = {axis: [argument for argument in of if numbers(argument[2])] for axis, of in ARGUMENTS.items()}
+WITH_NUMBERS = [axis for axis in AXES if NUMBERS[axis]]
 
 
 # registry, YAML and signature say the same
@@ -85,35 +76,38 @@ def test_options_are_the_yaml_files(axis):
     assert {path.name for path in (config_dir() / axis).iterdir()} == {f"{name}.yaml" for name in REGISTRIES[axis]}
 
 
-@pytest.mark.parametrize(("axis", "name"), OPTIONS)
-def test_yaml_file_names_its_option_and_is_short(axis, name):
-    lines = yaml_path(axis, name).read_text("utf-8").splitlines()
-    assert lines[0].split(" #")[0] == f"name: {name}"
-    assert len(lines) <= MANY_ARGUMENTS.get((axis, name), 8)
+@pytest.mark.parametrize("axis", AXES)
+def test_yaml_files_name_their_option_and_are_short(axis):
+    for name in REGISTRIES[axis]:
+        lines = (config_dir() / axis / f"{name}.yaml").read_text("utf-8").splitlines()
+        assert lines[0].split(" #")[0] == f"name: {name}"
+        assert len(lines) <= MANY_ARGUMENTS.get((axis, name), 8), name
 
 
-@pytest.mark.parametrize(("axis", "name"), OPTIONS)
-def test_yaml_file_sets_every_argument_and_no_other(axis, name):
-    values, schema = yaml_values(axis, name), REGISTRIES[axis].schema(name)
-    assert set(values) - {"name"} == set(schema.model_fields)
-    own = inspect.signature(REGISTRIES[axis][name]).parameters.values()
-    assert {p.name for p in own if p.kind is p.KEYWORD_ONLY} <= set(values)
-    assert all(p.default is p.empty for p in own), "defaults are in the YAML file alone"
+@pytest.mark.parametrize("axis", AXES)
+def test_yaml_files_set_every_argument_and_no_other(axis):
+    for name, function in REGISTRIES[axis].items():
+        values = yaml_values(axis, name)
+        assert set(values) - {"name"} == set(REGISTRIES[axis].schema(name).model_fields), name
+        parameters = inspect.signature(function).parameters.values()
+        assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} <= set(values), name
+        assert all(p.default is p.empty for p in parameters), f"{name}: defaults are in the YAML file alone"
 
 
-@pytest.mark.parametrize(("axis", "name"), OPTIONS)
-def test_yaml_file_checks_and_keeps_its_values(axis, name):
-    option = REGISTRIES[axis].check(yaml_values(axis, name))
-    dumped = {key: list(value) if isinstance(value, tuple) else value for key, value in option.dump().items()}
-    assert dumped == yaml_values(axis, name)
-    assert REGISTRIES[axis].check(option.dump()) == option
+@pytest.mark.parametrize("axis", AXES)
+def test_yaml_files_check_and_keep_their_values(axis):
+    for name in REGISTRIES[axis]:
+        option = REGISTRIES[axis].check(yaml_values(axis, name))
+        dumped = {key: list(value) if isinstance(value, tuple) else value for key, value in option.dump().items()}
+        assert dumped == yaml_values(axis, name)
+        assert REGISTRIES[axis].check(option.dump()) == option
 
 
-@pytest.mark.parametrize(("axis", "name"), OPTIONS)
-def test_option_explains_itself_in_one_line_first(axis, name):
-    first = (inspect.getdoc(REGISTRIES[axis][name]) or "").partition("\n")[0]
-    assert first.endswith((".", ":"))
-    assert len(first) > 1
+@pytest.mark.parametrize("axis", AXES)
+def test_options_explain_themselves_in_one_line_first(axis):
+    for name, function in REGISTRIES[axis].items():
+        first = (inspect.getdoc(function) or "").partition("\n")[0]
+        assert len(first) > 1 and first.endswith((".", ":")), name
 
 
 # every argument of the class that torch has for it
@@ -278,67 +272,80 @@ def test_option_without_a_name_is_refused(axis):
     assert f"'{axis}.name'" in one_line(axis, {})
 
 
-@pytest.mark.parametrize(("axis", "name"), OPTIONS)
-def test_argument_that_does_not_exist_is_named(axis, name):
-    line = one_line(axis, yaml_values(axis, name) | {"no_such_argument": 1})
-    assert line.startswith(f"no key 'no_such_argument' in '{axis}'")
-    assert all(key in line for key in REGISTRIES[axis].schema(name).model_fields)
-
-
-@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
-def test_missing_argument_is_named(axis, name, key, schema):
-    values = yaml_values(axis, name)
-    del values[key]
-    assert one_line(axis, values).startswith(f"{axis}.{key} is missing: must be ")
-
-
-@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
-def test_misspelt_argument_is_told_its_nearest(axis, name, key, schema):
-    line = one_line(axis, yaml_values(axis, name) | {f"{key}x": 1})
-    assert line.startswith(f"no key '{key}x' in '{axis}'. Did you mean '{key}'?")
-
-
-@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
-def test_value_of_no_sense_is_refused(axis, name, key, schema):
-    words = () if schema.get("type") == "string" and "enum" not in schema and "const" not in schema else ("abc",)
-    for value in (*words, {"a": 1}, [{}], math.nan, math.inf, -math.inf):
-        line = one_line(axis, yaml_values(axis, name) | {key: value})
-        assert line.startswith(f"{axis}.{key}")
-        assert ": must be " in line
+@pytest.mark.parametrize("axis", AXES)
+def test_an_argument_that_does_not_exist_is_named(axis):
+    for name in REGISTRIES[axis]:
+        line = one_line(axis, yaml_values(axis, name) | {"no_such_argument": 1})
+        assert line.startswith(f"no key 'no_such_argument' in '{axis}'")
+        assert all(key in line for key in REGISTRIES[axis].schema(name).model_fields), name
 
 
 @pytest.mark.parametrize("axis", AXES)
+def test_a_missing_argument_is_named(axis):
+    for name, key, _ in ARGUMENTS[axis]:
+        values = yaml_values(axis, name)
+        del values[key]
+        assert one_line(axis, values).startswith(f"{axis}.{key} is missing: must be "), name
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_misspelt_argument_is_told_its_nearest(axis):
+    for name, key, _ in ARGUMENTS[axis]:
+        line = one_line(axis, yaml_values(axis, name) | {f"{key}x": 1})
+        assert line.startswith(f"no key '{key}x' in '{axis}'. Did you mean '{key}'?"), name
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_value_of_no_sense_is_refused(axis):
+    for name, key, schema in ARGUMENTS[axis]:
+        words = () if schema.get("type") == "string" and "enum" not in schema and "const" not in schema else ("abc",)
+        for value in (*words, {"a": 1}, [{}], math.nan, math.inf, -math.inf):
+            line = one_line(axis, yaml_values(axis, name) | {key: value})
+            assert line.startswith(f"{axis}.{key}") and ": must be " in line, name
+
+
+def test_every_axis_but_the_model_has_numbers():
+    assert set(WITH_NUMBERS) == set(AXES) - {"model"}
+
+
+@pytest.mark.parametrize("axis", WITH_NUMBERS)
 def test_a_truth_value_is_no_number(axis):
-    for name, key in [(name, key) for of, name, key, schema in SETTINGS if of == axis and numbers(schema)]:
+    for name, key, _ in NUMBERS[axis]:
         line = one_line(axis, yaml_values(axis, name) | {key: True})
-        assert line.startswith(f"{axis}.{key}=true: must be ")
+        assert line.startswith(f"{axis}.{key}=true: must be "), name
 
 
-@pytest.mark.parametrize(("axis", "name", "key", "schema"), SETTINGS, ids=IDS)
-def test_null_is_refused_unless_it_is_allowed(axis, name, key, schema):
-    values = yaml_values(axis, name) | {key: None}
-    if {"type": "null"} in alternatives(schema):
-        assert REGISTRIES[axis].check(values).args[key] is None
-    else:
-        assert one_line(axis, values).startswith(f"{axis}.{key}=null: must be ")
+@pytest.mark.parametrize("axis", AXES)
+def test_null_is_refused_unless_it_is_allowed(axis):
+    for name, key, schema in ARGUMENTS[axis]:
+        values = yaml_values(axis, name) | {key: None}
+        if {"type": "null"} in alternatives(schema):
+            assert REGISTRIES[axis].check(values).args[key] is None, name
+        else:
+            assert one_line(axis, values).startswith(f"{axis}.{key}=null: must be "), name
 
 
-@pytest.mark.parametrize(("axis", "name", "key", "schema"), [case for case in SETTINGS if numbers(case[3])])
-def test_ends_of_a_range_are_where_it_says(axis, name, key, schema):
-    for kind in numbers(schema):
-        for word, allowed, refused in (
-            ("minimum", 0, -1e-6),
-            ("maximum", 0, 1e-6),
-            ("exclusiveMinimum", 1e-6, 0),
-            ("exclusiveMaximum", -1e-6, 0),
-        ):
-            if word in kind:
-                whole = kind["type"] == "integer"
-                allowed, refused = (math.copysign(math.ceil(abs(n)), n) if whole else n for n in (allowed, refused))
-                inside, outside = (int(kind[word] + n) if whole else kind[word] + n for n in (allowed, refused))
-                values = yaml_values(axis, name)
-                assert REGISTRIES[axis].check(values | {key: inside}).args[key] == inside
-                assert one_line(axis, values | {key: outside}).startswith(f"{axis}.{key}={outside}: must be ")
+def ends(kind):
+    """The last number allowed and the first refused at each end of a number's range."""
+    step = 1 if kind["type"] == "integer" else 1e-6
+    for word, inside, outside in (
+        ("minimum", 0, -step),
+        ("maximum", 0, step),
+        ("exclusiveMinimum", step, 0),
+        ("exclusiveMaximum", -step, 0),
+    ):
+        if word in kind:
+            yield tuple(int(kind[word] + n) if step == 1 else kind[word] + n for n in (inside, outside))
+
+
+@pytest.mark.parametrize("axis", WITH_NUMBERS)
+def test_ends_of_a_range_are_where_it_says(axis):
+    cases = [(name, key, end) for name, key, schema in NUMBERS[axis] for kind in numbers(schema) for end in ends(kind)]
+    assert cases
+    for name, key, (inside, outside) in cases:
+        values = yaml_values(axis, name)
+        assert REGISTRIES[axis].check(values | {key: inside}).args[key] == inside, name
+        assert one_line(axis, values | {key: outside}).startswith(f"{axis}.{key}={outside}: must be "), name
 
 
 @pytest.mark.parametrize(
