@@ -1,6 +1,7 @@
 """What tests of several rooms share: configs and options as the command line would make them."""
 
 import copy
+import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,6 +20,7 @@ from regbench.config.registry import Option
 from regbench.config.run_config import AXES, RunConfig
 from regbench.data.split import Split, load_split
 from regbench.experiment.checks import registries
+from regbench.images import Images
 from regbench.records.rows import Epoch
 from regbench.sweep.compose import Composer
 from regbench.training.trainer import Tests, Trainer
@@ -155,3 +157,22 @@ def near(name: str, value: Any, tolerance: float) -> Any:
 def batch(runs: int, samples: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     rng = torch.Generator().manual_seed(0)
     return torch.rand(runs, samples, 28, 28, generator=rng), torch.randint(10, (runs, samples), generator=rng)
+
+
+def synthetic_images(train: int = 97, test: int = 11, classes: int = 4) -> Images:
+    """A small data set of random images; its classes differ in size."""
+    rng = torch.Generator().manual_seed(0)
+
+    def images(n: int) -> torch.Tensor:
+        return torch.randint(0, 256, (n, 28, 28), generator=rng, dtype=torch.uint8)
+
+    def labels(n: int) -> torch.Tensor:
+        return (torch.rand(n, generator=rng).square() * classes).long()
+
+    return Images(images(train), labels(train), images(test), labels(test))
+
+
+def pack_idx(array: torch.Tensor) -> bytes:
+    """The gzipped idx file of a uint8 tensor, written by the format's description."""
+    shape = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return gzip.compress(bytes([0, 0, 8, array.ndim]) + shape + array.numpy().tobytes(), mtime=0)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -101,8 +103,30 @@ def test_layers_of_several_runs_are_of_bfloat16_under_autocast() -> None:
     assert stacked(features, weight, bias).dtype == torch.float32
 
 
-def test_the_choice_does_not_depend_on_a_timing() -> None:
+@pytest.mark.parametrize(
+    ("vendor", "family", "capability", "faster"),
+    [
+        ("AuthenticAMD", 26, "AVX512", True),
+        ("AuthenticAMD", 25, "AVX512", False),
+        ("AuthenticAMD", 26, "AVX2", False),
+        ("GenuineIntel", 26, "AVX512", False),
+        (None, None, "AVX512", False),
+    ],
+)
+@needs_onednn
+def test_the_kind_of_processor_alone_chooses(
+    vendor: str | None,
+    family: int | None,
+    capability: str,
+    faster: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if vendor:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {vendor}\ncpu family\t: {family}\n")
+    monkeypatch.setattr(dense, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     dense.onednn_is_faster.cache_clear()
-    first = dense.onednn_is_faster()
-    dense.onednn_is_faster.cache_clear()
-    assert dense.onednn_is_faster() is first
+    request.addfinalizer(dense.onednn_is_faster.cache_clear)
+    assert dense.onednn_is_faster() == faster

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 # So: on such a processor, from this many weights on.
 WORTHWHILE = 2**14
 WIDE = 26
+CPUINFO = Path("/proc/cpuinfo")
 
 
 class Linear(nn.Linear):
@@ -50,7 +51,7 @@ def suits_onednn(features: Tensor, weight: Tensor) -> bool:
 def onednn_is_faster() -> bool:
     """By the kind of processor, not by a timing: the same machine has to come to the same bits every time."""
     try:
-        facts = Path("/proc/cpuinfo").read_text()
+        facts = CPUINFO.read_text()
     except OSError:
         return False
     family = re.search(r"^cpu family\s*: (\d+)", facts, re.MULTILINE)
