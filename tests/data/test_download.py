@@ -40,8 +40,9 @@ class Mirror:
 
         class Handler(SimpleHTTPRequestHandler):
             def log_request(self, code="-", size="-"):
-                mirror.requests.append(self.path)
-                mirror.at_request()
+                if self.command == "GET":
+                    mirror.requests.append(self.path)
+                    mirror.at_request()
 
             def log_error(self, *args):
                 pass
