@@ -176,7 +176,7 @@ def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
         (["ls", "nowhere"], "no directory 'nowhere'"),
         (["ls", "--status", "done"], "'done' is not one of"),
         (["ls", "--where", "nrom=batch"], "Did you mean 'norm'?"),
-        (["ls", "--where", "norm <"], "is no condition"),
+        (["ls", "--where", "norm <"], "is not a condition"),
         (["ls", "--where", "norm > 3"], "not supported between"),
         (["ls", "--sort", "sed"], "Did you mean 'seed'?"),
         (["ls", "--show", "sed"], "Did you mean 'seed'?"),
