@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from regbench.analysis import summary
+from regbench.analysis.corrections import Correction
 from regbench.analysis.groups import config_keys, differing
 from regbench.analysis.table import Against
 from regbench.records import epochs
@@ -15,10 +15,6 @@ from regbench.records.frame import Runs
 from regbench.records.metrics import Selection
 from regbench.tables import formats
 from regbench.text import shown
-
-if TYPE_CHECKING:
-    from regbench.analysis.inference import Correction
-
 
 Dirs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 LEFT_OUT = ("duplicates", "unreadable")
@@ -57,7 +53,7 @@ def compare(
     metric: str = "test_acc",
     select: Selection = "best_val",
     margin: float | None = None,
-    correction: "Correction" = "holm",
+    correction: Correction = "holm",
     where: str | None = None,
     sort: str | None = None,
     test_noise: bool = False,

@@ -211,5 +211,5 @@ def test_a_pivot_has_it_in_brackets(tmp_path: Path) -> None:
 
 def test_of_the_accuracy_only(tmp_path: Path) -> None:
     sweep(tmp_path, {"none": 0.8}, 1)
-    with pytest.raises(UserError, match="--test-noise: is of test_acc, not of val_loss"):
+    with pytest.raises(UserError, match="--test-noise: works for test_acc, not for val_loss"):
         table(tmp_path, metric="val_loss")

@@ -9,6 +9,7 @@ import pytest
 
 from golden.records import CONFIG, INITS, NORMS, record, write
 from regbench.analysis import baseline, inference, verdict
+from regbench.analysis.corrections import Correction
 from regbench.analysis.groups import Values
 from regbench.analysis.summary import compare
 from regbench.analysis.table import Against, Table
@@ -106,7 +107,7 @@ def test_seeds_that_would_decide() -> None:
 
 
 @pytest.mark.parametrize("correction", ["holm", "bh", "none"])
-def test_all_rows_are_one_family(correction: inference.Correction) -> None:
+def test_all_rows_are_one_family(correction: Correction) -> None:
     figures = [BASE, *(noise(10, 0.002 * k, 0.005, k) for k in range(5))]
     found = verdict.compared(rows(*figures), [0] * 6, ACC, None, correction)[1:]
     ps = [comparison.p for comparison in found if comparison.p is not None]
@@ -132,7 +133,7 @@ def test_baseline_differs_in_the_named_key_only() -> None:
 def test_arguments_of_the_compared_option_need_not_agree() -> None:
     found = groups({"norm": "none"}, {"norm": "group", "norm.groups": 4}, {"norm": "group", "norm.groups": 8})
     assert baseline.baselines(found, {"norm": "none"}) == [0, 0, 0]
-    with pytest.raises(UserError, match=r"--baseline norm=group: 2 rows are that. Add one of norm.groups"):
+    with pytest.raises(UserError, match=r"--baseline norm=group: 2 rows have it. Add one of norm.groups"):
         baseline.baselines(found, {"norm": "group"})
     assert baseline.baselines(found, {"norm": "group", "norm.groups": "8"}) == [2, 2, 2]
 

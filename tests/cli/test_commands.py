@@ -242,7 +242,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["--output", "runs"], "--output runs: is not a regular file"),
         (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
         (["--metric", "test_acc:up"], "no direction 'up'"),
-        (["--metric", "val_acc", "--test-noise"], "--test-noise: is of test_acc, not of val_acc"),
+        (["--metric", "val_acc", "--test-noise"], "--test-noise: works for test_acc, not for val_acc"),
         (["--correction", "bonferroni"], "'bonferroni' is not one of"),
     ],
 )

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from regbench.errors import UserError, no_such
-from regbench.records.listing import STATES, Entry, Listing
+from regbench.records.files import STATES
+from regbench.records.listing import Entry, Listing
 from regbench.text import plural, shown
 
 COLOURS = {"completed": "green", "diverged": "yellow", "running": "cyan", "failed": "red"}
