@@ -107,7 +107,7 @@ def test_the_interval_is_wilsons(tmp_path: Path) -> None:
     assert (row["test_images"], row["test_runs"]) == (400, 1)
     (paths[0] / CORRECT).unlink()
     assert (
-        "Not told image by image, or in a row of several test sets, and so not in these figures: 1 of 1 run."
+        "Without a record of each image, or in a row with several test sets, and so not in these figures: 1 of 1 run."
         in table(tmp_path).attrs["notes"]
     )
 
@@ -191,7 +191,7 @@ def test_without_bits_there_is_nothing_to_say(tmp_path: Path) -> None:
     moved = regbench.compare(frame.drop(columns="path"), baseline="norm=none", test_noise=True)
     assert moved[["test_images", "test_p"]].isna().all(axis=None)
     assert (
-        "Not told image by image, or in a row of several test sets, and so not in these figures: 4 of 4 runs."
+        "Without a record of each image, or in a row with several test sets, and so not in these figures: 4 of 4 runs."
         in moved.attrs["notes"]
     )
     failed = frame.assign(status="failed").drop(columns=["last.test_acc", "best_val.test_acc"])

@@ -20,7 +20,8 @@ from regbench.cli import group
 from regbench.cli import runs as cli
 from regbench.errors import UserError
 from regbench.records import removal
-from regbench.records.listing import STATES, listing
+from regbench.records.files import STATES
+from regbench.records.listing import listing
 from regbench.records.run_json import is_locked
 from regbench.tables.run_list import age, to_table
 

@@ -73,7 +73,7 @@ def _notes(runs: Design, metric: Metric) -> Iterator[str]:
     if note := runs.unbalanced():
         yield note
     if runs.lost:
-        yield f"{plural(runs.lost, 'run')} diverged, failed, unfinished or without the figure: in no sum."
+        yield f"{plural(runs.lost, 'run')} diverged, failed, unfinished or without the figure: not in these sums."
 
 
 def _terms(runs: Design) -> tuple[Effect, ...]:
