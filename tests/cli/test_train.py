@@ -85,7 +85,7 @@ MISTAKES: dict[str, list[str]] = {
     "norm.name=bacth": ["norm.name", "Did you mean 'batch'?"],
     "norm.name=[batch]": ["norm.name", "[batch]"],
     "norm=[1]": ["norm", "[1]"],
-    "norm={name:batch}": ["norm"],
+    "norm={name:batch}": ["norm.eps is missing", "a number above 0"],
     "optimizer.beta=1": ["optimizer.beta", "Did you mean 'betas'?", "lr"],
     "runtime.treads=1": ["runtime.treads", "Did you mean 'threads'?"],
     "hydra/launcher=bogus": ["hydra/launcher=bogus", "basic"],
@@ -111,7 +111,7 @@ MISTAKES: dict[str, list[str]] = {
     # what Hydra cannot read
     "dropout=[": ["dropout=["],
     "dropout": ["dropout"],
-    "=5": [],
+    "=5": ["=5: needs a key"],
     "dropout=\n[": ["dropout="],
     "seed=range(0,3)": ["seed=range(0,3)", "--multirun"],
     "norm=batch,layer": ["norm=batch,layer"],
@@ -211,11 +211,17 @@ def test_a_full_disk_is_one_line(train, monkeypatch):
         ("a=1 --info b=2", "--info all a=1 b=2"),
         ("a=1 --info config b=2", "--info config a=1 b=2"),
         ("a=1 -i=defaults", "-i defaults a=1"),
+        ("a=1 --experimental-rerun file b=2", "--experimental-rerun file a=1 b=2"),
         ("dropout=-1 +x=1 ~y", "dropout=-1 +x=1 ~y"),
     ],
 )
 def test_flags_may_stand_anywhere(given, passed):
     assert flags_first(given.split()) == passed.split()
+
+
+def test_without_hydras_private_parser_flags_stay_in_their_place(monkeypatch):
+    monkeypatch.delattr("hydra._internal.utils.get_args_parser")
+    assert flags_first(["-m", "a=1", "--plan", "--cgf"]) == ["-m", "a=1", "hydra.sweeper.plan=true", "--cgf"]
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,10 @@ def _override(word: str) -> str:
     """Return the override as Hydra reads it: study=NAME and diagnostics=off in full, any other unchanged.
 
     Raises:
-        UserError: an axis has no such option: Hydra would not say which axis for norm=null or norm=[1].
+        UserError: there is no key, or an axis has no such option: Hydra would not name =5, norm=null and norm=[1].
     """
+    if word.startswith("="):
+        raise UserError(f"{word}: needs a key before the equals sign")
     if word.removeprefix("++").startswith(_SHORT_FOR_RUNTIME):
         return f"runtime.{word.removeprefix('++')}"  # Hydra would look for a study in conf/study, as for +study=NAME
     axis, _, value = word.partition("=")
