@@ -1,4 +1,4 @@
-"""The same table by other people's programs."""
+"""The same table by other programs."""
 
 import math
 from pathlib import Path
@@ -23,7 +23,7 @@ BASE = {"norm": "none"}
 
 @pytest.fixture(scope="module")
 def wide() -> pd.DataFrame:
-    """Seeds by norms, those that all have."""
+    """Seeds by norms, only seeds that all norms have."""
     runs = regbench.load(GOLDEN / "verdicts")
     done = runs[runs["status"] == "completed"]
     return done.pivot(index="seed", columns="norm", values="best_val.test_acc").astype(float).dropna()

@@ -1,4 +1,4 @@
-"""Which test images were classified rightly: the file, and what it says of the noise of a test set."""
+"""Which test images were classified correctly: the file, and what it says about the noise of a test set."""
 
 import json
 import re
@@ -153,7 +153,7 @@ def test_several_seeds_are_a_cluster_to_each_image(tmp_path: Path) -> None:
 
 
 def test_false_alarms_of_the_clustered_test() -> None:
-    """Networks that are as good over all images, four seeds each, on many test sets."""
+    """Networks that are equally good over all images, four seeds each, on many test sets."""
     draw = np.random.default_rng(2)
     ease = draw.beta(4, 1, (1_500, 300))
     left, right = (((draw.random((4, *ease.shape)) < ease).mean(0)) for _ in range(2))

@@ -175,6 +175,20 @@ def test_a_summary_imports_only_what_it_needs() -> None:
     assert not modules & {"torch", "torchvision", "hydra", "omegaconf", "scipy.stats", "matplotlib", "regbench.rng"}
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["summary", "--help"], ["ls", "--help"], ["ls", "runs"]], ids=" ".join
+)
+def test_help_and_ls_import_nothing_that_takes_time(arguments: list[str]) -> None:
+    script = (
+        f"import sys\nsys.argv = ['regbench', *{arguments}]\nfrom regbench.cli.main import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "print('modules', *sys.modules)"
+    )
+    modules = subprocess.check_output([sys.executable, "-c", script], text=True).splitlines()[-1].split()
+    assert modules[0] == "modules"
+    assert not {"torch", "numpy", "pandas", "scipy", "hydra", "omegaconf", "rich", "statsmodels"} & set(modules)
+
+
 def test_a_pipe_may_be_plain_ascii_and_may_close_early() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     plain = subprocess.run(SUMMARY, capture_output=True, env=environment, check=True)

@@ -12,7 +12,7 @@ from regbench.config.run_config import AXES, NO_EFFECT_ON_NUMBERS, RunConfig, Ru
 from regbench.errors import UserError
 from regbench.experiment.checks import check, registries
 
-# Something here fits every value, other than what it is now.
+# For every value, one of these fits and differs from what it is now.
 CANDIDATES: tuple[Any, ...] = (
     *(True, False, 1, 2, 7, 0.25, 0.75, 1e-3, None, [3], [0.5, 0.25], "elsewhere", "plain"),
     *("normal", "uniform", "fan_out", "all", "unit", "cpu", "step", "linear", "strong_wolfe", "original", "abs"),
@@ -33,7 +33,7 @@ def with_option(config: RunConfig, option: Option, axis: str) -> RunConfig:
 
 
 def other_values(values: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """The values with another one in the place of the key's."""
+    """Yield the values, each time with another value for the key."""
     return ({**values, key: candidate} for candidate in CANDIDATES if candidate != values[key])
 
 

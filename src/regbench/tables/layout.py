@@ -27,7 +27,7 @@ class Cells:
 def lay_out(cells: Cells, room: int | None = None) -> list[str]:
     """Return the lines of a table that folds nothing, headings first.
 
-    rich would take 1.4 s for 2,000 rows, and this takes 0.03 s (on 2 cores of an AMD Zen 5): so long tables are laid
+    rich would take 1.4 s for 2,000 rows, and this takes 0.03 s (on 2 cores of an AMD Zen 3): so long tables are laid
     out here, and those that must fit the terminal in `terminal`.
 
     Args:
