@@ -113,7 +113,7 @@ def test_anything_else_is_refused_in_one_line(text):
         ("norm + 1 == 2", "only numbers"),
         ("model.hidden * 2 == 1", "only numbers"),
         ("norm * 999999999 == 1", "only numbers"),
-        ("norm in optimizer", "must be a list"),
+        ("norm in optimizer", "a list must follow"),
         ("1 / (seed - 3) > 1", "division"),
     ],
 )

@@ -1,10 +1,10 @@
-"""Values and other people's text as regbench writes them."""
+"""How regbench writes values, and text that comes from files."""
 
 from typing import Any
 
 
 def shown(value: Any) -> str:
-    """A value as the command line writes it."""
+    """Write a value as the command line does."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
@@ -14,15 +14,15 @@ def shown(value: Any) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
+    """Write `1 run`, `2 runs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def printable(text: str) -> str:
-    """A foreign file's text without control characters, which could steer the terminal."""
+    """Replace the control characters in text from a file: they could steer the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def probability(p: float | None) -> str:
-    """Three decimals, or that it is less."""
+    """Write a p-value with three decimals, or `<.001`."""
     return "" if p is None else "<.001" if p < 0.0005 else f"{p:.3f}"

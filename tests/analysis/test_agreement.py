@@ -1,5 +1,6 @@
-"""The same table by other people's programs."""
+"""The same table by other programs."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ BASE = {"norm": "none"}
 
 @pytest.fixture(scope="module")
 def wide() -> pd.DataFrame:
-    """Seeds by norms, those that all have."""
+    """Seeds by norms, only seeds that all norms have."""
     runs = regbench.load(GOLDEN / "verdicts")
     done = runs[runs["status"] == "completed"]
     return done.pivot(index="seed", columns="norm", values="best_val.test_acc").astype(float).dropna()
@@ -92,10 +93,19 @@ def test_equivalence_and_the_correction_are_those_of_statsmodels(wide: pd.DataFr
         assert ours.loc[others, f"{name}_adjusted"].tolist() == pytest.approx(adjusted, rel=DIGITS)
 
 
-def test_cohens_d_of_autorank_is_not_paired_and_so_another_figure(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
-    """Named here so that nobody expects them to agree."""
+def test_hedges_g_is_the_t_of_scipy_per_seed_without_its_bias(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    n, m = len(wide), len(wide) - 1
+    unbiased = math.gamma(m / 2) / (math.sqrt(m / 2) * math.gamma((m - 1) / 2))
+    for norm in wide.columns.drop("none"):
+        t = stats.ttest_rel(wide[norm], wide["none"]).statistic
+        assert ours.loc[norm, "hedges_g"] == pytest.approx(unbiased * t / math.sqrt(n), rel=1e-8)
+
+
+def test_cohens_d_of_autorank_is_the_difference_over_another_spread(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    """It divides by the spread of the rows, and Hedges g by that of the paired differences."""
     ranked = autorank(wide[["batch", "none"]], force_mode="parametric", approach="frequentist", verbose=False).rankdf
-    assert abs(ranked["effect_size"]).max() < ours.loc["batch", "hedges_g"]
+    spread = math.sqrt((wide["batch"].var(ddof=1) + wide["none"].var(ddof=1)) / 2)
+    assert abs(ranked["effect_size"]).max() == pytest.approx(ours.loc["batch", "diff"] / spread, rel=DIGITS)
 
 
 def test_api_and_csv_are_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def test_a_planted_effect_has_its_share(tmp_path: Path) -> None:
 
 def test_a_lost_run_is_named_and_handled(tmp_path: Path) -> None:
     found = effects(sweep(tmp_path, ("batch", "xavier", 2)))
-    assert "Unbalanced: 3 to 4 runs to a combination; the shares need not add up to 1." in found.notes
+    assert "Unbalanced: 3 to 4 runs per combination; the shares need not add up to 1." in found.notes
     assert any(note.startswith("1 run diverged, failed, unfinished") for note in found.notes)
     assert not any("Unbalanced" in note for note in effects(sweep(tmp_path / "whole")).notes)
 

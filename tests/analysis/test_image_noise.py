@@ -1,4 +1,4 @@
-"""Which test images were classified rightly: the file, and what it says of the noise of a test set."""
+"""Which test images were classified correctly: the file, and what it says about the noise of a test set."""
 
 import json
 import re
@@ -107,7 +107,7 @@ def test_the_interval_is_wilsons(tmp_path: Path) -> None:
     assert (row["test_images"], row["test_runs"]) == (400, 1)
     (paths[0] / CORRECT).unlink()
     assert (
-        "Not told image by image, or in a row of several test sets, and so not in these figures: 1 of 1 run."
+        "Without a record of each image, or in a row with several test sets, and so not in these figures: 1 of 1 run."
         in table(tmp_path).attrs["notes"]
     )
 
@@ -153,7 +153,7 @@ def test_several_seeds_are_a_cluster_to_each_image(tmp_path: Path) -> None:
 
 
 def test_false_alarms_of_the_clustered_test() -> None:
-    """Networks that are as good over all images, four seeds each, on many test sets."""
+    """Networks that are equally good over all images, four seeds each, on many test sets."""
     draw = np.random.default_rng(2)
     ease = draw.beta(4, 1, (1_500, 300))
     left, right = (((draw.random((4, *ease.shape)) < ease).mean(0)) for _ in range(2))
@@ -191,7 +191,7 @@ def test_without_bits_there_is_nothing_to_say(tmp_path: Path) -> None:
     moved = regbench.compare(frame.drop(columns="path"), baseline="norm=none", test_noise=True)
     assert moved[["test_images", "test_p"]].isna().all(axis=None)
     assert (
-        "Not told image by image, or in a row of several test sets, and so not in these figures: 4 of 4 runs."
+        "Without a record of each image, or in a row with several test sets, and so not in these figures: 4 of 4 runs."
         in moved.attrs["notes"]
     )
     failed = frame.assign(status="failed").drop(columns=["last.test_acc", "best_val.test_acc"])
@@ -211,5 +211,5 @@ def test_a_pivot_has_it_in_brackets(tmp_path: Path) -> None:
 
 def test_of_the_accuracy_only(tmp_path: Path) -> None:
     sweep(tmp_path, {"none": 0.8}, 1)
-    with pytest.raises(UserError, match="--test-noise: is of test_acc, not of val_loss"):
+    with pytest.raises(UserError, match="--test-noise: works for test_acc, not for val_loss"):
         table(tmp_path, metric="val_loss")

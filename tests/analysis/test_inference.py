@@ -13,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from regbench.analysis import inference
+from regbench.analysis.corrections import Correction
 from regbench.analysis.intervals import estimate
 
 DIGITS = 1e-10
@@ -73,7 +74,7 @@ def test_interval_of_the_difference_is_that_of_ttest_rel() -> None:
 
 
 @pytest.mark.parametrize(("correction", "method"), [("holm", "holm"), ("bh", "fdr_bh")])
-def test_corrections(correction: inference.Correction, method: str) -> None:
+def test_corrections(correction: Correction, method: str) -> None:
     ps = [0.001, 0.04, 0.03, 0.2, 0.9]
     assert inference.adjusted(ps, correction) == pytest.approx(multipletests(ps, method=method)[1].tolist(), rel=DIGITS)
     by_hand = [0.005, 0.12, 0.12, 0.4, 0.9]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from statsmodels.stats.power import TTestPower
 
 from regbench.analysis import inference, verdict
-from regbench.analysis.inference import Correction
+from regbench.analysis.corrections import Correction
 from regbench.analysis.intervals import estimate
 from regbench.records.metrics import METRICS
 

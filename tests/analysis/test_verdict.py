@@ -9,6 +9,7 @@ import pytest
 
 from golden.records import CONFIG, INITS, NORMS, record, write
 from regbench.analysis import baseline, inference, verdict
+from regbench.analysis.corrections import Correction
 from regbench.analysis.groups import Values
 from regbench.analysis.summary import compare
 from regbench.analysis.table import Against, Table
@@ -106,7 +107,7 @@ def test_seeds_that_would_decide() -> None:
 
 
 @pytest.mark.parametrize("correction", ["holm", "bh", "none"])
-def test_all_rows_are_one_family(correction: inference.Correction) -> None:
+def test_all_rows_are_one_family(correction: Correction) -> None:
     figures = [BASE, *(noise(10, 0.002 * k, 0.005, k) for k in range(5))]
     found = verdict.compared(rows(*figures), [0] * 6, ACC, None, correction)[1:]
     ps = [comparison.p for comparison in found if comparison.p is not None]
@@ -132,7 +133,7 @@ def test_baseline_differs_in_the_named_key_only() -> None:
 def test_arguments_of_the_compared_option_need_not_agree() -> None:
     found = groups({"norm": "none"}, {"norm": "group", "norm.groups": 4}, {"norm": "group", "norm.groups": 8})
     assert baseline.baselines(found, {"norm": "none"}) == [0, 0, 0]
-    with pytest.raises(UserError, match=r"--baseline norm=group: 2 rows are that. Add one of norm.groups"):
+    with pytest.raises(UserError, match=r"--baseline norm=group: 2 rows have it. Add one of norm.groups"):
         baseline.baselines(found, {"norm": "group"})
     assert baseline.baselines(found, {"norm": "group", "norm.groups": "8"}) == [2, 2, 2]
 
@@ -219,8 +220,8 @@ def test_optimizers_with_their_own_arguments(tmp_path: Path) -> None:
 
 def test_footer_names_the_number_of_seeds_that_could(tmp_path: Path) -> None:
     three = table(tmp_path / "3", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 3), baseline=["norm=none"])
-    expected = "3 pairs: no exact paired test can reach 0.05, its least p is 0.25; 6 pairs can (7 when 2 comparisons "
-    assert any(line.startswith(expected) for line in footer(three))
+    expected = "3 pairs: no exact paired test can reach 0.05, its least p is 0.25; 6 pairs can "
+    assert f"{expected}(7 with a correction for 2 comparisons)." in footer(three)
     six = table(tmp_path / "6", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 6), baseline=["norm=none"])
     assert any("least p is 0.03125, corrected for 2 comparisons 0.0625; 7 pairs" in line for line in footer(six))
     seven = table(tmp_path / "7", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 7), baseline=["norm=none"])

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import click
@@ -15,9 +16,10 @@ import pytest
 
 from golden.records import HERE as GOLDEN
 from golden.records import INITS, NORMS, record, write
-from regbench.cli import commands, group
+from regbench.cli import commands, group, runs
 from regbench.records.metrics import METRICS
-from regbench.tables import formats
+from regbench.tables import formats, run_list
+from regbench.tables.choices import RUN_LIST_FORMATS, SUMMARY_FORMATS
 
 SUMMARY = [sys.executable, "-m", "regbench", "summary"]
 
@@ -57,10 +59,14 @@ def test_every_format_is_printed(output: str, file: str, invoke: Invoke) -> None
     assert result.out == (GOLDEN / f"expected.{file}").read_text(encoding="utf-8")
 
 
-def test_the_formats_offered_are_those_there_are() -> None:
-    option = next(p for p in commands.summary.params if p.name == "output")
+@pytest.mark.parametrize(("command", "module"), [(commands.summary, formats), (runs.ls, run_list)])
+def test_every_format_offered_has_its_function(command: click.Command, module: ModuleType) -> None:
+    option = next(p for p in command.params if p.name == "output")
     assert isinstance(option.type, click.Choice)
-    assert list(option.type.choices) == ["table", *formats.FORMATS, "parquet"]
+    offered = SUMMARY_FORMATS if module is formats else RUN_LIST_FORMATS
+    assert set(option.type.choices) - {"table", "parquet"} == set(offered)
+    functions = {name for name in vars(module) if name.startswith("to_")} - {"to_table", "to_parquet", "to_frame"}
+    assert set(offered.values()) == functions
 
 
 def test_csv_is_written_beside_what_is_printed(tmp_path: Path, invoke: Invoke) -> None:
@@ -169,6 +175,20 @@ def test_a_summary_imports_only_what_it_needs() -> None:
     assert not modules & {"torch", "torchvision", "hydra", "omegaconf", "scipy.stats", "matplotlib", "regbench.rng"}
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["summary", "--help"], ["ls", "--help"], ["ls", "runs"]], ids=" ".join
+)
+def test_help_and_ls_import_nothing_that_takes_time(arguments: list[str]) -> None:
+    script = (
+        f"import sys\nsys.argv = ['regbench', *{arguments}]\nfrom regbench.cli.main import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "print('modules', *sys.modules)"
+    )
+    modules = subprocess.check_output([sys.executable, "-c", script], text=True).splitlines()[-1].split()
+    assert modules[0] == "modules"
+    assert not {"torch", "numpy", "pandas", "scipy", "hydra", "omegaconf", "rich", "statsmodels"} & set(modules)
+
+
 def test_a_pipe_may_be_plain_ascii_and_may_close_early() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     plain = subprocess.run(SUMMARY, capture_output=True, env=environment, check=True)
@@ -242,7 +262,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["--output", "runs"], "--output runs: is not a regular file"),
         (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
         (["--metric", "test_acc:up"], "no direction 'up'"),
-        (["--metric", "val_acc", "--test-noise"], "--test-noise: is of test_acc, not of val_acc"),
+        (["--metric", "val_acc", "--test-noise"], "--test-noise: works for test_acc, not for val_acc"),
         (["--correction", "bonferroni"], "'bonferroni' is not one of"),
     ],
 )

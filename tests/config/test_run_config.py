@@ -12,7 +12,7 @@ from regbench.config.run_config import AXES, NO_EFFECT_ON_NUMBERS, RunConfig, Ru
 from regbench.errors import UserError
 from regbench.experiment.checks import check, registries
 
-# Something here fits every value, other than what it is now.
+# For every value, one of these fits and differs from what it is now.
 CANDIDATES: tuple[Any, ...] = (
     *(True, False, 1, 2, 7, 0.25, 0.75, 1e-3, None, [3], [0.5, 0.25], "elsewhere", "plain"),
     *("normal", "uniform", "fan_out", "all", "unit", "cpu", "step", "linear", "strong_wolfe", "original", "abs"),
@@ -20,6 +20,7 @@ CANDIDATES: tuple[Any, ...] = (
     *("post", "tanh", "bf16", "epoch", "off"),
 )
 AXIS_OPTIONS = [(axis, name) for axis, registry in registries().items() for name in registry]
+ARGUMENTS = [(axis, name, key) for axis, name in AXIS_OPTIONS for key in registries()[axis].schema(name).model_fields]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def with_option(config: RunConfig, option: Option, axis: str) -> RunConfig:
 
 
 def other_values(values: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """The values with another one in the place of the key's."""
+    """Yield the values, each time with another value for the key."""
     return ({**values, key: candidate} for candidate in CANDIDATES if candidate != values[key])
 
 
@@ -81,20 +82,20 @@ def test_every_option_changes_the_identity(config, make_option):
     assert len(identities) == len(AXIS_OPTIONS) - len(AXES) + 1  # each axis has one that is chosen already
 
 
-@pytest.mark.parametrize(("axis", "name"), AXIS_OPTIONS)
-def test_every_argument_of_an_option_changes_the_identity(config, make_option, axis, name):
-    option = make_option(axis, name)
-    identity = with_option(config, option, axis).identity("data")
-    for key in option.args:
-        changed = None
-        for values in other_values(option.args, key):
-            try:
-                changed = registries()[axis].check({"name": name, **values})
-                break
-            except UserError:
-                continue
-        assert changed is not None, key
-        assert with_option(config, changed, axis).identity("data") != identity, key
+def changed_option(axis: str, option: Option, key: str) -> Option:
+    for values in other_values(option.args, key):
+        try:
+            return registries()[axis].check({"name": option.name, **values})
+        except UserError:
+            continue
+    raise AssertionError(f"no other value fits {axis}.{key}")
+
+
+@pytest.mark.parametrize(("axis", "name", "key"), ARGUMENTS)
+def test_every_argument_of_an_option_changes_the_identity(config, make_option, axis, name, key):
+    before = with_option(config, make_option(axis, name), axis)
+    after = with_option(config, changed_option(axis, make_option(axis, name), key), axis)
+    assert after.identity("data") != before.identity("data")
 
 
 def test_the_data_are_part_of_the_identity(config):
@@ -246,7 +247,7 @@ def test_studies_that_are_no_folders(config, study):
 
 @pytest.mark.parametrize("word", ["2024", "0", "1e3", "1.5"])
 def test_a_study_may_look_like_a_number(make_config, word):
-    """What the shell user typed is a text, though YAML reads a number in it."""
+    """What the user types is text, though YAML reads a number in it."""
     assert make_config(f"runtime.study={word}").runtime.study in (word, str(float(word)))
 
 

@@ -1,4 +1,4 @@
-"""What a run.json holds, for tests; `python tests/golden/records.py` writes the committed directories anew."""
+"""The content of a run.json, for tests; `python tests/golden/records.py` writes the committed directories again."""
 
 import hashlib
 import json
@@ -49,13 +49,13 @@ CONFIG: dict[str, Any] = {
 
 
 def identity(config: Mapping[str, Any]) -> str:
-    """Like the program's: the same for two configs that must give the same numbers."""
+    """Hash a config as the program does: two configs that must give the same numbers have the same identity."""
     kept = {key: value for key, value in config.items() if key not in ("study", "force", "runtime")}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def figures(test_acc: float | None, epoch: int = EPOCHS) -> dict[str, float | None]:
-    """One epoch's figures, in a plausible relation to the test accuracy, which is a fraction."""
+    """Make one epoch's figures, in a plausible relation to the test accuracy, which is a fraction."""
     error = 0.0 if test_acc is None else 1 - test_acc
     others = {"train_loss": error, "train_acc": 1 - error / 4, "val_loss": 4 * error, "val_acc": 1 - error}
     return {"epoch": epoch, **others, "test_loss": 3 * error, "test_acc": test_acc}
@@ -67,7 +67,7 @@ def record(
     finished: str = "2026-01-01T10:05:00+00:00",
     **changes: Any,
 ) -> dict[str, Any]:
-    """A run.json; `changes` are of the config, and the last epoch's accuracy is 0.001 below the chosen one's."""
+    """Make a run.json. `changes` are those of the config; the last epoch's accuracy is 0.001 below the chosen one's."""
     config = CONFIG | changes
     completed = status == "completed"
     last = None if test_acc is None else round(test_acc - 0.001, 6)
@@ -93,7 +93,7 @@ def record(
 
 
 def write(runs: Path, content: Mapping[str, Any], name: str | None = None) -> Path:
-    """Lay a record out as the program does: runs/<study>/<slug>-<id>/run.json."""
+    """Write a record where the program does: runs/<study>/<slug>-<id>/run.json."""
     config = content["config"]
     chosen = [config[axis]["name"] for axis in ("model", "norm", "activation", "init", "optimizer")]
     slug = "-".join([option for option in chosen if option != "none"] + [f"s{config['seed']}"])
@@ -104,14 +104,14 @@ def write(runs: Path, content: Mapping[str, Any], name: str | None = None) -> Pa
 
 
 def run(norm: str, init: str, seed: int, status: str, test_acc: float | None = None, **changes: Any) -> dict[str, Any]:
-    """A record of the committed sweep."""
+    """Make a record of the committed sweep."""
     return record(
         status, test_acc, **({"norm": NORMS[norm], "init": INITS[init], "seed": seed, "study": "norms"} | changes)
     )
 
 
 def generate(runs: Path) -> None:
-    """A sweep of three norms and two initializers in which about everything went wrong that can."""
+    """Write a sweep of three norms and two initializers in which almost everything went wrong that can."""
     for norm, init, accuracies in (
         ("none", "kaiming", (0.9781, 0.9765, 0.9790)),
         ("none", "xavier", (0.9774, 0.9779)),  # seed 2 is missing
@@ -143,7 +143,7 @@ OTHER_NORMS = {name: {"name": name} for name in VERDICTS.keys() - NORMS.keys()}
 
 
 def generate_verdicts(runs: Path) -> None:
-    """A sweep of six norms and ten seeds: something of each verdict, a lost seed, a missing one, torn epochs."""
+    """Write a sweep of six norms and ten seeds: every verdict, a lost seed, a missing seed, torn epochs."""
     draw = random.Random(6)
     by_seed = [9700 + round(draw.gauss(0, SPREAD["none"])) for _ in range(10)]
     for norm, effect in VERDICTS.items():
@@ -165,16 +165,16 @@ def generate_verdicts(runs: Path) -> None:
 
 
 def write_metrics(run: Path, weight_norm: float) -> None:
-    """Epochs as the program writes them, or a few of their columns."""
+    """Write epochs as the program does, with a few of its columns."""
     rows = [f"{epoch},{0.001},{1 / epoch},{weight_norm + epoch},0.5" for epoch in range(1, EPOCHS + 1)]
     (run / "metrics.csv").write_text("\n".join(["epoch,lr,train_loss,weight_norm,seconds", *rows]) + "\n")
 
 
-IMAGES = 60  # of a test set
+IMAGES = 60  # in a test set
 
 
 def generate_images(runs: Path) -> None:
-    """Three norms and three seeds that tell image by image, but for an older, a damaged and a mistaken one."""
+    """Write three norms and three seeds with a bit for each image, except an older, a damaged and a wrong run."""
     draw = random.Random(7)
     ease = [draw.random() for _ in range(IMAGES)]
     for norm, skill in (("none", 0.2), ("batch", 0.45), ("layer", 0.25)):
@@ -192,7 +192,7 @@ def generate_images(runs: Path) -> None:
 
 
 def write_images(runs: Path, rights: Mapping[str, list[bool]], test_set: str = "0badcafe", **changes: Any) -> Path:
-    """A run that has classified these test images rightly, at the last epoch and at the chosen one."""
+    """Write a run that classified these test images correctly, at the last epoch and at the chosen one."""
     content = record("completed", **changes)
     for name, epoch in (("last", EPOCHS), ("best_val", EPOCHS - 1)):
         content["result"][name] = figures(sum(rights[name]) / len(rights[name]), epoch)

@@ -20,7 +20,8 @@ from regbench.cli import group
 from regbench.cli import runs as cli
 from regbench.errors import UserError
 from regbench.records import removal
-from regbench.records.listing import STATES, listing
+from regbench.records.files import STATES
+from regbench.records.listing import listing
 from regbench.records.run_json import is_locked
 from regbench.tables.run_list import age, to_table
 
@@ -176,7 +177,7 @@ def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
         (["ls", "nowhere"], "no directory 'nowhere'"),
         (["ls", "--status", "done"], "'done' is not one of"),
         (["ls", "--where", "nrom=batch"], "Did you mean 'norm'?"),
-        (["ls", "--where", "norm <"], "is no condition"),
+        (["ls", "--where", "norm <"], "is not a condition"),
         (["ls", "--where", "norm > 3"], "not supported between"),
         (["ls", "--sort", "sed"], "Did you mean 'seed'?"),
         (["ls", "--show", "sed"], "Did you mean 'seed'?"),

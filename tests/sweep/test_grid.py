@@ -154,7 +154,7 @@ def test_a_yaml_file_has_zip_and_where(train: Any, tmp_path: Path, monkeypatch: 
     ("words", "message"),
     [
         (["-m", "seed=0,1", "where=sed == 1"], "no key 'sed' in the config. Did you mean 'seed'"),
-        (["-m", "seed=0,1", "where=seed =="], "is no condition"),
+        (["-m", "seed=0,1", "where=seed =="], "is not a condition"),
         (["-m", "seed=0,1", "where=__import__('os').system('touch hacked')"], "not allowed"),
         (["-m", "seed=0,1", "where=seed > 3"], "true of none of the 2 combinations"),
         (["-m", "seed=0,1", "where=seed > 'a'"], "not supported between"),

@@ -23,8 +23,9 @@ from regbench.analysis.summary import compare
 from regbench.analysis.table import Table
 from regbench.records.frame import Runs, load
 from regbench.records.metrics import METRICS
-from regbench.tables import footer, formats, terminal
+from regbench.tables import contrast_notes, footer, formats, terminal
 from regbench.tables.cells import cells
+from regbench.tables.choices import SUMMARY_FORMATS
 
 EXPECTED = {"csv": "csv", "md": "md", "latex": "tex", "json": "json", "html": "html"}
 
@@ -51,10 +52,10 @@ def test_terminal(golden: Table) -> None:
     assert printed(golden) == (GOLDEN / "expected.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", formats.FORMATS)
+@pytest.mark.parametrize("name", SUMMARY_FORMATS)
 def test_format(name: str, golden: Table) -> None:
     expected = (GOLDEN / f"expected.{EXPECTED[name]}").read_bytes()
-    assert formats.FORMATS[name](golden).encode() == expected
+    assert getattr(formats, SUMMARY_FORMATS[name])(golden).encode() == expected
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -159,7 +160,7 @@ def test_latex_escapes_what_it_must(tmp_path: Path) -> None:
 
 
 def test_five_seeds_that_can_prove_nothing_are_said_to(tmp_path: Path) -> None:
-    assert inference.fewest_pairs(inference.ALPHA) == footer.ENOUGH
+    assert inference.fewest_pairs(inference.ALPHA) == contrast_notes.ENOUGH
     line = "n ≤ 5: no exact paired test between rows can reach 0.05; 6 seeds can."
     runs = [record(norm=NORMS[norm], seed=seed) for norm in ("none", "batch") for seed in range(6)]
     assert line not in footer.footer(table_of(tmp_path / "six", *runs))
@@ -199,7 +200,7 @@ def test_footer_says_what_is_not_in_the_figures(tmp_path: Path) -> None:
         "n = 1: one seed has no interval.",
         "The runs of a row also differ in init: --by shows them apart.",
         "1 run read: 1 completed, 0 diverged, 0 failed, 0 unfinished; 1 duplicate left out.",
-        "2 of the completed have no finite test_acc and are not in n.",
+        "2 of the completed runs have no finite test_acc and are not in n.",
         "5 unreadable: 0, 1, 2 and 2 more",
     ]
 

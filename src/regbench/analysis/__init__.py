@@ -1,1 +1,6 @@
-"""From runs to conclusions: groups, pairs, baselines, intervals, verdicts."""
+"""From runs to conclusions.
+
+Others use `summary` (`compare`) with its result in `table` (`Table`, `Row`, `Contrast`, `Against`), `effects`,
+`corrections` (the choices, quick to import), `groups` (`config_keys`, `differing`, `sortable`), `baseline` (`spec`,
+`matches`), `intervals` (`LEVEL`) and `inference` (the limits that a footer names).
+"""

@@ -1,4 +1,4 @@
-"""Which row each row is compared with."""
+"""Find the row that each row is compared with."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,27 +10,27 @@ from regbench.text import shown
 
 
 def spec(texts: Sequence[str]) -> dict[str, str]:
-    """`["norm=none,init=xavier"]` as a mapping; commas inside brackets separate nothing.
+    """Parse `["norm=none,init=xavier"]` into a mapping; commas inside brackets do not separate.
 
     Raises:
-        UserError: a part that is no KEY=VALUE.
+        UserError: a part is not KEY=VALUE.
     """
-    found = {}
+    wanted = {}
     for part in (part for text in texts for part in re.split(r",(?![^\[]*\])", text)):
         key, equals, value = (word.strip() for word in part.partition("="))
         if not (key and equals and value):
             raise UserError(f"--baseline {part}: must be KEY=VALUE, like norm=none")
-        found[key] = value
-    return found
+        wanted[key] = value
+    return wanted
 
 
 def baselines(groups: Sequence[Values], wanted: Mapping[str, str]) -> list[int | None]:
-    """For each group the number of its baseline: the group with the wanted values and the same of all else.
+    """Return the number of each group's baseline: the group with the wanted values and otherwise the same values.
 
     Arguments of the wanted options need not agree.
 
     Raises:
-        UserError: no group has the wanted values, or several are the baseline of the same group.
+        UserError: no group has the wanted values, or several groups are the baseline of one.
     """
     candidates = [n for n, group in enumerate(groups) if all(matches(group, key, text) for key, text in wanted.items())]
     if not candidates:
@@ -44,16 +44,20 @@ def _baseline(
     def rest(values: Values) -> dict[str, Any]:
         return {k: v for k, v in values.items() if k not in wanted and k.partition(".")[0] not in wanted}
 
-    found = [number for number in candidates if rest(groups[number]) == rest(group)]
-    if len(found) > 1:
-        more = sorted({key for number in found for key in groups[number]} - wanted.keys())
-        given = ",".join(f"{key}={text}" for key, text in wanted.items())
-        raise UserError(f"--baseline {given}: {len(found)} rows are that. Add one of {', '.join(more)}")
-    return found[0] if found else None
+    numbers = [number for number in candidates if rest(groups[number]) == rest(group)]
+    if len(numbers) > 1:
+        more = sorted({key for number in numbers for key in groups[number]} - wanted.keys())
+        raise UserError(f"--baseline {written(wanted)}: {len(numbers)} rows have it. Add one of {', '.join(more)}")
+    return numbers[0] if numbers else None
+
+
+def written(wanted: Mapping[str, str]) -> str:
+    """Write values as a user names them: `norm=none,init=xavier`."""
+    return ",".join(f"{key}={text}" for key, text in wanted.items())
 
 
 def matches(group: Values, key: str, text: str) -> bool:
-    """Whether a group has the value that `text` is on the command line."""
+    """Tell whether a group has the value that `text` means on the command line."""
     if key not in group:
         return False
     value = group[key]
@@ -70,4 +74,4 @@ def _nowhere(groups: Sequence[Values], wanted: Mapping[str, str]) -> str:
         values = {shown(group[key]) for group in groups if key in group}
         if text not in values:
             return f"--baseline {key}={text}: {no_such('value', text, f'the rows of {key!r}', values)}"
-    return f"--baseline {','.join(f'{key}={text}' for key, text in wanted.items())}: no row has all of these values"
+    return f"--baseline {written(wanted)}: no row has all of these values"

@@ -1,9 +1,9 @@
-"""What differences of pairs can prove. A page over scipy.stats and statsmodels: import it only where it is needed."""
+"""What differences of pairs can prove, by scipy.stats and statsmodels. It is slow to import: do so only when needed."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -15,26 +15,26 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
+from regbench.analysis.corrections import Correction
 from regbench.analysis.intervals import t_quantile
 
-Floats = NDArray[np.float64]
-Correction = Literal["holm", "bh", "none"]
+_Floats = NDArray[np.float64]
 
 ALPHA = 0.05
-POWER = 0.8
-MOST_SEEDS = 10_000
-LARGEST = 10.0  # effect that is told apart from larger ones
-RESAMPLES = 99_999  # sign patterns drawn where there are more: from n = 17
-CHUNK = 64  # tables of differences at once, so that memory stays small
-AT_ONCE = 2**21  # signs and differences, likewise: 16 MB
-METHODS = {"holm": "holm", "bh": "fdr_bh"}
+_POWER = 0.8
+_MOST_SEEDS = 10_000
+_LARGEST = 10.0  # all larger effects count as this one
+_RESAMPLES = 99_999  # sign patterns to draw if there are more: from n = 17
+_CHUNK = 64  # tables of differences at once, so that memory stays small
+_AT_ONCE = 2**21  # signs and differences at once, for the same reason: 16 MB
+_METHODS = {"holm": "holm", "bh": "fdr_bh"}  # names of statsmodels
 
 
-def sign_flip(differences: Floats) -> Floats:
-    """The two-sided p of the mean against a symmetric null, exact while all 2^n sign patterns can be tried.
+def sign_flip(differences: _Floats) -> _Floats:
+    """Return the two-sided p of the mean against a symmetric null: exact if all 2^n sign patterns can be tried.
 
-    Fisher's randomization test for pairs (1935), by `scipy.stats.permutation_test`; beyond that a random sample of
-    the patterns, the same one each time. Makes no assumption on the shape of the noise but symmetry under the null.
+    It is Fisher's randomization test for pairs (1935), by `scipy.stats.permutation_test`. If there are too many
+    patterns, it draws a random sample of them, the same one each time. The only assumption is symmetry under the null.
 
     Args:
         differences: [tables, pairs].
@@ -42,45 +42,45 @@ def sign_flip(differences: Floats) -> Floats:
     Returns:
         One p for each table.
     """
-    chunks = np.split(differences, range(CHUNK, len(differences), CHUNK))
+    chunks = np.split(differences, range(_CHUNK, len(differences), _CHUNK))
     return np.concatenate([_sign_flip(chunk) for chunk in chunks]) if len(differences) else np.empty(0)
 
 
-def _sign_flip(differences: Floats) -> Floats:
-    found = scipy.stats.permutation_test(
+def _sign_flip(differences: _Floats) -> _Floats:
+    result = scipy.stats.permutation_test(
         (differences,),
         lambda sample, axis: sample.mean(axis),
         permutation_type="samples",
         vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, AT_ONCE // differences.size),  # changes no pattern
+        n_resamples=_RESAMPLES,
+        batch=max(1, _AT_ONCE // differences.size),  # changes no pattern
         axis=-1,
         rng=np.random.default_rng(0),
     )
-    return np.atleast_1d(np.asarray(found.pvalue, dtype=np.float64))
+    return np.atleast_1d(np.asarray(result.pvalue, dtype=np.float64))
 
 
 def smallest_p(pairs: int) -> float:
-    """The least two-sided p that the exact sign-flip test can give: all signs alike, 2/2^n."""
+    """Return the smallest two-sided p of the exact sign-flip test: all signs are alike, 2/2^n."""
     return min(1.0, 2.0 ** (1 - pairs))
 
 
 def fewest_pairs(alpha: float) -> int:
-    """The fewest pairs with which the exact sign-flip test can reach alpha."""
+    """Return the smallest number of pairs with which the exact sign-flip test can reach alpha."""
     return math.ceil(1 - math.log2(alpha) - 1e-12)
 
 
 def adjusted(ps: Sequence[float], correction: Correction) -> list[float]:
-    """p-values of one family: Holm (1979) against any false one, Benjamini-Hochberg (1995) for their expected share."""
+    """Correct the p-values of one family: Holm (1979) for any false one, Benjamini-Hochberg (1995) for their share."""
     if correction == "none" or not ps:
         return list(ps)
-    return [float(p) for p in multipletests(ps, ALPHA, METHODS[correction])[1]]
+    return [float(p) for p in multipletests(ps, ALPHA, _METHODS[correction])[1]]
 
 
 def equivalence(differences: Sequence[float], margin: float) -> float:
-    """The p of two one-sided tests (Schuirmann 1987) that the mean difference lies within ± margin.
+    """Return the p of two one-sided tests (Schuirmann 1987) that the mean difference lies within ± margin.
 
-    Equal differences have no t: there the exact sign-flip bound counts, 2^-n inside the margin and 1 outside.
+    Equal differences have no t: the exact sign-flip bound takes its place, 2^-n inside the margin and 1 outside.
     """
     values = np.asarray(differences)
     if np.ptp(values) == 0:
@@ -89,15 +89,15 @@ def equivalence(differences: Sequence[float], margin: float) -> float:
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); all of [0, 1] without a trial."""
+    """Return the 95 % interval of a share (Wilson 1927); all of [0, 1] without a trial."""
     if not trials:
         return 0.0, 1.0
-    found: Any = scipy.stats.binomtest(successes, trials).proportion_ci(1 - ALPHA, method="wilson")
-    return float(found.low), float(found.high)
+    interval: Any = scipy.stats.binomtest(successes, trials).proportion_ci(1 - ALPHA, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def of_images(right: float, images: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy over the drawing of as many test images (Wilson 1927), by statsmodels.
+    """Return the 95 % interval of an accuracy over random draws of n test images (Wilson 1927), by statsmodels.
 
     `right` may be the mean over several runs: the variance of a mean of shares is at most the binomial one.
     """
@@ -105,15 +105,15 @@ def of_images(right: float, images: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def mcnemar(differences: Floats) -> float:
-    """The two-sided p that other test images would show no difference.
+def mcnemar(differences: _Floats) -> float:
+    """Return the two-sided p that other test images would show no difference.
 
-    Of one pair of runs, whose differences are 1, 0 and -1, McNemar's test (1947), exact, by statsmodels. Of several,
-    the seeds of an image are a cluster of equal size: z = Σd / √Σd² (Durkalski, Palesch, Lipsitz and Rust 2003,
-    Statistics in Medicine 22, 2417-2428), which for one pair is McNemar's z.
+    For one pair of runs, whose differences are 1, 0 and -1, it is McNemar's exact test (1947), by statsmodels. For
+    several pairs, the seeds of an image are a cluster of equal size: z = Σd / √Σd² (Durkalski, Palesch, Lipsitz and
+    Rust 2003, Statistics in Medicine 22, 2417-2428), which for one pair is McNemar's z.
 
     Args:
-        differences: of each image, the share of seeds that classify it rightly minus the baseline's.
+        differences: for each image, the share of seeds that classify it correctly, minus the baseline's share.
     """
     spread = math.sqrt(math.fsum(differences**2))
     if not spread:
@@ -124,8 +124,8 @@ def mcnemar(differences: Floats) -> float:
     return float(2 * ndtr(-abs(math.fsum(differences)) / spread))
 
 
-def over_images(differences: Floats) -> tuple[float, float | None]:
-    """The mean of many differences and half of its 95 % t interval, None where all are equal; sums are exact."""
+def over_images(differences: _Floats) -> tuple[float, float | None]:
+    """Return the mean of many differences and half of its 95 % t interval: None if all are equal. Sums are exact."""
     n, mean = len(differences), math.fsum(differences) / len(differences)
     if np.ptp(differences) == 0:
         return mean, None
@@ -133,10 +133,10 @@ def over_images(differences: Floats) -> tuple[float, float | None]:
 
 
 def hedges_g(differences: Sequence[float]) -> float | None:
-    """The mean difference in standard deviations of the differences, freed of its bias for small n.
+    """Return the mean difference in standard deviations of the differences, without its bias for small n.
 
-    g = J(n - 1) · mean / s with J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)) (Hedges 1981, eq. 6e). None where s is 0 or
-    n < 3, where J does not exist.
+    g = J(n - 1) · mean / s with J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)) (Hedges 1981, eq. 6e). It is None if s is 0, and
+    for n < 3, where J does not exist.
     """
     n = len(differences)
     if n < 3 or np.ptp(differences) == 0:
@@ -147,28 +147,28 @@ def hedges_g(differences: Sequence[float]) -> float | None:
 
 
 def seeds_to_differ(effect: float, alpha: float) -> int | None:
-    """The pairs that find a difference of `effect` standard deviations with 80 % power (`TTestPower`).
+    """Return how many pairs find a difference of `effect` standard deviations with 80 % power (`TTestPower`).
 
-    Never fewer than let the exact test reach alpha; None beyond MOST_SEEDS.
+    At least as many as the exact test needs to reach alpha; None beyond 10,000.
     """
-    return _seeds(abs(effect), alpha, POWER, "two-sided", fewest_pairs(alpha))
+    return _seeds(abs(effect), alpha, _POWER, "two-sided", fewest_pairs(alpha))
 
 
 def seeds_to_agree(effect: float, margin: float, alpha: float) -> int | None:
-    """The pairs that show a difference of `effect` to lie within ± `margin`, all in standard deviations.
+    """Return how many pairs show that a difference of `effect` lies within ± `margin`, in standard deviations.
 
-    For both one-sided tests together to have 80 % power it is enough that the one with less room has 90 %. None
-    where the difference does not lie within, or beyond MOST_SEEDS.
+    Both one-sided tests together have 80 % power if the one with less room has 90 %. None if the difference does not
+    lie within the margin, and beyond 10,000.
     """
     room = margin - abs(effect)
-    return _seeds(room, alpha, 1 - (1 - POWER) / 2, "larger", 2) if room > 0 else None
+    return _seeds(room, alpha, 1 - (1 - _POWER) / 2, "larger", 2) if room > 0 else None
 
 
 def _seeds(effect: float, alpha: float, power: float, alternative: str, least: int) -> int | None:
-    """Bisected, as `solve_power` does not always converge; power is NaN, not 1, where the effect is overwhelming."""
+    """Bisect: `solve_power` does not always converge, and power is NaN instead of 1 for a very large effect."""
 
     def enough(seeds: int) -> bool:
-        return not TTestPower().power(min(effect, LARGEST), seeds, alpha, alternative=alternative) < power
+        return not TTestPower().power(min(effect, _LARGEST), seeds, alpha, alternative=alternative) < power
 
-    seeds = least + bisect_left(range(least, MOST_SEEDS + 1), True, key=enough)
-    return seeds if seeds <= MOST_SEEDS else None
+    seeds = least + bisect_left(range(least, _MOST_SEEDS + 1), True, key=enough)
+    return seeds if seeds <= _MOST_SEEDS else None

@@ -1,4 +1,4 @@
-"""Intervals that can be believed. Every formula names its source."""
+"""Means with t intervals. Every formula names its source."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n runs and the half-width of its confidence interval: None where n is too small to say."""
+    """A mean over n runs and the half-width of its confidence interval; None if n is too small."""
 
     n: int
     mean: float | None
@@ -27,7 +27,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float], level: float = LEVEL) -> Estimate:
-    """The mean of finite values and its two-sided t interval, mean ± t·s/√n (Student 1908).
+    """Estimate the mean of finite values with its two-sided t interval, mean ± t·s/√n (Student 1908).
 
     s is the sample standard deviation (n - 1 in the denominator). The sums are exact, so the order of the values
     changes no digit.
@@ -39,10 +39,10 @@ def estimate(values: Sequence[float], level: float = LEVEL) -> Estimate:
 
 
 def t_quantile(degrees: int, level: float = LEVEL) -> float:
-    """The t with P(|T| <= t) = level.
+    """Return the t with P(|T| <= t) = level.
 
-    From P(|T| > t) = I_x(degrees/2, 1/2) with x = degrees / (degrees + t²) (Abramowitz and Stegun 26.7.1). Not by
-    scipy.stats, whose import takes longer than a whole summary, and which has only 8 to 10 digits before scipy 1.17.
+    It follows from P(|T| > t) = I_x(degrees/2, 1/2) with x = degrees / (degrees + t²) (Abramowitz and Stegun 26.7.1).
+    scipy.stats would take longer to import than a whole summary, and has only 8 to 10 digits before scipy 1.17.
     """
     x = float(betaincinv(degrees / 2, 0.5, 1 - level))
     return math.sqrt(degrees * (1 - x) / x)

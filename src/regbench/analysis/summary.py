@@ -1,24 +1,24 @@
-"""From runs to a comparison: select, group, compare, table."""
+"""From runs to a comparison: select runs, group them, compare the groups."""
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
 
 import pandas as pd
 
-from regbench.analysis import groups
-from regbench.analysis.groups import Group, averaged, column, confounded, differing, filtered, grouped, sortable
+from regbench.analysis.baseline import baselines
+from regbench.analysis.groups import Group, averaged, checked, column, confounded, differing, grouped
 from regbench.analysis.intervals import estimate
+from regbench.analysis.pairing import Members, blocks, shared
+from regbench.analysis.selection import filtered, metric_of
+from regbench.analysis.sorting import in_order
 from regbench.analysis.table import Against, Contrast, Row, Table
 from regbench.errors import UserError, no_such
 from regbench.records import epochs
 from regbench.records.frame import ORIGINS, Runs
-from regbench.records.metrics import METRICS, Metric, Selection, named
-
-if TYPE_CHECKING:
-    from regbench.analysis.pairing import Members
+from regbench.records.metrics import Metric, Selection
 
 
 def compare(
@@ -33,55 +33,47 @@ def compare(
     sort: str | None = None,
     test_noise: bool = False,
 ) -> Table:
-    """One row for each group of runs, compared with its baseline where one is named.
+    """Make one row for each group of runs, and compare it with its baseline if there is one.
 
     Args:
-        runs: what `runs.load` found.
-        by: a row for each combination of these keys' values; by default the keys that differ.
+        runs: the result of `frame.load`.
+        by: keys: each combination of their values is a row; by default the keys that differ.
         metric: a recorded figure, as `metrics.named` reads it.
-        select: whose epoch's figures.
-        columns: keys whose values stand across, beside those of `by`.
+        select: the epoch whose figures count.
+        columns: keys whose values a pivot puts across, in addition to `by`.
         against: the baseline.
-        where: a condition on the runs, as `where.condition` reads it.
-        sort: a key or one of COLUMNS, `-` before it turns the order round; by default best mean first.
-        test_noise: add what the drawing of the test images leaves open.
+        where: a condition on the runs, as `condition.condition` reads it.
+        sort: a key or column, `-` before it reverses the order; by default the best mean is first.
+        test_noise: add the uncertainty that comes from the choice of test images.
 
     Raises:
-        UserError: no such metric, key, column or baseline, or no run that the condition holds for.
+        UserError: the metric, a key, column or baseline does not exist, or no run fulfils the condition.
     """
-    chosen = named(metric, () if metric in METRICS else epochs.recorded(runs.frame))
+    chosen = metric_of(metric, runs.frame)
     if test_noise and chosen.name != "test_acc":
-        raise UserError(f"--test-noise: is of test_acc, not of {chosen.name}")
+        raise UserError(f"--test-noise: works for test_acc, not for {chosen.name}")
     frame = filtered(runs.frame, where, select)
     keys = _keys(frame, by, columns, against)
-    found = grouped(frame, keys)
-    figures = epochs.figures(frame, chosen, select)
-    statuses = column(frame, "status")
-    rows = [_row(group, [(statuses[i], figures[i]) for i in group.positions], chosen) for group in found]
-    rows = _with_missing(frame, found, rows)
-    varying = averaged(frame, found)
-    if against or test_noise:
-        members = _members(frame, found, statuses, figures, varying)
-        base = _baselines(found, against)
-        if against:
-            rows = _contrasted(rows, members, base, figures, chosen, against)
-        if test_noise:
-            rows = _with_noise(frame, rows, members, base, select, against)
-    completed = statuses.count("completed")
+    sample = _Sample(frame, grouped(frame, keys), chosen, select)
+    rows = sample.rows()
+    if against:
+        rows = _with_comparisons(rows, sample, against)
+    if test_noise:
+        rows = _with_noise(rows, sample, against)
     return Table(
         keys=tuple(keys) or ("runs",),
-        rows=tuple(_sorted(rows, keys, chosen, sort, pivot=bool(columns))),
+        rows=tuple(in_order(rows, keys, chosen, sort, pivot=bool(columns))),
         metric=chosen,
         select=select if chosen.per_epoch else None,
-        averaged=tuple(varying),
+        averaged=tuple(sample.varying),
         runs=len(frame),
-        completed=completed,
-        without_figure=completed - sum(row.estimate.n for row in rows),
+        completed=sample.statuses.count("completed"),
+        without_figure=sample.statuses.count("completed") - sum(row.estimate.n for row in rows),
         without_validation=_without_validation(frame),
         duplicates=runs.duplicates,
         unreadable=runs.unreadable,
         columns=tuple(key for key in keys if key in columns),
-        contrast=_contrast(frame, keys, varying, chosen, against) if against else None,
+        contrast=_contrast(sample, keys, against) if against else None,
         where=where,
         left_out=len(runs.frame) - len(frame),
         mixed=_mixed(frame),
@@ -89,14 +81,69 @@ def compare(
     )
 
 
+class _Sample:
+    """The runs of a comparison in their groups, each with its status and figure."""
+
+    def __init__(self, frame: pd.DataFrame, groups: Sequence[Group], metric: Metric, select: Selection) -> None:
+        self.frame, self.groups, self.metric, self.select = frame, groups, metric, select
+        self.statuses: list[str] = column(frame, "status")
+        self.figures = epochs.figures(frame, metric, select)
+        self.varying = averaged(frame, groups)  # keys that vary within a group
+
+    def counts(self, run: int) -> bool:
+        """Tell whether a run is in the figures of its group: it is completed and has a finite figure."""
+        return self.statuses[run] == "completed" and math.isfinite(self.figures[run])
+
+    def rows(self) -> list[Row]:
+        """Make each group's row; runs that are not completed count in their columns only."""
+        return [self._row(group, missing) for group, missing in zip(self.groups, self._missing(), strict=True)]
+
+    def _row(self, group: Group, missing: int) -> Row:
+        ends = Counter(self.statuses[run] for run in group.positions)
+        values = sorted(self.figures[run] for run in group.positions if self.counts(run))
+        ranked = values[::-1] if self.metric.higher_is_better else values
+        return Row(
+            group=group.values,
+            estimate=estimate(values),
+            best=ranked[0] if ranked else None,
+            worst=ranked[-1] if ranked else None,
+            diverged=ends["diverged"],
+            failed=ends["failed"],
+            unfinished=ends["running"] + ends["interrupted"],
+            missing=missing,
+        )
+
+    def _missing(self) -> list[int]:
+        """Count the seeds that other groups have and a group lacks, however the runs of those seeds ended."""
+        if any("seed" in group.values for group in self.groups):
+            return [0] * len(self.groups)
+        seeds = column(self.frame, "seed")
+        seen = [{seeds[run] for run in group.positions} for group in self.groups]
+        every = set().union(*seen)
+        return [len(every) - len(seeds) for seeds in seen]
+
+    @cached_property
+    def members(self) -> list[Members[int]]:
+        """For each group, the blocks and positions of the runs that count."""
+        named = dict.fromkeys(key for group in self.groups for key in group.values)
+        block_of = blocks(self.frame, shared(named, self.varying))
+        return [[(block_of[run], run) for run in group.positions if self.counts(run)] for group in self.groups]
+
+    def baselines(self, against: Against | None) -> Sequence[int | None]:
+        """Return the number of each group's baseline."""
+        if against is None:
+            return [None] * len(self.groups)
+        return baselines([group.values for group in self.groups], against.wanted)
+
+
 def _keys(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], against: Against | None) -> list[str]:
-    """Those of the rows, then those across. A baseline's keys are among them; named rows must name them.
+    """Return the keys of the rows, then those across. They include the baseline's keys.
 
     Raises:
-        UserError: no run has such a key, or the rows lack the baseline's.
+        UserError: no run has such a key, or the user names rows without the baseline's keys.
     """
-    across, rows = groups.checked(columns, frame), groups.checked(by, frame)
-    wanted = groups.checked(against.wanted, frame) if against else []
+    across, rows = checked(columns, frame), checked(by, frame)
+    wanted = checked(against.wanted, frame) if against else []
     if not rows:
         rows = list(dict.fromkeys([*differing(frame), *wanted]))
     keys = [key for key in rows if key not in across] + across
@@ -106,165 +153,42 @@ def _keys(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], agains
     return keys
 
 
-def _with_missing(frame: pd.DataFrame, found: Sequence[Group], rows: Sequence[Row]) -> list[Row]:
-    """Rows with the number of seeds that others have and they lack, however the runs of those seeds ended."""
-    if any("seed" in group.values for group in found):
-        return list(rows)
-    seeds = column(frame, "seed")
-    own = [{seeds[i] for i in group.positions} for group in found]
-    every = set().union(*own)
-    return [replace(row, missing=len(every) - len(its)) for row, its in zip(rows, own, strict=True)]
+def _with_comparisons(rows: Sequence[Row], sample: _Sample, against: Against) -> list[Row]:
+    from regbench.analysis import verdict  # scipy.stats and statsmodels take a second to import, also below
 
-
-def _members(
-    frame: pd.DataFrame,
-    found: Sequence[Group],
-    statuses: Sequence[str],
-    figures: Sequence[float],
-    varying: Sequence[str],
-) -> list["Members[int]"]:
-    """For each group the blocks and positions of the runs that have the figure."""
-    from regbench.analysis import pairing
-
-    blocks = pairing.blocks(frame, pairing.shared(_named(found), varying))
-    counted = [status == "completed" and math.isfinite(x) for status, x in zip(statuses, figures, strict=True)]
-    return [[(blocks[i], i) for i in group.positions if counted[i]] for group in found]
-
-
-def _baselines(found: Sequence[Group], against: Against | None) -> Sequence[int | None]:
-    from regbench.analysis import (
-        baseline,  # scipy.stats and statsmodels behind it take their time, also in the two below
-    )
-
-    return baseline.baselines([group.values for group in found], against.wanted) if against else [None] * len(found)
-
-
-def _contrasted(
-    rows: Sequence[Row],
-    members: Sequence["Members[int]"],
-    base: Sequence[int | None],
-    figures: Sequence[float],
-    metric: Metric,
-    against: Against,
-) -> list[Row]:
-    from regbench.analysis import verdict
-
-    own = [[(block, figures[i]) for block, i in row] for row in members]
-    compared = verdict.compared(own, base, metric, _margin(against, metric), against.correction)
+    figures = [[(block, sample.figures[run]) for block, run in members] for members in sample.members]
+    margin = against.margin_of(sample.metric)
+    compared = verdict.compared(figures, sample.baselines(against), sample.metric, margin, against.correction)
     return [replace(row, comparison=comparison) for row, comparison in zip(rows, compared, strict=True)]
 
 
-def _with_noise(
-    frame: pd.DataFrame,
-    rows: Sequence[Row],
-    members: Sequence["Members[int]"],
-    base: Sequence[int | None],
-    select: Selection,
-    against: Against | None,
-) -> list[Row]:
+def _with_noise(rows: Sequence[Row], sample: _Sample, against: Against | None) -> list[Row]:
     from regbench.analysis import image_noise
 
-    marks = image_noise.marks(frame, members, select)
-    found = image_noise.noises(marks, base, select, against.correction if against else "none")
-    return [replace(row, noise=noise) for row, noise in zip(rows, found, strict=True)]
+    marks = image_noise.marks(sample.frame, sample.members, sample.select)
+    correction = against.correction if against else "none"
+    noises = image_noise.noises(marks, sample.baselines(against), sample.select, correction)
+    return [replace(row, noise=noise) for row, noise in zip(rows, noises, strict=True)]
 
 
-def _named(found: Sequence[Group]) -> list[str]:
-    return list(dict.fromkeys(key for group in found for key in group.values))
-
-
-def _margin(against: Against, metric: Metric) -> float | None:
-    return None if against.margin is None else against.margin / metric.scale
-
-
-def _contrast(
-    frame: pd.DataFrame, keys: Sequence[str], varying: Sequence[str], metric: Metric, against: Against
-) -> Contrast:
-    from regbench.analysis import pairing
-
+def _contrast(sample: _Sample, keys: Sequence[str], against: Against) -> Contrast:
     return Contrast(
         baseline=against.wanted,
         correction=against.correction,
-        margin=_margin(against, metric),
-        shared=tuple(pairing.shared(keys, varying)),
-        confounded=tuple(confounded(frame, keys, varying)),
+        margin=against.margin_of(sample.metric),
+        shared=tuple(shared(keys, sample.varying)),
+        confounded=tuple(confounded(sample.frame, keys, sample.varying)),
     )
-
-
-def _row(group: Group, members: Iterable[tuple[str, float]], metric: Metric) -> Row:
-    """A group's figures from its completed runs; the others count in their own columns only."""
-    runs = list(members)
-    counts = Counter(status for status, _ in runs)
-    values = sorted(figure for status, figure in runs if status == "completed" and math.isfinite(figure))
-    ranked = values[::-1] if metric.higher_is_better else values
-    return Row(
-        group=group.values,
-        estimate=estimate(values),
-        best=ranked[0] if ranked else None,
-        worst=ranked[-1] if ranked else None,
-        diverged=counts["diverged"],
-        failed=counts["failed"],
-        unfinished=counts["running"] + counts["interrupted"],
-    )
-
-
-def _sorted(
-    rows: Sequence[Row], keys: Sequence[str], metric: Metric, sort: str | None, *, pivot: bool
-) -> Sequence[Row]:
-    """Best mean first, groups without one last, ties by the group's values; then as `sort` says.
-
-    The rows of a pivot are in the order of their keys' values.
-    """
-    found = sorted(rows, key=_order(keys, metric))
-    if sort is None:
-        return sorted(found, key=lambda row: [sortable(row.group, key) for key in keys]) if pivot else found
-    name = sort.removeprefix("-")
-    if name not in COLUMNS and name not in keys:
-        raise UserError(f"--sort {sort}: {no_such('column', name, 'the table', {*COLUMNS, *keys})}")
-
-    def place(row: Row) -> Any:
-        return COLUMNS[name](row) if name in COLUMNS else sortable(row.group, name) if name in row.group else None
-
-    present = [row for row in found if place(row) is not None]
-    absent = [row for row in found if place(row) is None]
-    return [*sorted(present, key=place, reverse=sort.startswith("-")), *absent]
-
-
-def _of(name: str) -> Callable[[Row], Any]:
-    return lambda row: getattr(row.comparison, name) if row.comparison else None
-
-
-COLUMNS: dict[str, Callable[[Row], Any]] = {
-    "n": lambda row: row.estimate.n,
-    "mean": lambda row: row.estimate.mean,
-    "best": lambda row: row.best,
-    "worst": lambda row: row.worst,
-    "diff": _of("difference"),
-    "p": _of("p"),
-    "won": _of("won"),
-    "verdict": _of("verdict"),
-}
-
-
-def _order(keys: Sequence[str], metric: Metric) -> Callable[[Row], tuple[Any, ...]]:
-    """Best mean first, groups without one last, ties by the group's values."""
-    sign = -1 if metric.higher_is_better else 1
-
-    def place(row: Row) -> tuple[Any, ...]:
-        mean = row.estimate.mean
-        return mean is None, sign * (mean or 0.0), [sortable(row.group, key) for key in keys]
-
-    return place
 
 
 def _without_validation(frame: pd.DataFrame) -> int:
-    """How many completed runs had no validation images, so that their last epoch is the chosen one."""
+    """Count the completed runs without validation images: their chosen epoch is the last one."""
     losses = zip(column(frame, "status"), column(frame, "best_val.val_loss"), strict=True)
     return sum(status == "completed" and math.isnan(loss) for status, loss in losses)
 
 
 def _mixed(frame: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What of the completed runs' origins differs, with its values."""
-    done = frame[[status == "completed" for status in column(frame, "status")]]
-    found = {name: {str(value) for value in column(done, name) if value == value} for name in ORIGINS}
-    return tuple((name, tuple(sorted(values))) for name, values in found.items() if len(values) > 1)
+    """Return the origins in which completed runs differ, each with its values."""
+    completed = frame[[status == "completed" for status in column(frame, "status")]]
+    origins = {name: {str(value) for value in column(completed, name) if value == value} for name in ORIGINS}
+    return tuple((name, tuple(sorted(values))) for name, values in origins.items() if len(values) > 1)

@@ -1,4 +1,4 @@
-"""Rows against their baseline: difference by seed, test, correction over the family, verdict."""
+"""Compare rows with their baseline: difference by seed, test, correction over the family, verdict."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,24 @@ from typing import Literal
 import numpy as np
 
 from regbench.analysis import inference
-from regbench.analysis.inference import ALPHA, Correction
+from regbench.analysis.corrections import Correction
+from regbench.analysis.inference import ALPHA
 from regbench.analysis.intervals import estimate
 from regbench.analysis.pairing import Figures, Pairs, pairs
 from regbench.records.metrics import Metric
 
-Verdict = Literal["baseline", "better", "worse", "equivalent", "undecided", "no baseline"]
+_Verdict = Literal["baseline", "better", "worse", "equivalent", "undecided", "no baseline"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row's difference from its baseline, in the figure's unit; None is what there are too few pairs to say.
+    """A row's difference from its baseline, in the figure's unit; a figure is None if there are too few pairs for it.
 
-    `half_width` is of the 95 % t interval, also None where all differences are equal. `won` counts seeds that are
-    better than the baseline's. `seeds`: how many would decide an undecided one, None where no sensible number would.
+    `half_width` is half of the 95 % t interval, None also if all differences are equal. `won` counts seeds that are
+    better than the baseline's. `seeds` is the number that would decide an undecided comparison; None if it is too big.
     """
 
-    verdict: Verdict
+    verdict: _Verdict
     pairs: int = 0
     difference: float | None = None
     half_width: float | None = None
@@ -48,89 +49,89 @@ def compared(
     margin: float | None,
     correction: Correction,
 ) -> list[Comparison]:
-    """Each row's comparison with its baseline's row; all of them are one family for the correction.
+    """Compare each row with its baseline's row; all comparisons are one family for the correction.
 
     Args:
-        figures: of each row, the completed runs' blocks and figures.
-        baseline: of each row, the number of its baseline's row.
-        metric: tells which direction is better.
-        margin: in the figure's unit; differences smaller than this do not matter.
+        figures: the blocks and figures of each row's completed runs.
+        baseline: the number of each row's baseline.
+        metric: it says which direction is better.
+        margin: differences smaller than this do not matter; in the figure's unit.
         correction: for many comparisons.
     """
     paired = {
-        number: pairs(figures[number], figures[base])
-        for number, base in enumerate(baseline)
-        if base is not None and base != number
+        row: pairs(figures[row], figures[base]) for row, base in enumerate(baseline) if base is not None and base != row
     }
-    found = [Comparison("no baseline" if base is None else "baseline") for base in baseline]
-    for number, its in paired.items():
-        found[number] = _measured(its, metric, margin)
-    differences = {number: its.differences for number, its in paired.items()}
-    return _judged(_tested(found, differences), differences, metric, margin, correction)
+    ps = _sign_flips({row: pairing.differences for row, pairing in paired.items()})
+    measured = {row: _measured(pairing, ps.get(row), metric, margin) for row, pairing in paired.items()}
+    corrected = _corrected(measured, correction)
+    alpha = ALPHA if correction == "none" else ALPHA / max(1, len(ps))
+    judged = {row: _judged(corrected[row], paired[row].differences, metric, margin, alpha) for row in paired}
+    return [
+        judged.get(row) or Comparison("no baseline" if base is None else "baseline")
+        for row, base in enumerate(baseline)
+    ]
 
 
-def _measured(pairs: Pairs, metric: Metric, margin: float | None) -> Comparison:
-    """All of a comparison but what depends on the family."""
-    values = pairs.differences
-    found = estimate(values)
+def _sign_flips(differences: Mapping[int, Sequence[float]]) -> dict[int, float]:
+    """Return the p of each row with at least two pairs; rows with the same number of pairs are tested together."""
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for row, values in differences.items():
+        by_size[len(values)].append(row)
+    ps: dict[int, float] = {}
+    for size, rows in by_size.items():
+        if size > 1:
+            tested = inference.sign_flip(np.array([differences[row] for row in rows]))
+            ps |= dict(zip(rows, tested.tolist(), strict=True))
+    return ps
+
+
+def _measured(pairing: Pairs, p: float | None, metric: Metric, margin: float | None) -> Comparison:
+    """Compute all of a comparison except what depends on the family."""
+    values = pairing.differences
+    mean = estimate(values)
     sign = 1 if metric.higher_is_better else -1
-    won, tied = sum(sign * value > 0 for value in values), sum(value == 0 for value in values)
-    constant = len(set(values)) < 2
+    won = sum(sign * value > 0 for value in values)
     return Comparison(
         verdict="undecided",
         pairs=len(values),
-        difference=found.mean,
-        half_width=None if constant else found.half_width,
+        difference=mean.mean,
+        half_width=mean.half_width if len(set(values)) > 1 else None,
+        p=p,
         won=won,
-        tied=tied,
+        tied=sum(value == 0 for value in values),
         won_share=inference.wilson(won, len(values)) if values else None,
         hedges_g=inference.hedges_g(values),
         p_equivalence=inference.equivalence(values, margin) if margin is not None and len(values) > 1 else None,
-        unpaired=pairs.unpaired,
-        several=pairs.several,
+        unpaired=pairing.unpaired,
+        several=pairing.several,
     )
 
 
-def _tested(found: Sequence[Comparison], differences: Mapping[int, Sequence[float]]) -> list[Comparison]:
-    """With their p: rows of as many pairs are tested together."""
-    by_size: defaultdict[int, list[int]] = defaultdict(list)
-    for number, values in differences.items():
-        if len(values) > 1:
-            by_size[len(values)].append(number)
-    tested = list(found)
-    for numbers in by_size.values():
-        ps = inference.sign_flip(np.array([differences[number] for number in numbers]))
-        for number, p in zip(numbers, ps.tolist(), strict=True):
-            tested[number] = replace(tested[number], p=p)
-    return tested
+def _corrected(measured: Mapping[int, Comparison], correction: Correction) -> dict[int, Comparison]:
+    """Correct both kinds of p, each as one family."""
+    ps = _adjusted({row: comparison.p for row, comparison in measured.items()}, correction)
+    agreeing = _adjusted({row: comparison.p_equivalence for row, comparison in measured.items()}, correction)
+    return {
+        row: replace(comparison, p_adjusted=ps.get(row), p_equivalence_adjusted=agreeing.get(row))
+        for row, comparison in measured.items()
+    }
+
+
+def _adjusted(ps: Mapping[int, float | None], correction: Correction) -> dict[int, float]:
+    family = {row: p for row, p in ps.items() if p is not None}
+    return dict(zip(family, inference.adjusted(list(family.values()), correction), strict=True))
 
 
 def _judged(
-    found: Sequence[Comparison],
-    differences: Mapping[int, Sequence[float]],
-    metric: Metric,
-    margin: float | None,
-    correction: Correction,
-) -> list[Comparison]:
-    family = [number for number, comparison in enumerate(found) if comparison.p is not None]
-    ps = inference.adjusted([p for c in found if (p := c.p) is not None], correction)
-    agree = [number for number, comparison in enumerate(found) if comparison.p_equivalence is not None]
-    agreeing = inference.adjusted([p for c in found if (p := c.p_equivalence) is not None], correction)
-    judged = list(found)
-    for number, p in zip(family, ps, strict=True):
-        judged[number] = replace(judged[number], p_adjusted=p)
-    for number, p in zip(agree, agreeing, strict=True):
-        judged[number] = replace(judged[number], p_equivalence_adjusted=p)
-    alpha = ALPHA if correction == "none" else ALPHA / max(1, len(family))
-    for number in differences:
-        verdict = _verdict(judged[number], metric)
-        seeds = _seeds(differences[number], margin, alpha) if verdict == "undecided" else None
-        judged[number] = replace(judged[number], verdict=verdict, seeds=seeds)
-    return judged
+    comparison: Comparison, differences: Sequence[float], metric: Metric, margin: float | None, alpha: float
+) -> Comparison:
+    verdict = _verdict(comparison, metric)
+    seeds = _seeds(differences, margin, alpha) if verdict == "undecided" else None
+    return replace(comparison, verdict=verdict, seeds=seeds)
 
 
-def _verdict(comparison: Comparison, metric: Metric) -> Verdict:
-    """Equivalent first: a difference that is real and within the margin is one that does not matter."""
+def _verdict(comparison: Comparison, metric: Metric) -> _Verdict:
+    """Equivalent comes first: a real difference within the margin does not matter."""
     agree, p, difference = comparison.p_equivalence_adjusted, comparison.p_adjusted, comparison.difference
     if agree is not None and agree <= ALPHA:
         return "equivalent"
@@ -140,16 +141,23 @@ def _verdict(comparison: Comparison, metric: Metric) -> Verdict:
 
 
 def _seeds(values: Sequence[float], margin: float | None, alpha: float) -> int | None:
-    """The pairs that would decide if the mean and spread stay as they are, and more than there are now."""
+    """Return how many pairs would decide if mean and spread stay as they are: more than there are now."""
     if len(values) < 2:
         return None
-    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
-    if len(set(values)) < 2:
-        enough = [inference.fewest_pairs(alpha)] if mean else []
-        enough += [inference.fewest_pairs(2 * alpha)] if margin is not None and abs(mean) < margin else []
-    else:
-        found = [inference.seeds_to_differ(mean / deviation, alpha)]
-        if margin is not None:
-            found.append(inference.seeds_to_agree(mean / deviation, margin / deviation, alpha))
-        enough = [seeds for seeds in found if seeds is not None]
+    constant = len(set(values)) < 2
+    enough = _seeds_if_constant(values[0], margin, alpha) if constant else _seeds_if_spread(values, margin, alpha)
     return max(len(values) + 1, min(enough)) if enough else None
+
+
+def _seeds_if_constant(value: float, margin: float | None, alpha: float) -> list[int]:
+    """Equal differences have no spread: the exact test alone says how many pairs it needs."""
+    differ = [inference.fewest_pairs(alpha)] if value else []
+    agree = [inference.fewest_pairs(2 * alpha)] if margin is not None and abs(value) < margin else []
+    return differ + agree
+
+
+def _seeds_if_spread(values: Sequence[float], margin: float | None, alpha: float) -> list[int]:
+    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
+    differ = inference.seeds_to_differ(mean / deviation, alpha)
+    agree = None if margin is None else inference.seeds_to_agree(mean / deviation, margin / deviation, alpha)
+    return [seeds for seeds in (differ, agree) if seeds is not None]

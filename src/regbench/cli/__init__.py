@@ -1,1 +1,4 @@
-"""The command line: train, which Hydra reads, and the click commands."""
+"""The command line: train, which Hydra reads, and the click commands.
+
+Others use `main` (`main`) and `train` (`train`).
+"""

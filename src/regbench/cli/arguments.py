@@ -1,31 +1,35 @@
-"""`zip=norm,init` and `where='dropout == 0 or norm == none'`: the sweeper's settings, as a shell takes them easily."""
+"""Translate the arguments of `regbench train` into those that Hydra reads."""
 
-import re
+from argparse import Action
 from collections.abc import Sequence
+
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from regbench.config.location import config_dir
 from regbench.config.run_config import AXES
 from regbench.errors import UserError, no_such
 
-WORDS = ("zip", "where")
-SWEEPS = ("-m", "--multirun", "hydra.mode=", "+study=")  # what a sweep's command line has
+_SHORT_FOR_SWEEPER = ("zip", "where")
+_SHORT_FOR_RUNTIME = ("study=", "diagnostics=")
+_SWEEPS = ("-m", "--multirun", "hydra.mode=", "+study=")  # the command line of a sweep has one of these
+_PLAN = "--plan"
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `hydra.sweeper.zip` and `.where` for all that is given for short; each may be repeated.
+    """Replace `zip=norm,init` and `where=CONDITION` by `hydra.sweeper.zip` and `.where`; each may be repeated.
 
     Raises:
-        UserError: one of them without a sweep, or without a value.
+        UserError: one of them stands without a sweep, or without a value.
     """
-    given: dict[str, list[str]] = {name: [] for name in WORDS}
+    given: dict[str, list[str]] = {name: [] for name in _SHORT_FOR_SWEEPER}
     rest = []
     for word in arguments:
         name, equals, value = word.partition("=")
-        if not (equals and name in WORDS):
+        if not (equals and name in given):
             rest.append(word)
         elif not value.strip():
             raise UserError(f"{word}: needs a value, as in zip=norm,init or where='norm != none'")
-        elif not any(other.startswith(SWEEPS) for other in arguments):
+        elif not _is_sweep(arguments):
             raise UserError(f"{word}: belongs to a sweep: add -m")
         else:
             given[name].append(value)
@@ -34,81 +38,81 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     return rest + zipped + [f"hydra.sweeper.where={_list(given['where'])}"] * bool(given["where"])
 
 
+def _is_sweep(arguments: Sequence[str]) -> bool:
+    return any(word.startswith(_SWEEPS) for word in arguments)
+
+
 def _list(texts: Sequence[str]) -> str:
-    """A list of texts in Hydra's grammar, each in quotes: only backslashes before a quote are to be doubled."""
-    return "[{}]".format(",".join("'{}'".format(re.sub(r"(\\*)('|$)", _escaped, text)) for text in texts))
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return 2 * found[1] + ("\\'" if found[2] else "")
-
-
-SHORT_FOR_RUNTIME = ("study=", "diagnostics=")
-ANYTHING: frozenset[str] = frozenset()
-CONFIGS = frozenset({"job", "hydra", "all"})
-TOPICS = frozenset({"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"})
-# Hydra's flags, each with the values it takes; None takes none
-FLAGS: dict[str, frozenset[str] | None] = {
-    **dict.fromkeys(("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m")),
-    **dict.fromkeys(("--shell-completion", "-sc")),
-    **dict.fromkeys(
-        ("--package", "-p", "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"), ANYTHING
-    ),
-    **dict.fromkeys(("--cfg", "-c"), CONFIGS),
-    **dict.fromkeys(("--info", "-i"), TOPICS),
-}
+    """Write a list of text in Hydra's grammar, each item in quotes."""
+    return f"[{','.join(QuotedString(text, Quote.single).with_quotes() for text in texts)}]"
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments, Hydra's flags before the overrides: Hydra 1.3 takes them in no other order.
+    """Put Hydra's flags before the overrides: Hydra 1.3 takes them in no other order.
 
     Raises:
-        UserError: a flag that Hydra does not have, or a wrong value for one; an axis without an option.
+        UserError: Hydra does not have a flag or takes no such value for it, or an axis has no option.
     """
+    known = _hydra_flags()
     flags: list[str] = []
     overrides: list[str] = []
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
-        name, equals, _ = word.partition("=")
-        if not word.startswith("-"):
-            overrides.append(with_option(word))
-        elif word == "--plan":
+        if word == _PLAN:
             overrides.append("hydra.sweeper.plan=true")
-        elif name not in FLAGS:
-            raise UserError(no_such("flag", name, "regbench train", [*FLAGS, "--plan"]))
-        elif (allowed := FLAGS[name]) is not None:
-            flags += [name, flag_value(word, allowed, rest)]
-        elif equals:
-            raise UserError(f"{word}: {name} takes no value")
+        elif known and word.startswith("-"):
+            flags += _flag(word, known, rest)
         else:
-            flags.append(name)
-    if "--plan" in arguments and not any(word.startswith(SWEEPS) for word in arguments):
-        raise UserError("--plan: shows what a sweep would train: needs -m")
+            overrides.append(_override(word))
+    if _PLAN in arguments and not _is_sweep(arguments):
+        raise UserError(f"{_PLAN}: shows what a sweep would train: needs -m")
     return flags + overrides
 
 
-def flag_value(word: str, allowed: frozenset[str], rest: list[str]) -> str:
-    """A flag's value, from its own word or taken from the rest; --info alone means all."""
+def _hydra_flags() -> dict[str, Action]:
+    """Return Hydra's flags by name.
+
+    The parser is private to Hydra. Without it there are none here: flags stay where they are, and Hydra checks them.
+    """
+    try:
+        from hydra._internal.utils import get_args_parser
+    except ImportError:
+        return {}
+    return {name: action for action in get_args_parser()._actions for name in action.option_strings}
+
+
+def _flag(word: str, known: dict[str, Action], rest: list[str]) -> list[str]:
+    """Return a flag, and its value: from the same word, or taken from the rest."""
     name, equals, value = word.partition("=")
-    if not equals and allowed is TOPICS and not (rest and rest[0] in TOPICS):
-        return "all"
+    if name not in known:
+        raise UserError(no_such("flag", name, "regbench train", [*known, _PLAN]))
+    action = known[name]
+    choices = list(action.choices or ())
+    if action.nargs == 0:
+        if equals:
+            raise UserError(f"{word}: {name} takes no value")
+        return [name]
+    if not equals and action.nargs == "?" and not (rest and rest[0] in choices):
+        return [name, str(action.const)]
     if not equals and not rest:
         raise UserError(f"{name}: needs a value")
     value = value if equals else rest.pop(0)
-    if allowed and value not in allowed:
-        raise UserError(f"{name} {value}: {no_such('value', value, name, allowed)}")
-    return value
+    if choices and value not in choices:
+        raise UserError(f"{name} {value}: {no_such('value', value, name, choices)}")
+    return [name, value]
 
 
-def with_option(word: str) -> str:
-    """The override as Hydra is to read it: study=NAME and diagnostics=off in full, any other as it is.
+def _override(word: str) -> str:
+    """Return the override as Hydra reads it: study=NAME and diagnostics=off in full, any other unchanged.
 
     Raises:
-        UserError: no option of an axis: Hydra would not say which for norm=null or norm=[1].
+        UserError: there is no key, or an axis has no such option: Hydra would not name =5, norm=null and norm=[1].
     """
-    if word.removeprefix("++").startswith(SHORT_FOR_RUNTIME):
-        return f"runtime.{word.removeprefix('++')}"  # Hydra would look for a study in conf/study, where +study=NAME is
+    if word.startswith("="):
+        raise UserError(f"{word}: needs a key before the equals sign")
+    if word.removeprefix("++").startswith(_SHORT_FOR_RUNTIME):
+        return f"runtime.{word.removeprefix('++')}"  # Hydra would look for a study in conf/study, as for +study=NAME
     axis, _, value = word.partition("=")
     names = value.strip("[]").split(",") if value.startswith("[") else [value]
     if axis in AXES and any(name.strip() in ("", "null") or name.strip().isdecimal() for name in names):

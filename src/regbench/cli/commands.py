@@ -1,24 +1,25 @@
-"""The commands beside train: parse, call, print."""
+"""The commands on many runs: summary, effects."""
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import click
 
+from regbench.analysis.corrections import CORRECTIONS, Correction
+from regbench.cli.output import print_table, write_file
 from regbench.errors import UserError
+from regbench.records.metrics import SELECTIONS, Selection
+from regbench.tables.choices import SUMMARY_FORMATS
 
-if TYPE_CHECKING:
-    from regbench.analysis.table import Table
+_SELECTION = click.Choice(sorted(SELECTIONS))
 
 
-class Spreading(click.Command):
-    """A command whose options for keys take what follows them: `--rows norm init --cols seed`."""
+class _Spreading(click.Command):
+    """A command whose options for keys take all values that follow: `--rows norm init --cols seed`."""
 
     spread = ("--by", "--rows", "--cols")
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each further value, which is anything but an option or a directory."""
+        """Repeat the option before each further value: anything except an option or a directory."""
         spread: list[str] = []
         option, first = "", False
         for word in args:
@@ -33,7 +34,7 @@ class Spreading(click.Command):
         return super().parse_args(ctx, spread)
 
 
-@click.command(cls=Spreading)
+@click.command(cls=_Spreading)
 @click.argument("dirs", nargs=-1)
 @click.option(
     "--by",
@@ -54,10 +55,10 @@ class Spreading(click.Command):
 )
 @click.option(
     "--select",
-    type=click.Choice(["best_val", "last"]),
+    type=_SELECTION,
     default="best_val",
     show_default=True,
-    help="Whose figures: the epoch's with the best validation loss, or the last epoch's.",
+    help="The epoch whose figures count: that of the best validation loss, or the last.",
 )
 @click.option(
     "--where",
@@ -79,7 +80,7 @@ class Spreading(click.Command):
 )
 @click.option(
     "--correction",
-    type=click.Choice(["holm", "bh", "none"]),
+    type=click.Choice(CORRECTIONS),
     default="holm",
     show_default=True,
     help="For many comparisons: Holm, Benjamini-Hochberg, none.",
@@ -87,18 +88,18 @@ class Spreading(click.Command):
 @click.option(
     "--test-noise",
     is_flag=True,
-    help="Add what other test images might say: the interval of the test set, with --baseline McNemar's test.",
+    help="Add the noise of the test images: the interval of the test set, with --baseline McNemar's test.",
 )
 @click.option(
     "--sort",
     metavar="COLUMN",
-    help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN the other way.  [default: best first]",
+    help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN reverses.  [default: best first]",
 )
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as CSV too.")
 @click.option(
     "--format",
     "output",
-    type=click.Choice(["table", "csv", "md", "latex", "json", "html", "parquet"]),
+    type=click.Choice(["table", *SUMMARY_FORMATS, "parquet"]),
     default="table",
     show_default=True,
     help="How to print the table. csv, json and parquet have full precision and a row for each cell of a pivot.",
@@ -109,11 +110,11 @@ def summary(
     by: tuple[str, ...],
     cols: tuple[str, ...],
     metric: str,
-    select: Literal["best_val", "last"],
+    select: Selection,
     where: str | None,
     baseline: tuple[str, ...],
     margin: float | None,
-    correction: Literal["holm", "bh", "none"],
+    correction: Correction,
     test_noise: bool,
     sort: str | None,
     csv_file: Path | None,
@@ -128,7 +129,7 @@ def summary(
     from regbench.analysis.summary import compare
     from regbench.analysis.table import Against
     from regbench.records.frame import load
-    from regbench.tables import formats
+    from regbench.tables.formats import to_csv
 
     if margin is not None and not baseline:
         raise UserError(f"--margin {margin:g}: needs a --baseline to be equivalent to")
@@ -144,60 +145,27 @@ def summary(
         test_noise=test_noise,
     )
     if csv_file:
-        _write("--csv", csv_file, formats.to_csv(table).encode())
-    _print(table, output, file)
+        write_file("--csv", csv_file, to_csv(table).encode())
+    print_table(table, output, file)
 
 
 def _split(texts: tuple[str, ...]) -> list[str]:
     return [key.strip() for text in texts for key in text.split(",") if key.strip()]
 
 
-def _print(table: "Table", output: str, file: Path | None) -> None:
-    from rich.console import Console
-
-    from regbench.tables import formats, terminal
-
-    if output == "parquet":
-        if file is None:
-            raise UserError("--format parquet: is no text, and needs --output FILE")
-        _write("--output", file, formats.to_parquet(table))
-    elif output == "table" and file:
-        console = Console(file=io.StringIO(), width=120, highlight=False)
-        with console.capture() as captured:
-            terminal.table(table, console)
-        _write("--output", file, captured.get().encode())
-    elif output == "table":
-        terminal.table(table, Console(highlight=False))
-    elif file:
-        _write("--output", file, formats.FORMATS[output](table).encode())
-    else:
-        click.echo(formats.FORMATS[output](table), nl=False)
-
-
-def _write(option: str, path: Path, content: bytes) -> None:
-    from regbench.records.files import write_atomically
-
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise UserError(f"{option} {path}: is not a regular file, which could be replaced")
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise UserError(f"{option} {path}: cannot be written: {error.strerror}") from None
-
-
-@click.command(cls=Spreading)
+@click.command(cls=_Spreading)
 @click.argument("dirs", nargs=-1)
 @click.option("--by", multiple=True, metavar="KEY", help="The knobs.  [default: keys that differ, seed aside]")
-@click.option("--metric", default="test_acc", show_default=True, metavar="NAME", help="As of summary.")
-@click.option("--select", type=click.Choice(["best_val", "last"]), default="best_val", show_default=True)
-@click.option("--where", metavar="CONDITION", help="Only some runs, as of summary.")
+@click.option("--metric", default="test_acc", show_default=True, metavar="NAME", help="As for summary.")
+@click.option("--select", type=_SELECTION, default="best_val", show_default=True)
+@click.option("--where", metavar="CONDITION", help="Only some runs, as for summary.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the shares: PNG, SVG or PDF.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as CSV too.")
 def effects(
     dirs: tuple[str, ...],
     by: tuple[str, ...],
     metric: str,
-    select: Literal["best_val", "last"],
+    select: Selection,
     where: str | None,
     plot: Path | None,
     csv_file: Path | None,
@@ -206,18 +174,17 @@ def effects(
 
     Main effects and two-way interactions by analysis of variance, the seed as block.
     """
-    import pandas as pd
     from rich.console import Console
 
     from regbench.analysis.effects import effects as effects_of
     from regbench.figures.effects import plot as draw
     from regbench.records.frame import load
     from regbench.tables import terminal
-    from regbench.tables.effects import cells
+    from regbench.tables.effects import cells, to_csv
 
-    found = effects_of(load(dirs or ("runs",)), _split(by), metric, select, where)
+    variance = effects_of(load(dirs or ("runs",)), _split(by), metric, select, where)
     if csv_file:
-        _write("--csv", csv_file, pd.DataFrame(found.terms).to_csv(index=False).encode())
+        write_file("--csv", csv_file, to_csv(variance).encode())
     if plot:
-        draw(found, plot)
-    terminal.laid_out(cells(found), found.notes, Console(highlight=False))
+        draw(variance, plot)
+    terminal.show(cells(variance), variance.notes, Console(highlight=False))

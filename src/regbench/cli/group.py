@@ -1,4 +1,4 @@
-"""The click group of the commands beside train."""
+"""The click group of all commands except train."""
 
 import sys
 from typing import Any
@@ -10,8 +10,8 @@ from regbench.cli.runs import diff, explain, ls, reproduce, rm
 from regbench.errors import INTERRUPTED, MISTAKE, UserError
 
 
-class Commands(click.Group):
-    """A click group whose mistakes are one line on stderr, exit code 2, like those of train."""
+class _Commands(click.Group):
+    """A click group that shows a mistake as one line on stderr with exit code 2, as train does."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and leave with its exit code."""
@@ -26,7 +26,7 @@ class Commands(click.Group):
         sys.exit(code or 0)
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="regbench", prog_name="regbench", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -35,7 +35,7 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-# cli.main hands train to Hydra before click sees it; here it is only listed.
+# `cli.main` hands train to Hydra before click sees it; it is here for the help.
 _train = click.Command("train", help="Train one run, or with -m a sweep: see regbench train --help.")
 for _command in (_train, ls, rm, summary, effects, explain, diff, reproduce):
     main.add_command(_command)

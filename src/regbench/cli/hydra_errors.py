@@ -1,4 +1,4 @@
-"""An error of regbench, Hydra or OmegaConf as one line and an exit code."""
+"""Turn an error of regbench, Hydra or OmegaConf into one line and an exit code."""
 
 import sys
 from traceback import walk_tb
@@ -12,25 +12,25 @@ from regbench.errors import MISTAKE, UserError, no_such
 
 
 def is_mistake(error: Exception) -> bool:
-    """Whether the user can mend it: Hydra and OmegaConf raise a dozen kinds for what is wrong in a command."""
+    """Tell whether the user can correct it: Hydra and OmegaConf raise a dozen kinds of errors for a wrong command."""
     packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
     source = next(name for name in reversed(packages) if name in ("regbench", "hydra", "omegaconf"))
     return source != "regbench" or isinstance(error, UserError)
 
 
 def leave(error: Exception, code: int = MISTAKE) -> NoReturn:
-    """One line on stderr and an exit code."""
+    """Write one line to stderr and leave with an exit code."""
     sys.stderr.write(one_line("error", explain(error)))
     sys.exit(code)
 
 
 def one_line(kind: str, text: object) -> str:
-    """`error: what is wrong`, whatever line breaks the text has."""
+    """Write `error: what is wrong` in one line, even if the text has several."""
     return f"{kind}: {' '.join(str(text).split())}\n"
 
 
 def explain(error: Exception) -> str:
-    """An error of regbench, Hydra or OmegaConf in one line, with the nearest match where there is one."""
+    """Describe an error of regbench, Hydra or OmegaConf in one line, with the nearest match if there is one."""
     cause = error.__cause__
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")

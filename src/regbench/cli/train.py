@@ -1,4 +1,4 @@
-"""`regbench train`: Hydra composes, config checks, experiment trains; a mistake is one line."""
+"""`regbench train`: Hydra composes a config, `config` checks it, `experiment` trains it. A mistake is one line."""
 
 import os
 import sys
@@ -27,17 +27,17 @@ def train(arguments: Sequence[str]) -> NoReturn:
     0: every run completed or diverged; 1: a run failed; 2: a mistake of the user; 130: Ctrl-C.
     """
     statuses: list[str] = []
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise: Hydra's own reports take several lines
-    warnings.formatwarning = lambda message, *_, **__: one_line("warning", message)  # those of libraries
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise: its own reports take several lines
+    warnings.formatwarning = lambda message, *_, **__: one_line("warning", message)  # warnings of libraries
     OmegaConf.register_new_resolver("regbench_help", partial(train_help, config_dir()), replace=True)
     decorate = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
-    with TemporaryDirectory() as scratch:  # where Hydra writes the multirun.yaml that nobody asked for
+    with TemporaryDirectory() as scratch:  # Hydra writes a multirun.yaml there that nobody needs
         OmegaConf.register_new_resolver("regbench_scratch", lambda: scratch, replace=True)
         try:
             sys.argv = ["regbench train", *flags_first(spelled_out(arguments))]
-            decorate(lambda composed: job(composed, statuses))()
+            decorate(lambda composed: _job(composed, statuses))()
         except KeyboardInterrupt:
-            sys.stderr.write("interrupted: the same command goes on after the last finished epoch\n")
+            sys.stderr.write("interrupted: run the same command to resume from the last finished epoch\n")
             sys.exit(INTERRUPTED)
         except Exception as error:
             if is_mistake(error):
@@ -48,8 +48,8 @@ def train(arguments: Sequence[str]) -> NoReturn:
     sys.exit(FAILED if "failed" in statuses else 0)
 
 
-def job(composed: DictConfig, statuses: list[str]) -> None:
-    """Train what Hydra composed for one run, or for one job of a sweep by another launcher than regbench's own."""
+def _job(composed: DictConfig, statuses: list[str]) -> None:
+    """Train a run that Hydra composed: the only one, or one job of a sweep by a launcher that is not regbench's."""
     from regbench.experiment import train as experiment
     from regbench.experiment.checks import checked
     from regbench.experiment.reporter import Reporter
@@ -63,6 +63,6 @@ def job(composed: DictConfig, statuses: list[str]) -> None:
         status = experiment.run(run, Reporter(run.config.runtime.progress, title=title))
         statuses.append(str(status.state))
     except (UserError, OmegaConfBaseException) as error:
-        leave(error)  # here and now: Hydra would add lines of its own
+        leave(error)  # at once: Hydra would add lines
     except OSError as error:  # no space, no permission
         leave(error, FAILED)

@@ -1,4 +1,4 @@
-"""`regbench train --help`: the axes with their options, the values with their meaning and range, on one screen."""
+"""`regbench train --help`: axes with their options, values with their meaning and range, on one screen."""
 
 import textwrap
 from pathlib import Path
@@ -12,7 +12,7 @@ from regbench.text import shown
 
 WIDTH = 80
 
-HELP = """\
+_HELP = """\
 Train one run, or with -m every combination of comma-separated values:
   regbench train norm=batch init=kaiming optimizer.lr=0.01
   regbench train -m norm=none,batch dropout=0,0.2 'seed=range(0,5)'
@@ -32,32 +32,32 @@ An option's values: regbench train --cfg job --package optimizer optimizer=sgd
 and to set one:     regbench train optimizer=sgd optimizer.momentum=0.9
 Flags: -m (sweep), --plan (show what it would train), --cfg job (show the
 config), --info, --config-dir DIR (your own options), --hydra-help (all).
-The same command again goes on where it was."""
+Repeat the command to resume."""
 
 
 def train_help(folder: Path, *, _root_: DictConfig) -> str:
-    """The text, from the YAML files in `folder`, the fields of RunConfig and the composed config."""
-    axes = [entry(axis, ", ".join(options(folder, axis, str(_root_[axis].name)))) for axis in AXES]
+    """Write the text, from the YAML files in `folder`, the fields of RunConfig and the composed config."""
+    axes = [_entry(axis, ", ".join(_options(folder, axis, str(_root_[axis].name)))) for axis in AXES]
     plain = {key: field for key, field in RunConfig.model_fields.items() if key not in (*AXES, "runtime")}
     nested = {f"runtime.{key}": field for key, field in Runtime.model_fields.items()}
-    values = [value_entry(key, field, _root_) for key, field in (plain | nested).items()]
-    return HELP.format(axes="\n".join(axes), values="\n".join(values))
+    values = [_value_entry(key, field, _root_) for key, field in (plain | nested).items()]
+    return _HELP.format(axes="\n".join(axes), values="\n".join(values))
 
 
-def options(folder: Path, axis: str, chosen: str) -> list[str]:
-    """The options of an axis, `none` first, the chosen one marked."""
+def _options(folder: Path, axis: str, chosen: str) -> list[str]:
+    """List the options of an axis, `none` first, and mark the chosen one."""
     names = sorted((path.stem for path in (folder / axis).glob("*.yaml")), key=lambda name: (name != "none", name))
     return [f"*{name}" if name == chosen else name for name in names]
 
 
-def value_entry(key: str, field: FieldInfo, root: DictConfig) -> str:
-    """A value's line: what it is now, its meaning, what is allowed."""
+def _value_entry(key: str, field: FieldInfo, root: DictConfig) -> str:
+    """Write a value's line: what it is now, its meaning, what is allowed."""
     now = shown(OmegaConf.select(root, key))
-    return entry(key, f"{now:7} {field.description}; {describe(field).removeprefix('null or ')}", hanging=8)
+    return _entry(key, f"{now:7} {field.description}; {describe(field).removeprefix('null or ')}", hanging=8)
 
 
-def entry(name: str, text: str, hanging: int = 0) -> str:
-    """A name with its text in a column of its own."""
+def _entry(name: str, text: str, hanging: int = 0) -> str:
+    """Write a name, and its text in a second column."""
     return textwrap.fill(
         text, WIDTH, initial_indent=f"  {name:16} ", subsequent_indent=" " * (19 + hanging), drop_whitespace=True
     )

@@ -1,1 +1,5 @@
-"""What a run is: registries of techniques, the checked config, its words and its place."""
+"""What a run is.
+
+Others use `run_config` (`RunConfig`, `AXES`, `flat`), `registry` (`Registry`, `Option`, `Checked`, `Share`), `wording`
+(`wrong_value`, `describe`) and `location` (`config_dir`, `CHECKOUT`).
+"""

@@ -1,22 +1,24 @@
-"""One axis of techniques: its functions by name, and the schema that their signatures are."""
+"""The techniques of one axis: functions by name, whose signatures are the schema of their arguments."""
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, create_model, field_validator
 
 from regbench.config.wording import wrong_value
 from regbench.errors import UserError, no_such
 from regbench.text import shown
 
-F = TypeVar("F", bound=Callable[..., Any])
-Shared = TypeVar("Shared", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Shared = TypeVar("_Shared", bound=Callable[..., Any])
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Checked(BaseModel):
-    """Values of a config: no unknown keys, no NaN, and true is not the number 1."""
+    """Checked values of a config: no unknown keys, no NaN, and true is not the number 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -38,21 +40,21 @@ class Option:
     args: dict[str, Any] = field(default_factory=dict)
 
     def dump(self) -> dict[str, Any]:
-        """The option as its YAML file writes it."""
+        """Return the option as its YAML file writes it."""
         return {"name": self.name, **self.args}
 
 
-def settable(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types, with ranges, of a function's keyword-only parameters: what a user can set."""
+def _settable(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types, with ranges, of a function's keyword-only parameters: a user can set these."""
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
     return {p.name: hints[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-class Registry(dict[str, F], Generic[F]):
+class Registry(dict[str, _F], Generic[_F]):
     """The functions of one axis by option name.
 
-    Keyword-only parameters are what a user can set. They have no defaults in Python: `conf/<axis>/<option>.yaml` holds
+    A user can set the keyword-only parameters. They have no defaults in Python: `conf/<axis>/<option>.yaml` holds
     them. Positional parameters come from the program.
     """
 
@@ -61,30 +63,31 @@ class Registry(dict[str, F], Generic[F]):
         self._shared: Callable[..., Any] | None = None
         self._schemas: dict[str, type[BaseModel]] = {}
 
-    def register(self, function: F) -> F:
-        """Decorator: offer the function as an option under its own name."""
+    def register(self, function: _F) -> _F:
+        """Decorate a function: offer it as an option under its name."""
         self[function.__name__] = function
         return function
 
-    def shared(self, function: Shared) -> Shared:
-        """Decorator: the function's keyword-only parameters are settable for every option of the axis but `none`."""
+    def shared(self, function: _Shared) -> _Shared:
+        """Decorate a function whose keyword-only parameters can be set for every option of the axis except `none`."""
         self._shared = function
         return function
 
     def schema(self, name: str) -> type[BaseModel]:
-        """The pydantic model of one option's arguments."""
+        """Return the pydantic model of one option's arguments."""
         if name not in self._schemas:
-            shared = settable(self._shared) if self._shared and name != "none" else {}
-            types = settable(self[name]) | shared
+            shared = _settable(self._shared) if self._shared and name != "none" else {}
+            types = _settable(self[name]) | shared
             fields: dict[str, Any] = {key: (hint, ...) for key, hint in types.items()}
             self._schemas[name] = create_model(f"{self.axis}_{name}", __base__=Checked, **fields)
         return self._schemas[name]
 
     def check(self, values: Mapping[str, Any]) -> Option:
-        """The option that a composed YAML node means.
+        """Return the option that a composed YAML node means.
 
         Raises:
-            UserError: unknown name or argument, a missing one, a wrong type, or a value out of range.
+            UserError: the name or an argument is unknown, an argument is missing, or a value has the wrong type or is
+                out of range.
         """
         args = dict(values)
         name = args.pop("name", None)

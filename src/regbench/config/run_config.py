@@ -1,4 +1,4 @@
-"""From composed YAML to a RunConfig: checked, frozen, with an identity."""
+"""The config of a run: checked, frozen, with an identity."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ ID_LENGTH = 12
 
 
 class Runtime(Checked):
-    """Where and how a run is computed; none of it is part of the run's identity."""
+    """Where and how to compute a run; nothing here is part of the run's identity."""
 
     study: Annotated[
         str,
@@ -32,7 +32,7 @@ class Runtime(Checked):
         str,
         Field(
             pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
-            description="where to train; auto is the fastest there is",
+            description="where to train; auto is the fastest device",
             title="auto, cpu, cuda, cuda:N or mps",
         ),
     ]
@@ -46,7 +46,7 @@ class Runtime(Checked):
 
 
 class RunConfig(Checked):
-    """Everything that defines one run, as `conf/config.yaml` composes it."""
+    """Everything that defines one run, in the order of `conf/config.yaml`."""
 
     model_config = ConfigDict(ser_json_inf_nan="strings")
 
@@ -70,7 +70,7 @@ class RunConfig(Checked):
     clip_norm_type: Annotated[float, Field(gt=0, allow_inf_nan=True, description="norm that measures it: p or inf")]
     clip_value: Annotated[float | None, Field(gt=0, description="largest gradient element; null: any")]
     epochs: Annotated[int, Field(ge=1, description="passes over the training images")]
-    batch_size: Annotated[int, Field(ge=1, description="images to a step")]
+    batch_size: Annotated[int, Field(ge=1, description="images per step")]
     drop_last: Annotated[bool, Field(description="skip an incomplete last batch")]
     precision: Annotated[
         Literal["fp32", "fp64", "tf32", "bf16"], Field(description="of products; bf16 and tf32 trade digits for speed")
@@ -85,43 +85,42 @@ class RunConfig(Checked):
 
     @property
     def conv_dropout(self) -> float:
-        """The rate for feature maps, which follows the dense layers' where it is not set."""
+        """The rate for feature maps: that of the dense layers unless it is set."""
         return self.dropout if self.dropout_conv is None else self.dropout_conv
 
     def dump(self) -> dict[str, Any]:
-        """The config as plain values, in the order of `conf/config.yaml`; infinity is the text `Infinity`."""
+        """Return plain values in the order of `conf/config.yaml`; infinity becomes the text `Infinity`."""
         values: dict[str, Any] = json.loads(self.model_dump_json())
         return values
 
     def identity(self, data_digest: str) -> str:
-        """Sha256 over all that can change a number: the config but for runtime and force, and the data."""
+        """Hash all that can change a number: the data, and the config except runtime and force."""
         kept = {key: value for key, value in self.dump().items() if key not in NO_EFFECT_ON_NUMBERS}
         text = json.dumps({**kept, "data_digest": data_digest}, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def slug(self) -> str:
-        """The choices that people name a run by; the identity tells apart what shares a slug."""
+        """Name the run by its main choices; runs with the same slug differ in their identity."""
         axes = (self.model, self.norm, self.activation, self.init, self.optimizer)
         return "-".join([option.name for option in axes if option.name != "none"] + [f"s{self.seed}"])
 
 
-SHORT = {"runtime.study": "study"}  # as on the command line
+_SHORT = {"runtime.study": "study"}  # as on the command line
 
 
 def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """`{"norm": {"name": "batch", "eps": 1e-05}}` as `("norm", "batch"), ("norm.eps", 1e-05)`."""
+    """Flatten `{"norm": {"name": "batch", "eps": 1e-05}}` to `("norm", "batch"), ("norm.eps", 1e-05)`."""
     for key, value in config.items():
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            yield from ((_name(key, inner), _hashable(leaf)) for inner, leaf in value.items())
+        else:
             yield key, _hashable(value)
-            continue
-        for inner, leaf in value.items():
-            yield _name(key, inner), _hashable(leaf)
 
 
 @cache
 def _name(key: str, inner: str) -> str:
     name = key if inner == "name" else f"{key}.{inner}"
-    return SHORT.get(name, name)
+    return _SHORT.get(name, name)
 
 
 def _hashable(value: Any) -> Any:

@@ -1,21 +1,20 @@
-"""What pydantic refused, in the words of the command line."""
+"""Say what pydantic refused, in the words of the command line."""
 
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from regbench.errors import nearest, no_such
 from regbench.text import shown
 
-NOUNS = {float: "a number", int: "an integer", bool: "true or false", str: "a text", type(None): "null"}
+_NOUNS = {float: "a number", int: "an integer", bool: "true or false", str: "text", type(None): "null"}
 
 
 def wrong_value(error: ValidationError, schema: type[BaseModel], prefix: str = "") -> str:
-    """The first error that pydantic found, as `dropout=1.5: must be a number in [0, 1)`."""
+    """Describe the first error that pydantic found: `dropout=1.5: must be a number in [0, 1)`."""
     first = error.errors(include_url=False)[0]
     return _explain(first["loc"], first["type"], first["input"], schema, prefix)
 
@@ -37,7 +36,7 @@ def _explain(loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseM
 
 
 def _item(annotation: Any, place: int) -> Any:
-    """The type of one item of a list."""
+    """Return the type of one item of a list."""
     args = get_args(annotation)
     if get_origin(annotation) is tuple and Ellipsis not in args:
         return args[place]
@@ -45,14 +44,14 @@ def _item(annotation: Any, place: int) -> Any:
 
 
 def _words(annotation: Any) -> list[str]:
-    """The texts that a type lists."""
+    """Return the words that a type allows."""
     if get_origin(annotation) is Literal:
         return [word for word in get_args(annotation) if isinstance(word, str)]
     return [word for part in get_args(annotation) for word in _words(part)]
 
 
 def describe(field: FieldInfo) -> str:
-    """What a field allows, in words: `a number in [0, 1)`, or its title where type and range do not say it."""
+    """Say what a field allows: `a number in [0, 1)`, or its title if type and range do not say it."""
     return field.title or _describe(field.annotation, field.metadata)
 
 
@@ -65,29 +64,33 @@ def _describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_describe(arg, metadata) for arg in sorted(args, key=lambda arg: arg is not type(None)))
     if origin in (list, tuple):
-        items = [arg for arg in args if arg is not Ellipsis]
-        least = next((f" of at least {m.min_length}" for m in metadata if isinstance(m, Len | MinLen)), "")
-        size = f" of {len(args)}" if origin is tuple and len(items) == len(args) else least
-        if len(set(map(_describe, items))) > 1:
-            return f"a list{size}, {', then '.join(map(_describe, items))}"
-        return f"a list{size}, each {_describe(items[0])}"
-    return NOUNS.get(annotation, "a mapping") + (_range(metadata) if annotation in (int, float) else "")
+        return _describe_list(origin, args, _limits(metadata))
+    return _NOUNS.get(annotation, "a mapping") + (_range(_limits(metadata)) if annotation in (int, float) else "")
+
+
+def _describe_list(origin: type, args: Sequence[Any], limits: Mapping[str, Any]) -> str:
+    items = [_describe(arg) for arg in args if arg is not Ellipsis]
+    size = f" of at least {limits['min_length']}" if "min_length" in limits else ""
+    if origin is tuple and len(items) == len(args):
+        size = f" of {len(args)}"
+    return f"a list{size}, " + (f"each {items[0]}" if len(set(items)) == 1 else ", then ".join(items))
 
 
 def _constraints(metadata: Sequence[Any]) -> list[Any]:
-    """The constraints inside `Field(...)` objects, which Annotated keeps folded."""
+    """Return the constraints inside `Field(...)` objects too: Annotated keeps those folded."""
     return [c for item in metadata for c in (item.metadata if isinstance(item, FieldInfo) else [item])]
 
 
-def _range(metadata: Sequence[Any]) -> str:
-    low = next((m for m in metadata if isinstance(m, Ge | Gt)), None)
-    high = next((m for m in metadata if isinstance(m, Le | Lt)), None)
+def _limits(metadata: Sequence[Any]) -> dict[str, Any]:
+    """Return the limits by name: pydantic's constraints have one or several of these attributes."""
+    names = ("ge", "gt", "le", "lt", "min_length")
+    return {name: limit for m in metadata for name in names if (limit := getattr(m, name, None)) is not None}
+
+
+def _range(limits: Mapping[str, Any]) -> str:
+    low = f"[{limits['ge']}" if "ge" in limits else f"({limits['gt']}" if "gt" in limits else ""
+    high = f"{limits['le']}]" if "le" in limits else f"{limits['lt']})" if "lt" in limits else ""
     if low and high:
-        left = f"[{low.ge}" if isinstance(low, Ge) else f"({low.gt}"
-        right = f"{high.le}]" if isinstance(high, Le) else f"{high.lt})"
-        return f" in {left}, {right}"
-    if low:
-        return f" of at least {low.ge}" if isinstance(low, Ge) else f" above {low.gt}"
-    if high:
-        return f" of at most {high.le}" if isinstance(high, Le) else f" below {high.lt}"
-    return ""
+        return f" in {low}, {high}"
+    words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+    return next((f" {words[name]} {limits[name]}" for name in words if name in limits), "")

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from regbench.errors import UserError
-from regbench.images import Images
+from regbench.images import SIDE, Images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torchvision.datasets import ImageFolder
 
 
-SIDE = 28
 PARTS = ("train", "test")
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from regbench.config.registry import Option
+from regbench.config.registry import Option, Share
 from regbench.data.datasets import DATASETS, load, load_on
 from regbench.errors import UserError
 from regbench.images import LEVELS, WHITE, Images
@@ -81,7 +81,7 @@ def prepare(
     scaling: Scaling,
     mean: float | None,
     std: PositiveFloat | None,
-    label_noise: Annotated[float, Field(ge=0, le=1)],
+    label_noise: Share,
 ) -> Split:
     """Split off validation images and fix the scaling; `mean` and `std` are of pixels in [0, 1], null computes them.
 

@@ -1,1 +1,1 @@
-"""Pictures: one module per kind, data in, figure out."""
+"""Pictures, one module for each kind: data in, figure out. Others use `effects` (`plot`)."""

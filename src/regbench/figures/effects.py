@@ -6,20 +6,20 @@ from regbench.analysis.effects import Effect, Effects
 from regbench.errors import UserError
 from regbench.text import probability
 
-KEYS, REST = "tab:blue", "silver"  # bars of keys and their interactions; of the seed and the residual
+_KEYS, _REST = "tab:blue", "silver"  # bars of keys and their interactions; bars of the seed and the residual
 
 
 def plot(found: Effects, path: Path) -> None:
-    """The shares as bars, those of keys with their p, into a PNG, SVG or PDF file.
+    """Draw the shares as bars, those of keys with their p, into a PNG, SVG or PDF file.
 
     Raises:
-        UserError: the file cannot be written, or has another ending.
+        UserError: the file cannot be written, or has another suffix.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 0.4 * len(found.terms) + 1.2), layout="constrained")
     axes = figure.subplots()
-    colours = [REST if effect.p is None else KEYS for effect in found.terms]
+    colours = [_REST if effect.p is None else _KEYS for effect in found.terms]
     bars = axes.barh([effect.term for effect in found.terms], [100 * e.share for e in found.terms], color=colours)
     axes.bar_label(bars, [_label(effect) for effect in found.terms], padding=4)
     axes.margins(x=0.25)  # room for the labels

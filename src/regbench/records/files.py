@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 FORMAT = 1
 RUN, CONFIG, METRICS, LOG = "run.json", "config.yaml", "metrics.csv", "train.log"
@@ -13,6 +13,9 @@ TEMPORARY = ".{}.tmp"
 CHECKPOINT, MODEL, CORRECT, LOCK = "checkpoint.pt", "model.safetensors", "correct.safetensors", ".lock"
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
+# The status in run.json, and `killed` for a running one whose process is gone: the same command resumes that run.
+State = Literal["completed", "diverged", "running", "interrupted", "killed", "failed"]
+STATES: tuple[State, ...] = get_args(State)
 FINAL: tuple[Status, ...] = ("completed", "diverged")
 PRUNED = "pruned by the search"  # how the error of a run begins that its search gave up; its status is interrupted
 

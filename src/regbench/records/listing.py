@@ -4,20 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from regbench.condition import condition
 from regbench.errors import UserError, no_such
-from regbench.records.files import RUN
+from regbench.records.files import RUN, State
 from regbench.records.run_json import Recorded, find, is_locked
 from regbench.records.run_status import epochs_written
 from regbench.text import shown
-
-# What run.json says, or `killed` where the process is gone: the command that began such a run resumes it.
-State = Literal["completed", "diverged", "running", "interrupted", "killed", "failed"]
-STATES: tuple[State, ...] = get_args(State)
 
 
 class _Times(BaseModel):

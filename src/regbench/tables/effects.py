@@ -1,12 +1,14 @@
 """The analysis of variance as a table."""
 
-from regbench.analysis.effects import Effects
-from regbench.tables.cells import Cells
+from dataclasses import asdict, fields
+
+from regbench.analysis.effects import Effect, Effects
+from regbench.tables.layout import Cells, csv_text
 from regbench.text import probability
 
 
 def cells(found: Effects) -> Cells:
-    """As people read it."""
+    """Write the terms as people read them."""
     rows = [
         [
             effect.term,
@@ -18,4 +20,9 @@ def cells(found: Effects) -> Cells:
         ]
         for effect in found.terms
     ]
-    return Cells(["effect", "df", "share %", "F", "p", "p Holm"], rows, 1)
+    return Cells(["effect", "df", "share %", "F", "p", "p Holm"], rows, figures=range(1, 6))
+
+
+def to_csv(found: Effects) -> str:
+    """Write every number of each term, unrounded."""
+    return csv_text([field.name for field in fields(Effect)], map(asdict, found.terms))

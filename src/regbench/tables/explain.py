@@ -1,44 +1,48 @@
-"""The runs behind a cell, and what two runs differ in."""
+"""Explain figures: the runs behind a cell, and the differences between two runs."""
 
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from regbench.analysis.baseline import matches
-from regbench.analysis.groups import config_keys
+from regbench.analysis.baseline import matches, written
+from regbench.analysis.groups import checked, config_keys
 from regbench.errors import UserError, no_such
 from regbench.records.files import RUN
 from regbench.records.frame import ORIGINS, Runs, load
 from regbench.records.metrics import SELECTIONS
-from regbench.tables.cells import Cells
+from regbench.tables.layout import Cells
 from regbench.text import printable, shown
 
-NEVER_THE_SAME = ("study", "force", "runtime.dir", "runtime.progress", "runtime.cache")
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NEVER_THE_SAME = ("study", "force", "runtime.dir", "runtime.progress", "runtime.cache")
 
 
 def behind(runs: Runs, wanted: Mapping[str, str]) -> Iterator[str]:
-    """Lines on each run with these values: directory, status and figure, the command, versions and machine.
+    """Describe each run with these values in lines: directory, status and figure, the command, versions and machine.
 
     Raises:
-        UserError: no run has such a key, or none has these values.
+        UserError: no run has such a key, or no run has these values.
     """
-    allowed = config_keys(runs.frame)
-    for key in wanted:
-        if key not in allowed:
-            raise UserError(no_such("key", key, "the runs", allowed))
+    checked(wanted, runs.frame)
     every: list[Any] = runs.frame.to_dict("records")
-    for key, text in wanted.items():
-        if not any(matches(row, key, text) for row in every):
-            values = {_shown(row[key]) for row in every} - {"-"}
-            raise UserError(f"{key}={text}: {no_such('value', text, f'the runs of {key!r}', values)}")
     rows = [row for row in every if all(matches(row, key, text) for key, text in wanted.items())]
     if not rows:
-        raise UserError(f"{','.join(f'{key}={text}' for key, text in wanted.items())}: no run has all of these values")
+        raise _none_of(every, wanted)
     for row in sorted(rows, key=lambda row: (str(row["study"]), row["seed"])):
         yield from map(printable, _about(row))
+
+
+def _none_of(rows: Sequence[Any], wanted: Mapping[str, str]) -> UserError:
+    for key, text in wanted.items():
+        if not any(matches(row, key, text) for row in rows):
+            values = {_shown(row[key]) for row in rows} - {"-"}
+            return UserError(f"{key}={text}: {no_such('value', text, f'the runs of {key!r}', values)}")
+    return UserError(f"{written(wanted)}: no run has all of these values")
 
 
 def _about(row: Mapping[Any, Any]) -> Iterator[str]:
@@ -49,39 +53,52 @@ def _about(row: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _command(run: Path) -> str:
-    """As it was given; the shell is told apart from the values."""
+    """Write the run's command, quoted for a shell."""
     overrides = json.loads((run / RUN).read_bytes()).get("overrides")
     words = overrides if isinstance(overrides, list) else []
     return " ".join(["regbench train", *(shlex.quote(str(word)) for word in words)])
 
 
-def difference(left: Path, right: Path) -> tuple[Cells, Cells]:
-    """The config keys and origins that differ, and all figures with their difference.
+def difference(first: Path, second: Path) -> tuple[Cells, Cells]:
+    """Return the config keys and origins in which two runs differ, and all figures with their difference.
 
     Raises:
         UserError: one of the paths is not exactly one run.
     """
-    one, other = _only(left), _only(right)
-    found = list(dict.fromkeys([*config_keys(load([left]).frame), *config_keys(load([right]).frame)]))
-    axes = [key.partition(".")[0] for key in found]
-    keys = [*sorted(found, key=lambda key: axes.index(key.partition(".")[0])), *ORIGINS]
-    values = [[key, _shown(one.get(key, math.nan)), _shown(other.get(key, math.nan))] for key in keys]
-    changed = [row for row in values if row[1] != row[2] and row[0] not in NEVER_THE_SAME]
-    names = [
-        name for name in dict.fromkeys([*one, *other]) if name.partition(".")[0] in SELECTIONS or name == "seconds"
-    ]
-    figures = [_figures(name, one.get(name, math.nan), other.get(name, math.nan)) for name in names]
+    frames = [_only(first), _only(second)]
+    left, right = ({str(key): value for key, value in frame.to_dict("records")[0].items()} for frame in frames)
+    keys = _by_axis([key for frame in frames for key in config_keys(frame)])
+    values = [[key, _shown(left.get(key, math.nan)), _shown(right.get(key, math.nan))] for key in [*keys, *ORIGINS]]
+    names = [name for name in dict.fromkeys([*left, *right]) if _is_figure(name)]
     return (
-        Cells(["key", "first", "second"], changed, 3),
-        Cells(["figure", "first", "second", "second - first"], figures, 1),
+        Cells(
+            ["key", "first", "second"],
+            [row for row in values if row[1] != row[2] and row[0] not in _NEVER_THE_SAME],
+            figures=range(0),
+        ),
+        Cells(
+            ["figure", "first", "second", "second - first"],
+            [_figures(name, left.get(name, math.nan), right.get(name, math.nan)) for name in names],
+            figures=range(1, 4),
+        ),
     )
 
 
-def _only(path: Path) -> dict[str, Any]:
-    found = load([path])
-    if len(found.frame) != 1 or found.duplicates:
+def _only(path: Path) -> "pd.DataFrame":
+    runs = load([path])
+    if len(runs.frame) != 1 or runs.duplicates:
         raise UserError(f"{path}: holds several runs. Name the directory of one")
-    return {str(key): value for key, value in found.frame.to_dict("records")[0].items()}
+    return runs.frame
+
+
+def _by_axis(keys: Sequence[str]) -> list[str]:
+    """Put the keys of an axis together, in the order in which axes appear."""
+    axes = list(dict.fromkeys(key.partition(".")[0] for key in keys))
+    return sorted(dict.fromkeys(keys), key=lambda key: axes.index(key.partition(".")[0]))
+
+
+def _is_figure(name: str) -> bool:
+    return name.partition(".")[0] in SELECTIONS or name == "seconds"
 
 
 def _figures(name: str, left: float, right: float) -> list[str]:

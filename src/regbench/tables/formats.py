@@ -1,117 +1,47 @@
 """A table for programs and papers: CSV, Markdown, LaTeX, JSON, HTML, Parquet."""
 
-import csv
 import html
 import io
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
-import pandas as pd
 from tabulate import tabulate
 
 from regbench.analysis.intervals import LEVEL
-from regbench.analysis.table import Contrast, Row, Table
+from regbench.analysis.table import Table
 from regbench.errors import UserError
 from regbench.tables.cells import cells
-from regbench.tables.footer import COUNTS, footer, total
+from regbench.tables.footer import footer
+from regbench.tables.layout import Cells, csv_text
+from regbench.tables.record import columns, record, to_frame
 from regbench.text import shown
-
-if TYPE_CHECKING:
-    from regbench.analysis.image_noise import Noise
-
-
-STATISTICS = ("n", "mean", "ci95", "ci95_low", "ci95_high", "best", "worst", *COUNTS, "missing")
-COMPARED = (
-    *("baseline", "correction", "margin", "pairs", "diff", "diff_ci95", "diff_ci95_low", "diff_ci95_high"),
-    *("p", "p_adjusted", "won", "tied", "won_ci95_low", "won_ci95_high", "hedges_g"),
-    *("p_equivalence", "p_equivalence_adjusted", "verdict", "seeds_to_decide", "unpaired"),
-)
-NOISE = ("test_images", "test_runs", "test_ci95_low", "test_ci95_high")
-NOISE_COMPARED = (
-    *("test_pairs", "test_diff", "test_diff_ci95", "test_diff_ci95_low", "test_diff_ci95_high"),
-    *("test_p", "test_p_adjusted"),
-)
-
-
-def record(table: Table, row: Row) -> dict[str, Any]:
-    """All that is known of a row but its keys: plain numbers, figures as fractions, None where there is none."""
-    low, high = row.estimate.interval or (None, None)
-    figures = (row.estimate.n, row.estimate.mean, row.estimate.half_width, low, high, row.best, row.worst)
-    counts = (getattr(row, count) for count in COUNTS)
-    known: dict[str, Any] = {"metric": table.metric.name, "select": table.select}
-    known |= dict(zip(STATISTICS, (*figures, *counts, row.missing), strict=True))
-    known |= _compared(table.contrast, row) if table.contrast else {}
-    return known | (_noise(row.noise, compared=table.contrast is not None) if table.test_noise else {})
-
-
-def _compared(contrast: Contrast, row: Row) -> dict[str, Any]:
-    found = row.comparison
-    assert found
-    middle, half = found.difference, found.half_width
-    baseline = ",".join(f"{key}={text}" for key, text in contrast.baseline.items())
-    won_low, won_high = found.won_share or (None, None)
-    values = (
-        *(baseline, contrast.correction, contrast.margin, found.pairs, middle, half, *_ends(middle, half)),
-        *(found.p, found.p_adjusted, found.won, found.tied, won_low, won_high, found.hedges_g),
-        *(found.p_equivalence, found.p_equivalence_adjusted, found.verdict, found.seeds, found.unpaired),
-    )
-    return dict(zip(COMPARED, values, strict=True))
-
-
-def _noise(found: "Noise | None", compared: bool) -> dict[str, Any]:
-    names = (*NOISE, *(NOISE_COMPARED if compared else ()))
-    if found is None:
-        return dict.fromkeys(names)
-    middle, half = found.difference, found.half_width
-    own = (found.images, found.runs, *found.interval)
-    difference = (found.pairs, middle, half, *_ends(middle, half), found.p, found.p_adjusted)
-    return dict(zip(names, (*own, *(difference if compared else ())), strict=True))
-
-
-def _ends(middle: float | None, half: float | None) -> tuple[float | None, float | None]:
-    return (None, None) if middle is None or half is None else (middle - half, middle + half)
-
-
-def _columns(table: Table) -> list[str]:
-    compared, noise = (COMPARED, NOISE_COMPARED) if table.contrast else ((), ())
-    return [*table.keys, "metric", "select", *STATISTICS, *compared, *([*NOISE, *noise] if table.test_noise else [])]
-
-
-def to_frame(table: Table) -> pd.DataFrame:
-    """A row for each group: its keys and `record`; the footer in `attrs["notes"]`."""
-    rows = [{**row.group, **record(table, row)} for row in table.rows]
-    frame = pd.DataFrame(rows, columns=_columns(table))
-    frame.attrs["notes"] = footer(table)
-    return frame
 
 
 def to_csv(table: Table) -> str:
-    """Plain numbers, fractions unrounded; a cell is empty where there is nothing to say."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(table), restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in table.rows:
-        writer.writerow({key: shown(value) for key, value in row.group.items()} | record(table, row))
-    return text.getvalue()
+    """Write plain numbers, fractions unrounded; a cell is empty if the figure is not known."""
+    rows = ({key: shown(value) for key, value in row.group.items()} | record(table, row) for row in table.rows)
+    return csv_text(columns(table), rows)
 
 
 def to_markdown(table: Table) -> str:
-    """A GitHub table, the footer below."""
+    """Write a GitHub table, the footer below."""
     found = cells(table)
     escaped = [[cell.replace("|", r"\|") for cell in row] for row in found.rows]
-    body = tabulate(escaped, found.headings, "pipe", disable_numparse=True, colalign=found.alignment)
+    body = _tabulated(Cells(found.headings, escaped, found.figures), "pipe")
     return "\n".join([body, "", *(f"- {line}" for line in footer(table))]) + "\n"
 
 
 def to_latex(table: Table) -> str:
-    r"""A booktabs tabular, for `\usepackage{booktabs}`, the footer as comments."""
-    found = cells(table)
-    body = tabulate(found.rows, found.headings, "latex_booktabs", disable_numparse=True, colalign=found.alignment)
-    return "\n".join([body.replace("±", r"$\pm$"), *(f"% {line}" for line in footer(table))]) + "\n"
+    r"""Write a booktabs tabular, for `\usepackage{booktabs}`, the footer as comments."""
+    body = _tabulated(cells(table), "latex_booktabs").replace("±", r"$\pm$")
+    return "\n".join([body, *(f"% {line}" for line in footer(table))]) + "\n"
 
 
-PAGE = """<!doctype html>
+def _tabulated(found: Cells, style: Literal["pipe", "latex_booktabs", "html"]) -> str:
+    return tabulate(found.rows, found.headings, style, disable_numparse=True, colalign=found.alignment)
+
+
+_PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -136,15 +66,13 @@ ul {{ color: #555; padding-left: 1.2em }}
 
 
 def to_html(table: Table) -> str:
-    """A page of its own, without scripts: the table, the footer as a list below."""
-    found = cells(table)
-    body = tabulate(found.rows, found.headings, "html", disable_numparse=True, colalign=found.alignment)
+    """Write a whole page without scripts: the table, the footer as a list below."""
     notes = "\n".join(f"<li>{html.escape(line)}</li>" for line in footer(table))
-    return PAGE.format(table=body, notes=notes)
+    return _PAGE.format(table=_tabulated(cells(table), "html"), notes=notes)
 
 
 def to_json(table: Table) -> str:
-    """All that the table knows; values of keys keep their types, figures are fractions unrounded."""
+    """Write all that the table knows; values of keys keep their types, figures are unrounded fractions."""
     contrast = table.contrast
     content = {
         "metric": table.metric.name,
@@ -161,7 +89,8 @@ def to_json(table: Table) -> str:
         "left_out": table.left_out,
         "runs": table.runs,
         "completed": table.completed,
-        **{count: total(table, count) for count in (*COUNTS, "missing")},
+        **table.lost,
+        "missing": table.missing,
         "without_figure": table.without_figure,
         "without_validation": table.without_validation,
         "duplicates": table.duplicates,
@@ -173,7 +102,7 @@ def to_json(table: Table) -> str:
 
 
 def to_parquet(table: Table) -> bytes:
-    """The CSV's columns with their types; keys whose values have several are texts; the footer as pandas attributes.
+    """Write the CSV's columns with their types; keys with values of several types become text; the footer is in attrs.
 
     Raises:
         UserError: pyarrow is not installed.
@@ -188,12 +117,3 @@ def to_parquet(table: Table) -> bytes:
     except ImportError:
         raise UserError("--format parquet: needs pyarrow. Install it with: pip install 'regbench[parquet]'") from None
     return content.getvalue()
-
-
-FORMATS: dict[str, Callable[[Table], str]] = {
-    "csv": to_csv,
-    "md": to_markdown,
-    "latex": to_latex,
-    "json": to_json,
-    "html": to_html,
-}

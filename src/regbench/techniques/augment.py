@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field, PositiveFloat
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from regbench.config.registry import Option, Registry
+from regbench.config.registry import Option, Registry, Share
+from regbench.images import SIDE, WHITE
 
-SIDE, WHITE = 28, 255.0
 MARGIN = 2  # makes the side a power of two, for which grid_sample's places are exact: what moves nothing keeps all bits
 TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))  # cosine and sine of 0, 1, 2, 3 quarter turns
 
@@ -27,7 +27,6 @@ def ascending(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[
     tuple[PositiveFloat, PositiveFloat], AfterValidator(ascending), Field(title="two numbers above 0, the lesser first")
 ]

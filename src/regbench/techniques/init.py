@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Generator, Tensor, nn
 
-from regbench.config.registry import Option, Registry
+from regbench.config.registry import Option, Registry, Share
 from regbench.errors import UserError
 from regbench.rng import Stream, generator
 from regbench.techniques.layers import weighted_layers
@@ -106,7 +106,7 @@ def truncated_normal(weight: Tensor, rng: Generator, *, mean: Value, std: Positi
 
 
 @INITS.register
-def sparse(weight: Tensor, rng: Generator, *, sparsity: Annotated[float, Field(ge=0, le=1)], std: Std) -> None:
+def sparse(weight: Tensor, rng: Generator, *, sparsity: Share, std: Std) -> None:
     """Normal, with ⌈sparsity · rows⌉ zeros in each column, filters seen as [out, in · h · w] [Martens 2010].
 
     As `torch.nn.init.sparse_`, which takes dense weights alone.

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
-from regbench.config.registry import Registry
+from regbench.config.registry import Registry, Share
 from regbench.errors import UserError
 
 Shape = tuple[int, ...]
-Share = Annotated[float, Field(ge=0, le=1)]
 Position = Literal["pre", "post"]
 
 

@@ -1,14 +1,14 @@
 """Penalties added to the loss; and two regularizers that are none: label smoothing and the max-norm constraint."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from regbench.config.registry import Option, Registry
+from regbench.config.registry import Option, Registry, Share
 from regbench.techniques.layers import weighted_layers
 
 REGULARIZERS: Registry[Callable[..., Tensor]] = Registry("regularizer")
@@ -42,7 +42,7 @@ def l2(weight: Tensor, *, half: bool) -> Tensor:
 
 
 @REGULARIZERS.register
-def elastic_net(weight: Tensor, *, alpha: Annotated[float, Field(ge=0, le=1)], half: bool) -> Tensor:
+def elastic_net(weight: Tensor, *, alpha: Share, half: bool) -> Tensor:
     """λ (α Σ|w| + (1 − α) Σ w²), λ the strength, the squares halved on request [Zou & Hastie 2005].
 
     Use it for few weights, as with l1, where inputs are so alike that l1 alone would keep one of them by chance.

@@ -9,9 +9,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from regbench.config.registry import Option, Registry
+from regbench.config.registry import Option, Registry, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Epochs = PositiveInt | None  # null: all of them
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]

@@ -306,7 +306,7 @@ def test_ctrl_c_has_workers_save(start: Start) -> None:
     until(lambda: trained(0) and trained(1))
     sweep.send_signal(signal.SIGINT)
     code, _, err = ended(sweep)
-    assert (code, err) == (130, "interrupted: the same command goes on after the last finished epoch\n")
+    assert (code, err) == (130, "interrupted: run the same command to resume from the last finished epoch\n")
     assert {record(seed)["status"] for seed in (0, 1)} == {"interrupted"}
 
 
@@ -401,7 +401,7 @@ def test_ctrl_c_and_a_killed_parent_leave_no_worker_of_other_engines(start: Star
     sweep.send_signal(signal.SIGINT)
     code, _, err = ended(sweep)
     assert code == 130
-    assert err.endswith("interrupted: the same command goes on after the last finished epoch\n")
+    assert err.endswith("interrupted: run the same command to resume from the last finished epoch\n")
     until(lambda: not is_alive(pid))
     assert record(0)["status"] == "interrupted"
 

@@ -1,0 +1,102 @@
+"""All that a table knows of each row, by name: plain numbers, figures as fractions, None for an unknown one."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from regbench.analysis.baseline import written
+from regbench.analysis.table import Contrast, Row, Table
+from regbench.tables.footer import footer
+
+if TYPE_CHECKING:
+    from regbench.analysis.image_noise import Noise
+    from regbench.analysis.verdict import Comparison
+
+
+def _ends(middle: float | None, half_width: float | None) -> tuple[float | None, float | None]:
+    return (None, None) if middle is None or half_width is None else (middle - half_width, middle + half_width)
+
+
+# The columns of each part, in their order
+_STATISTICS: dict[str, Callable[[Row], Any]] = {
+    "n": lambda row: row.estimate.n,
+    "mean": lambda row: row.estimate.mean,
+    "ci95": lambda row: row.estimate.half_width,
+    "ci95_low": lambda row: _ends(row.estimate.mean, row.estimate.half_width)[0],
+    "ci95_high": lambda row: _ends(row.estimate.mean, row.estimate.half_width)[1],
+    "best": lambda row: row.best,
+    "worst": lambda row: row.worst,
+    "diverged": lambda row: row.diverged,
+    "failed": lambda row: row.failed,
+    "unfinished": lambda row: row.unfinished,
+    "missing": lambda row: row.missing,
+}
+_CONTRAST: dict[str, Callable[[Contrast], Any]] = {
+    "baseline": lambda contrast: written(contrast.baseline),
+    "correction": lambda contrast: contrast.correction,
+    "margin": lambda contrast: contrast.margin,
+}
+_COMPARISON: dict[str, "Callable[[Comparison], Any]"] = {
+    "pairs": lambda found: found.pairs,
+    "diff": lambda found: found.difference,
+    "diff_ci95": lambda found: found.half_width,
+    "diff_ci95_low": lambda found: _ends(found.difference, found.half_width)[0],
+    "diff_ci95_high": lambda found: _ends(found.difference, found.half_width)[1],
+    "p": lambda found: found.p,
+    "p_adjusted": lambda found: found.p_adjusted,
+    "won": lambda found: found.won,
+    "tied": lambda found: found.tied,
+    "won_ci95_low": lambda found: found.won_share and found.won_share[0],
+    "won_ci95_high": lambda found: found.won_share and found.won_share[1],
+    "hedges_g": lambda found: found.hedges_g,
+    "p_equivalence": lambda found: found.p_equivalence,
+    "p_equivalence_adjusted": lambda found: found.p_equivalence_adjusted,
+    "verdict": lambda found: found.verdict,
+    "seeds_to_decide": lambda found: found.seeds,
+    "unpaired": lambda found: found.unpaired,
+}
+_NOISE: dict[str, "Callable[[Noise], Any]"] = {
+    "test_images": lambda noise: noise.images,
+    "test_runs": lambda noise: noise.runs,
+    "test_ci95_low": lambda noise: noise.interval[0],
+    "test_ci95_high": lambda noise: noise.interval[1],
+}
+_NOISE_OF_DIFFERENCE: dict[str, "Callable[[Noise], Any]"] = {
+    "test_pairs": lambda noise: noise.pairs,
+    "test_diff": lambda noise: noise.difference,
+    "test_diff_ci95": lambda noise: noise.half_width,
+    "test_diff_ci95_low": lambda noise: _ends(noise.difference, noise.half_width)[0],
+    "test_diff_ci95_high": lambda noise: _ends(noise.difference, noise.half_width)[1],
+    "test_p": lambda noise: noise.p,
+    "test_p_adjusted": lambda noise: noise.p_adjusted,
+}
+
+
+def record(table: Table, row: Row) -> dict[str, Any]:
+    """Return all that is known of a row except its keys, in the order of `columns`."""
+    known: dict[str, Any] = {"metric": table.metric.name, "select": table.select}
+    known |= {name: get(row) for name, get in _STATISTICS.items()}
+    if table.contrast:
+        assert row.comparison
+        known |= {name: get(table.contrast) for name, get in _CONTRAST.items()}
+        known |= {name: get(row.comparison) for name, get in _COMPARISON.items()}
+    return known | {name: get(row.noise) if row.noise else None for name, get in _noise(table).items()}
+
+
+def columns(table: Table) -> list[str]:
+    """Return the keys, then the names in a `record`."""
+    compared = [*_CONTRAST, *_COMPARISON] if table.contrast else []
+    return [*table.keys, "metric", "select", *_STATISTICS, *compared, *_noise(table)]
+
+
+def _noise(table: Table) -> "dict[str, Callable[[Noise], Any]]":
+    return {} if not table.test_noise else _NOISE | _NOISE_OF_DIFFERENCE if table.contrast else _NOISE
+
+
+def to_frame(table: Table) -> pd.DataFrame:
+    """Make a DataFrame with a row for each group, its keys and `record`; the footer is in `attrs["notes"]`."""
+    rows = [{**row.group, **record(table, row)} for row in table.rows]
+    frame = pd.DataFrame(rows, columns=columns(table))
+    frame.attrs["notes"] = footer(table)
+    return frame
