@@ -15,7 +15,7 @@ from regbench.rng import Stream, generator
 from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import INITS, initialize
 from regbench.techniques.layers import weighted_layers
-from regbench.training.pretrain import PHASES, Machine, pretrain, rescaled
+from regbench.training.pretrain import PHASES, BoltzmannMachine, pretrain, rescaled
 
 pytestmark = pytest.mark.slow
 
@@ -171,7 +171,7 @@ def test_the_first_layer_does_to_scaled_pixels_what_its_machine_does_to_pixels_i
     rng = generator(0, Stream.PRETRAIN)
     pixels = split.train_images[split.train[torch.randperm(1000, generator=rng)]].flatten(1) / 255
     start = build(config).dense1.affine
-    machine = Machine(start.weight.detach(), start.bias.detach(), rng)
+    machine = BoltzmannMachine(start.weight.detach(), start.bias.detach(), rng)
     assert machine.step(pixels, 1, 0.1, 0.0, 0.01).item() == pytest.approx(row.value, rel=1e-6)
     x, _ = split.batch(split.val[:50])
     raw = split.train_images[split.val[:50]].flatten(1) / 255
@@ -179,7 +179,7 @@ def test_the_first_layer_does_to_scaled_pixels_what_its_machine_does_to_pixels_i
 
 
 def machine_of(weight, hidden_bias):
-    return Machine(weight.clone(), hidden_bias.clone(), torch.Generator().manual_seed(5))
+    return BoltzmannMachine(weight.clone(), hidden_bias.clone(), torch.Generator().manual_seed(5))
 
 
 @pytest.mark.parametrize("k", [1, 3])

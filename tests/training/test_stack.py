@@ -12,7 +12,6 @@ import torch
 from torch.nn import functional as F
 
 from regbench.config.run_config import RunConfig
-from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import INITS
 from regbench.techniques.norm import NORMS
 from regbench.techniques.optimizer import OPTIMIZERS
@@ -474,37 +473,6 @@ def test_a_learning_rate_of_zero_moves_no_weight(make_config, runs):
     assert still == [True, False][:runs]
 
 
-def recorded_masks(stack: Stack, epochs: Sequence[int], steps: int = 2) -> list[torch.Tensor]:
-    """The mask of the one dropout layer in each step, [K, samples, width]."""
-    (layer,) = [module for module in stack.network.template.modules() if isinstance(module, Dropout)]
-    stack._whole, stack._part.given_up = None, True  # a replay would not touch the layer
-    masks = []
-    for epoch in epochs:
-        stack.begin_epoch(epoch)
-        for _ in range(steps):
-            stack.step(*batch(len(stack.models)))
-            masks.append(layer.mask.clone().unflatten(0, (len(stack.models), -1)))
-    return masks
-
-
-def test_masks_are_drawn_anew_for_each_step_and_again_for_the_same_epoch(make_config):
-    masks = recorded_masks(Stack([make_config(*TINY, "dropout=0.5")], CPU), (0, 1, 0))
-    assert masks[0].shape == (1, 8, 16)
-    assert not torch.equal(masks[0], masks[1])
-    assert not torch.equal(masks[0], masks[2])
-    assert torch.equal(masks[0], masks[4])
-    assert torch.equal(masks[1], masks[5])
-
-
-def test_masks_are_those_that_each_run_draws_alone(make_config):
-    configs = [make_config(*TINY, f"dropout={rate}", "seed=3") for rate in (0.5, 0.0, 0.2)]
-    together = recorded_masks(Stack(configs, CPU), (0, 1))
-    for run in (0, 2):
-        for found, (alone,) in zip(together, recorded_masks(Stack([configs[run]], CPU), (0, 1)), strict=True):
-            assert torch.equal(found[run], alone)
-    assert all((found[1] == 1).all() for found in together)
-
-
 # Figures of all runs
 
 
@@ -519,8 +487,10 @@ def test_each_run_is_evaluated_by_itself(make_config):
     for run, model in enumerate(stack.models):
         with torch.no_grad():
             logits = model.eval()(images[run])
-        hits = (logits.argmax(1) == labels[run]).double().mean().item()
-        assert found[run] == pytest.approx((F.cross_entropy(logits, labels[run]).item(), hits), rel=1e-5)
+        right = logits.argmax(1) == labels[run]
+        assert found.scores[run].loss == pytest.approx(F.cross_entropy(logits, labels[run]).item(), rel=1e-5)
+        assert found.scores[run].acc == pytest.approx(right.double().mean().item())
+        assert torch.equal(found.rights[run], right)
         assert all(torch.equal(tensor, before[run][name]) for name, tensor in stack.weights(run).items())
 
 

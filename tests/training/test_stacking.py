@@ -29,7 +29,9 @@ LANES = 2
 @pytest.fixture(autouse=True)
 def lanes(monkeypatch):
     """As on a CPU of two cores, whatever this machine has."""
-    monkeypatch.setattr(stacking, "shared", lambda device: Machine(device, LANES if device.type == "cpu" else 1, 1))
+    monkeypatch.setattr(
+        stacking, "shared", lambda config, device: Machine(device, LANES if device.type == "cpu" else 1, 1)
+    )
 
 
 @pytest.fixture(autouse=True)

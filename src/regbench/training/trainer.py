@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,11 +15,9 @@ from regbench.models.architectures import weight_count
 from regbench.records.correct_images import Rights
 from regbench.records.rows import Epoch, LayerFigures, Progress
 from regbench.training.batches import Batches
+from regbench.training.epoch_figures import Means, Sums, epoch_of
 from regbench.training.pretrain import pretrain
-from regbench.training.recorded_step import Figures
 from regbench.training.stack import Score, Stack
-
-SUMMED_STEPS = 1_000  # steps whose figures are kept until they are summed
 
 Tick = Callable[[int], None]  # called after each step with the number of images that a run has seen in it
 Tests = Mapping[str, Score]  # on the test images, of the epochs "last" and "best_val"
@@ -90,16 +88,6 @@ class TrainsRuns(Protocol):
         """Let one run resume from a saved state; all runs have finished equally many epochs."""
 
 
-class _Means(NamedTuple):
-    """One run's figures over the training part of an epoch, under their names in `Epoch`."""
-
-    train_loss: float
-    train_acc: float
-    penalty: float
-    grad_norm: float
-    clipped: float
-
-
 class Trainer:
     """Trains runs in lockstep as one stack; each can be saved after any epoch and resume in any stack.
 
@@ -113,9 +101,9 @@ class Trainer:
         self.layers: dict[int, list[LayerFigures]] = {}
         self.rights: dict[int, dict[str, Rights]] = {}
         self._val_losses: list[list[float]] = [[] for _ in configs]  # of the finished epochs
-        self._gather(range(len(configs)))
+        self._make_stack(range(len(configs)))
 
-    def _gather(self, runs: Iterable[int]) -> None:
+    def _make_stack(self, runs: Iterable[int]) -> None:
         """Make a stack of some runs."""
         self.active = list(runs)  # the run at each place of the stack
         configs = [self.configs[run] for run in self.active]
@@ -148,54 +136,24 @@ class Trainer:
         self.finished += 1
         seconds = (time.perf_counter() - start) / len(self.active)
         return {
-            run: self._record(
-                lr=rates[place], means=means[place], score=scores[place], weight_norm=norms[place], seconds=seconds
+            run: epoch_of(
+                number=self.finished,
+                lr=rates[place],
+                means=means[place],
+                score=scores[place],
+                weight_norm=norms[place],
+                seconds=seconds,
             )
             for place, run in enumerate(self.active)
         }
 
-    def _record(self, *, lr: float, means: _Means, score: Score | None, weight_norm: float, seconds: float) -> Epoch:
-        return Epoch(
-            epoch=self.finished,
-            lr=lr,
-            **means._asdict(),
-            val_loss=None if score is None else score.loss,
-            val_acc=None if score is None else score.acc,
-            gap=None if score is None else score.loss - means.train_loss,
-            weight_norm=weight_norm,
-            seconds=seconds,
-        )
-
-    def _train(self, tick: Tick) -> list[_Means]:
+    def _train(self, tick: Tick) -> list[Means]:
         """Pass once over every run's training images, in its own order."""
-        steps = self._batches.begin_epoch(self.finished)
-        images = self._batches.images_per_epoch
-        groups = (steps[first : first + SUMMED_STEPS] for first in range(0, len(steps), SUMMED_STEPS))
-        parts = zip(*[self._sums(group, tick) for group in groups], strict=True)
-        sums = Figures(*(sum(of_groups, torch.zeros(1)) for of_groups in parts))
-        return [
-            _Means(
-                train_loss=sums.loss[place].item() / images,
-                train_acc=sums.hits[place].item() / images,
-                penalty=sums.penalty[place].item() / len(steps),
-                grad_norm=sums.grad_norm[place].item() / len(steps),
-                clipped=sums.clipped[place].item() / len(steps),
-            )
-            for place in range(len(self.active))
-        ]
-
-    def _sums(self, steps: Sequence[Tensor], tick: Tick) -> Figures:
-        """Take a step for each batch of rows [K, samples] and sum the figures, the loss weighted by the batch's size.
-
-        They are summed after the last of many steps: a step waits for nothing and adds nothing up.
-        """
-        figures = []
-        for rows in steps:
-            figures.append(self.stack.step(*self._batches.training(rows)))
+        sums = Sums()
+        for rows in self._batches.begin_epoch(self.finished):
+            sums.add(self.stack.step(*self._batches.training(rows)), rows.shape[1])
             tick(rows.shape[1])
-        of_steps = Figures(*(torch.stack(column).cpu().double() for column in zip(*figures, strict=True)))
-        weighted = of_steps.loss * torch.tensor([[rows.shape[1]] for rows in steps])
-        return Figures(*(column.sum(0) for column in of_steps._replace(loss=weighted)))
+        return sums.means()
 
     def _validate(self) -> list[Score] | list[None]:
         if not len(self.splits[0].val):
@@ -221,7 +179,7 @@ class Trainer:
             self.active = []
             return
         del self.stack  # its memory is needed for the next
-        self._gather(kept)
+        self._make_stack(kept)
         for place, state in enumerate(kept.values()):
             self.stack.load_state(place, state)
 
