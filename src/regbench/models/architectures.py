@@ -121,7 +121,7 @@ def named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
-# What changes no layer of a model. A key that is not here may be one that does.
+# Keys that change no layer of a model: a key that is not here may change one.
 _CHANGES_NO_LAYER = {"seed", "force", "runtime", "init", "optimizer", "scheduler", "regularizer", "augment", "epochs"}
 _SKELETONS_KEPT = 32
 
@@ -140,7 +140,8 @@ def skeleton(config: RunConfig) -> nn.Sequential:
     Raises:
         UserError: techniques that do not fit the model.
     """
-    model = _skeleton(_Blueprint(config.model_dump_json(exclude=_CHANGES_NO_LAYER), config))
+    values = config.model_dump_json(exclude=_CHANGES_NO_LAYER | {"dropout_conv"})
+    model = _skeleton(_Blueprint(f"{config.conv_dropout} {values}", config))
     check_layers(config.init, model)
     return model
 

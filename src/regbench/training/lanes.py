@@ -70,7 +70,7 @@ class Lanes:
         return self._merged([trainer.rights for trainer in self._trainers])
 
     def epochs(self, tick: Tick) -> Iterator[dict[int, Epoch]]:
-        """Train the epochs that are left, as `Trainer.epochs`; the lanes wait for one another after each."""
+        """Train the epochs that are left, as `Trainer.epochs`; lanes wait for each other after each."""
         iterators = {trainer: trainer.epochs(partial(self._tick, trainer, tick)) for trainer in self._trainers}
         while self._begin() and any(records := self._in_lanes(lambda trainer: next(iterators[trainer], {}))):
             seconds = (time.perf_counter() - self._start) / self._runs

@@ -74,9 +74,9 @@ class RecordedStep:
         figures: list[Figures] = []
 
         def evaluate_batch() -> tuple[Tensor, Sequence[Tensor]]:
-            found = _Pass.of(evaluate(*batch))
-            figures.append(found.figures)
-            return found.total, found.gradients
+            result = _Pass.of(evaluate(*batch))
+            figures.append(result.figures)
+            return result.total, result.gradients
 
         self._update.step(evaluate_batch)
         self._terms.constrain()

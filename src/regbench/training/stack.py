@@ -42,7 +42,7 @@ class Evaluation(NamedTuple):
 
 
 class Stack:
-    """Runs whose computations have the same shape; their numbers may differ (`stacking.stack_shape`)."""
+    """Runs whose computations have the same shape; their numbers may differ (`regbench.training.stacking`)."""
 
     def __init__(self, configs: Sequence[RunConfig], device: torch.device) -> None:
         self.configs, self.device = configs, device
