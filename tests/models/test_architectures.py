@@ -1,11 +1,18 @@
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
+from regbench.config.registry import Option
 from regbench.errors import UserError
-from regbench.models.architectures import build, skeleton
+from regbench.experiment.checks import check_batches, check_techniques
+from regbench.models.architectures import MODELS, build, skeleton
 from regbench.techniques.dropout import Dropout
 from regbench.techniques.layers import weighted_layers
+from regbench.training.stack import Stack
+from regbench.training.stacking import most_as_one
 
 SMALL_CNN = ("model=cnn", "model.channels=[4,8,8]", "model.dense=[12]")
 EVERYTHING = ("norm=batch", "dropout=0.5", "activation=leaky_relu", "activation.negative_slope=0.2")
@@ -271,3 +278,47 @@ def test_too_many_convolutions_are_refused(make_config):
 def test_norms_that_do_not_fit_are_refused_at_once(make_config, make, overrides, line):
     with pytest.raises(UserError, match=line):
         make(make_config(*overrides))
+
+
+# made once
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The models whose layers are made from now on, by their hidden widths."""
+    original, widths = MODELS["mlp"], []
+
+    def mlp(config, *, hidden):
+        widths.append(hidden)
+        return original(config, hidden=hidden)
+
+    monkeypatch.setitem(MODELS, "mlp", mlp)
+    return widths
+
+
+def test_a_run_and_those_of_its_shape_make_their_layers_once(make_config, made):
+    for seed in range(3):
+        config = make_config("model.hidden=[19,23]", "norm=layer", "batch_size=1000", f"seed={seed}")
+        check_techniques(config)
+        check_batches(config, 10_001)
+        most_as_one(config, torch.device("cpu"))
+        Stack([config], torch.device("cpu"))
+    assert made == [[19, 23]]
+
+
+def test_models_share_no_layer_and_no_memory(make_config):
+    config = make_config("model.hidden=[19]", "norm=batch")
+    bare, one, other = skeleton(config), build(config), build(config)
+    assert {tensor.device.type for tensor in bare.state_dict().values()} == {"meta"}
+    assert not {*one.modules()} & {*other.modules()}
+    with torch.no_grad():
+        one.output.weight.zero_()
+    assert other.output.weight.any()
+
+
+def test_few_skeletons_are_kept(make_config):
+    first = weakref.ref(skeleton(make_config("model.hidden=[1]")))
+    for width in range(2, 40):
+        skeleton(make_config("model.hidden=[5]").model_copy(update={"model": Option("mlp", {"hidden": [width]})}))
+    gc.collect()
+    assert first() is None

@@ -240,7 +240,7 @@ def test_option_trains_every_model_or_says_why_not(make_config, make_option, bat
     assert math.isfinite(norm) and norm > 0
     assert clipped == 0
     assert any(not torch.equal(before[key], parameter) for key, parameter in stack.models[0].named_parameters())
-    (figures,) = stack.evaluate([batch])
+    (figures,) = stack.evaluate([batch]).scores
     assert all(map(math.isfinite, figures))
 
 

@@ -270,7 +270,7 @@ def test_a_run_trains_on_smoothed_labels_and_evaluates_on_plain_ones(make_config
     )
     fresh = Stack([make_config("model.hidden=[12]", "optimizer=sgd")], CPU)
     fresh.models[0].load_state_dict(member.models[0].state_dict())
-    assert member.evaluate([stacked(batch)]) == fresh.evaluate([stacked(batch)])
+    assert member.evaluate([stacked(batch)]).scores == fresh.evaluate([stacked(batch)]).scores
 
 
 def test_smoothing_and_a_regularizer_add_up(make_config, batch):

@@ -61,11 +61,11 @@ def flat(rows: Rows) -> list[dict[str, Any]]:
 
 
 def agree(rows: list[dict[str, Any]], expected: list[dict[str, Any]], tolerance: float = 1e-10) -> None:
-    """The same epochs and layers, the figures but for rounding, and cells empty in the same places."""
-    for one, other in zip(rows, expected, strict=True):
-        cells, wanted = ({key: cell for key, cell in row.items() if isinstance(cell, float)} for row in (one, other))
+    """The same epochs and layers, equal figures except for rounding, and empty cells in the same places."""
+    for row, other in zip(rows, expected, strict=True):
+        cells, wanted = ({key: cell for key, cell in line.items() if isinstance(cell, float)} for line in (row, other))
         assert cells == pytest.approx(wanted, rel=tolerance, abs=tolerance)
-        assert {key: one[key] for key in one.keys() - cells} == {key: other[key] for key in other.keys() - wanted}
+        assert {key: row[key] for key in row.keys() - cells} == {key: other[key] for key in other.keys() - wanted}
 
 
 # Against torch's own hooks
@@ -77,7 +77,7 @@ def spread(features: Tensor) -> tuple[float, float]:
 
 
 def plain_rows(config: RunConfig, trainer: Trainer, before: dict[str, Tensor]) -> list[dict[str, Any]]:
-    """The last epoch's rows as anyone would compute them with hooks on a model of its own."""
+    """The last epoch's rows as anyone would compute them, with hooks on a separate model."""
     split = trainer.splits[0]
     model = build(config).double()
     model.load_state_dict(trainer.weights(0))
@@ -210,7 +210,7 @@ def test_a_run_of_a_stack_has_the_figures_that_it_has_alone(make_config, shared,
         agree(flat(rows), flat(alone))
 
 
-def test_so_have_those_of_a_stack_of_cnns(make_config):
+def test_a_cnn_of_a_stack_has_the_figures_that_it_has_alone(make_config):
     configs = [make_config(*RUNS["cnn"], PLAIN, f"seed={seed}") for seed in (0, 1)]
     _, together = fit(trainer_of(*configs))
     for config, rows in zip(configs, together, strict=True):
@@ -218,7 +218,7 @@ def test_so_have_those_of_a_stack_of_cnns(make_config):
         agree(flat(rows), flat(alone))
 
 
-def test_a_run_that_diverges_has_its_figures_and_spoils_no_other_s(make_config):
+def test_a_run_that_diverges_has_its_figures_and_changes_no_other_run_s(make_config):
     configs = [make_config(*MLP, "optimizer=sgd", lr) for lr in ("optimizer.lr=1e300", "optimizer.lr=0.1")]
     (wild_records, records), (wild, rows) = fit(trainer_of(*configs))
     assert [record.diverged for record in wild_records] == [True]

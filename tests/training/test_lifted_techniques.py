@@ -1,4 +1,4 @@
-"""Techniques are written for one run; `torch.func.vmap` lifts them to a stack, and every run comes out as alone."""
+"""Techniques are written for one run; lifted by `torch.func.vmap` to a stack, each run computes the same as alone."""
 
 from copy import deepcopy
 

@@ -19,7 +19,7 @@ def features(*shape):
 
 
 def without_dropout(models):
-    """Masks that keep all, so that a forward pass in training mode says the same each time."""
+    """Set masks that drop nothing, so that every forward pass in training mode gives the same."""
     for model in models:
         for layer in model.modules():
             if hasattr(layer, "mask"):
@@ -57,7 +57,7 @@ def test_a_layer_without_state_sees_the_samples_of_all_runs():
 @pytest.mark.parametrize("norm", ["none", "batch", "layer"])
 @pytest.mark.parametrize("runs", [1, 2, 4])
 @pytest.mark.parametrize("training", [True, False])
-def test_a_network_says_what_its_models_say(make_config, norm, runs, training):
+def test_a_network_gives_the_logits_of_its_models(make_config, norm, runs, training):
     models, same = (without_dropout(models_of(make_config, runs, f"norm={norm}")) for _ in range(2))
     network, x = Network(models), features(runs, 7, 28, 28)
     network.train(training)
@@ -71,7 +71,7 @@ def test_a_network_says_what_its_models_say(make_config, norm, runs, training):
 
 
 @pytest.mark.parametrize("runs", [1, 3])
-def test_gradients_are_those_of_each_model_s_own_loss(make_config, runs):
+def test_gradients_are_those_of_each_model_s_loss(make_config, runs):
     models, same = (without_dropout(models_of(make_config, runs, "norm=layer")) for _ in range(2))
     network, x = Network(models), features(runs, 7, 28, 28)
     scale = torch.arange(1.0, runs + 1, **FLOAT64)
@@ -86,7 +86,7 @@ def test_gradients_are_those_of_each_model_s_own_loss(make_config, runs):
 
 
 @pytest.mark.parametrize("runs", [1, 3])
-def test_a_function_of_a_model_is_one_of_the_network(make_config, runs):
+def test_a_function_of_a_model_becomes_one_of_the_network(make_config, runs):
     def of_one(model, factor):
         return factor * model.output.weight.square().sum() + sum(p.abs().sum() for p in model.parameters())
 

@@ -15,7 +15,7 @@ from regbench.rng import Stream, generator
 from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import INITS, initialize
 from regbench.techniques.layers import weighted_layers
-from regbench.training.pretrain import PHASES, Machine, pretrain, rescaled
+from regbench.training.pretrain import PHASES, BoltzmannMachine, pretrain, rescaled
 
 pytestmark = pytest.mark.slow
 
@@ -108,16 +108,16 @@ def test_a_layer_within_the_tolerance_is_left_alone(make_config, make_option):
     assert [row.step for row in rows] == [0] * 3
 
 
-def test_a_layer_that_biases_hold_back_is_rescaled_at_most_so_often():
+def test_a_layer_that_biases_hold_back_is_rescaled_at_most_max_iter_times():
     layer = nn.Linear(30, 20)
     with torch.no_grad():
-        nn.init.normal_(layer.bias, 0.0, 3.0, generator=torch.Generator().manual_seed(0))  # variance 9 of its own
+        nn.init.normal_(layer.bias, 0.0, 3.0, generator=torch.Generator().manual_seed(0))  # variance 9
         variances = list(rescaled(layer, torch.randn(50, 30, generator=torch.Generator().manual_seed(1)), 0.1, 4))
     assert len(variances) == 5
     assert variances[-1] > 1.1
 
 
-def test_outputs_all_alike_are_left_alone():
+def test_a_layer_with_equal_outputs_is_left_alone():
     layer = nn.Linear(30, 20)
     nn.init.zeros_(layer.bias)
     with torch.no_grad():
@@ -125,7 +125,7 @@ def test_outputs_all_alike_are_left_alone():
     assert layer.weight.isfinite().all()
 
 
-def test_fewer_images_than_asked_for_are_all_taken(make_config):
+def test_all_images_are_taken_where_there_are_fewer_than_asked_for(make_config):
     _, rows, _ = pretrained(make_config("init=lsuv", "data.train_size=10", "model.hidden=[20]"))
     assert {row.layer: row.value for row in rows} == pytest.approx({"dense1": 1, "output": 1}, abs=0.1)
 
@@ -142,7 +142,7 @@ def test_reconstruction_error_falls_on_real_images(make_config):
     assert torch.equal(model.output.weight, start.output.weight)
 
 
-def test_features_of_digits_tell_them_apart_better_than_random_ones(make_config):
+def test_features_separate_digits_better_than_random_ones(make_config):
     """The mean image of each class is nearer to its own images after pre-training than in a random network."""
 
     def accuracy(*overrides):
@@ -171,7 +171,7 @@ def test_the_first_layer_does_to_scaled_pixels_what_its_machine_does_to_pixels_i
     rng = generator(0, Stream.PRETRAIN)
     pixels = split.train_images[split.train[torch.randperm(1000, generator=rng)]].flatten(1) / 255
     start = build(config).dense1.affine
-    machine = Machine(start.weight.detach(), start.bias.detach(), rng)
+    machine = BoltzmannMachine(start.weight.detach(), start.bias.detach(), rng)
     assert machine.step(pixels, 1, 0.1, 0.0, 0.01).item() == pytest.approx(row.value, rel=1e-6)
     x, _ = split.batch(split.val[:50])
     raw = split.train_images[split.val[:50]].flatten(1) / 255
@@ -179,7 +179,7 @@ def test_the_first_layer_does_to_scaled_pixels_what_its_machine_does_to_pixels_i
 
 
 def machine_of(weight, hidden_bias):
-    return Machine(weight.clone(), hidden_bias.clone(), torch.Generator().manual_seed(5))
+    return BoltzmannMachine(weight.clone(), hidden_bias.clone(), torch.Generator().manual_seed(5))
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -245,7 +245,7 @@ def test_the_first_phase_leaves_all_to_the_second(make_option):
 # in a run
 
 
-def test_pretraining_that_overflows_is_a_run_that_diverged(train):
+def test_a_run_whose_pretraining_overflows_diverges(train):
     ended = train("init=rbm", "init.lr=1e38", "model.hidden=[8]", "data.train_size=300", "epochs=1", "data.val_size=0")
     assert (ended.code, ended.err) == (0, "")
     assert "diverged: the loss stopped being finite in epoch 1" in ended.out

@@ -189,8 +189,9 @@ def assert_same_when_replayed(configs, device, monkeypatch) -> Stack:
 
 def replayed_as_a_whole(stack) -> bool:
     """Whether steps are, or only their part without the optimizers."""
-    whole = stack._whole if stack._whole and not stack._whole.given_up else None
-    assert (whole or stack._part)._held
+    step = stack.recorded_step
+    whole = step.whole if step.whole and not step.whole.given_up else None
+    assert (whole or step.part)._held
     return whole is not None
 
 

@@ -12,7 +12,6 @@ import torch
 from torch.nn import functional as F
 
 from regbench.config.run_config import RunConfig
-from regbench.techniques.dropout import Dropout
 from regbench.techniques.init import INITS
 from regbench.techniques.norm import NORMS
 from regbench.techniques.optimizer import OPTIMIZERS
@@ -68,7 +67,7 @@ NORM_CHANGES = {"group": {"groups": 4}}
 def different_runs(
     norm: str, optimizer: str, regularizer: str, case: int, *overrides: str, tolerance: float = EXACT
 ) -> list[RunConfig]:
-    """Runs that differ in all that may differ within a stack."""
+    """Runs that differ in everything that may differ within a stack."""
     base = composed(*overrides, *["precision=fp64"] * (tolerance == EXACT))
     arguments = option_of("optimizer", optimizer).args
     damped = {"eps": DAMPED[tolerance]} if "eps" in arguments and norm == "batch" else {}
@@ -99,7 +98,7 @@ def different_runs(
 
 
 def cases() -> list[Any]:
-    """Every combination; those that hold each pair of a norm, an optimizer and a regularizer are quick to try."""
+    """Every combination; the fast tests have each pair of a norm, an optimizer and a regularizer."""
     found = []
     names = (NORM_NAMES, STACKING, list(REGULARIZERS))
     for number, places in enumerate(product(*(range(len(axis)) for axis in names))):
@@ -121,12 +120,12 @@ def test_every_technique_trains_in_a_stack_as_alone(norm, optimizer, regularizer
 
 
 @pytest.mark.parametrize(("norm", "optimizer"), list(zip(NORM_NAMES, OPTIMIZERS, strict=False)))
-def test_in_float32_they_agree_but_for_rounding(norm, optimizer):
+def test_in_float32_they_agree_except_for_rounding(norm, optimizer):
     assert_stacked_as_alone(different_runs(norm, optimizer, "l2", 0, *SMALL, tolerance=ROUNDING), ROUNDING)
 
 
-def test_in_bfloat16_they_agree_but_for_its_rounding():
-    """Eight bits, so 0.4 % to begin with."""
+def test_in_bfloat16_they_agree_except_for_its_rounding():
+    """Its eight bits round by 0.4 %."""
     configs = different_runs("layer", "sgd", "l2", 0, *SMALL, "precision=bf16", tolerance=ROUNDING)
     together = outcomes(trainer_of(configs))
     for config, (epochs, _, _) in zip(configs, together, strict=True):
@@ -155,19 +154,19 @@ def test_runs_may_differ_in_optimizer():
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_convolutions_train_in_a_stack_as_alone(norm):
-    """The planner keeps them apart on a CPU, as they take longer together, but not elsewhere."""
+    """The planner separates them on a CPU, where they take longer together, but not on other devices."""
     optimizer, regularizer = ("adam", "elastic_net") if list(NORMS).index(norm) % 2 else ("sgd", "none")
     assert_stacked_as_alone(different_runs(norm, optimizer, regularizer, 5, *SMALL_CNN), EXACT)
 
 
-def test_convolutions_in_float32_agree_but_for_rounding():
+def test_convolutions_in_float32_agree_except_for_rounding():
     assert_stacked_as_alone(different_runs("none", "adam", "l2", 5, *SMALL_CNN, tolerance=ROUNDING), ROUNDING)
 
 
 @pytest.mark.parametrize("model", [SMALL, pytest.param(SMALL_CNN, marks=pytest.mark.slow)], ids=["mlp", "cnn"])
 @pytest.mark.parametrize("norm", NORM_NAMES)
 def test_they_train_as_alone_by_vmap_too(norm, model, monkeypatch):
-    """As on other devices than a CPU."""
+    """As on devices other than a CPU."""
     monkeypatch.setattr(network, "RUN_BY_RUN", set())
     assert_stacked_as_alone(different_runs(norm, "adam", "l1", 3, *model), EXACT)
 
@@ -186,22 +185,24 @@ TO_THE_BIT = [
 ]
 
 
-@pytest.mark.parametrize("own", TO_THE_BIT, ids=" ".join)
-def test_on_one_thread_they_agree_to_the_bit(own, make_config):
-    """So that a sweep that was stopped, and went on in another grouping, ends as an undisturbed one."""
+@pytest.mark.parametrize("overrides", TO_THE_BIT, ids=" ".join)
+def test_on_one_thread_they_agree_to_the_bit(overrides, make_config):
+    """A sweep may stop and resume in other stacks, and ends as an undisturbed one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        assert_stacked_as_alone([make_config(*SMALL, "dropout=0.2", *own, f"seed={seed}") for seed in range(3)], 0)
+        assert_stacked_as_alone(
+            [make_config(*SMALL, "dropout=0.2", *overrides, f"seed={seed}") for seed in range(3)], 0
+        )
     finally:
         torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_each_run_drops_where_it_says(make_config, order):
-    """Neither of these models has all the dropout layers of the other."""
+    """No model here has all dropout layers of the others."""
     rates = [("dropout=0", "dropout_conv=0.4"), ("dropout=0.4", "dropout_conv=0"), ("dropout=0",)][::order]
-    assert_stacked_as_alone([make_config(*SMALL_CNN, "precision=fp64", *own) for own in rates], EXACT)
+    assert_stacked_as_alone([make_config(*SMALL_CNN, "precision=fp64", *of_run) for of_run in rates], EXACT)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -214,7 +215,7 @@ def test_neither_size_nor_place_matters(make_config, size):
 
 
 def test_images_may_be_scaled_run_by_run(make_config):
-    """By the mean and deviation of what each trains on."""
+    """By the mean and deviation of the images that each run trains on."""
     fixed = (*SMALL, "precision=fp64", "data.mean=null", "data.std=null")
     configs = [make_config(*fixed, f"seed={seed}") for seed in range(3)]
     assert len({split_of(config).shift for config in configs}) == 3
@@ -239,7 +240,7 @@ def test_a_run_of_a_stack_trains_as_it_does_alone(make_config, pair):
     assert_stacked_as_alone([make_config(*TINY, *overrides) for overrides in pair], ROUNDING)
 
 
-# Runs that leave, runs that come back
+# Runs that leave, runs that resume
 
 
 WILD = ("optimizer.lr=1e30", "seed=9")
@@ -247,8 +248,8 @@ SGD = (*SMALL, "optimizer=sgd", "optimizer.momentum=0.9", "dropout=0.2", "epochs
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_run_that_diverges_leaves_the_others_as_they_would_have_been(make_config, place):
-    """To the bit those of a stack without it."""
+def test_a_run_that_diverges_changes_no_other_run(make_config, place):
+    """They have the bits of a stack without it."""
     configs = [make_config(*SGD), make_config(*SGD, "seed=1", "optimizer.lr=0.05")]
     expected = outcomes(trainer_of(configs))
     configs.insert(place, make_config(*SGD, *WILD))
@@ -264,7 +265,7 @@ def test_a_run_that_diverges_leaves_the_others_as_they_would_have_been(make_conf
         assert_equal(one, other, 0)
 
 
-def test_a_run_that_diverges_later_leaves_the_others_as_they_would_have_been(make_config):
+def test_a_run_that_diverges_later_changes_no_other_run(make_config):
     fixed = (*SMALL, "precision=fp64", "optimizer=sgd", "optimizer.momentum=0.9", "epochs=5")
     sound = [make_config(*fixed, f"seed={seed}", "dropout=0.3") for seed in (1, 2)]
     wild = make_config(*fixed, "scheduler=exponential", "scheduler.gamma=1e60", "optimizer.lr=1e-60")
@@ -275,7 +276,7 @@ def test_a_run_that_diverges_later_leaves_the_others_as_they_would_have_been(mak
         assert_equal(one, outcomes(trainer_of([config]))[0], EXACT)
 
 
-def test_only_the_last_one_left_trains_as_alone(make_config):
+def test_the_last_run_that_is_left_trains_as_alone(make_config):
     fixed = (*SMALL, "optimizer=sgd", "precision=fp64")
     wild = [make_config(*fixed, "optimizer.lr=1e300", f"seed={seed}") for seed in (0, 2)]
     configs = [wild[0], make_config(*fixed, "seed=1"), wild[1]]
@@ -301,7 +302,7 @@ def test_runs_may_be_dropped_between_epochs(make_config):
 
 
 def saved(trainer: Trainer, run: int) -> dict[str, Any]:
-    """A run's state by way of a file."""
+    """A run's state after it was in a file."""
     file = io.BytesIO()
     torch.save(trainer.state(run), file)
     file.seek(0)
@@ -310,7 +311,7 @@ def saved(trainer: Trainer, run: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("optimizer", STACKING)
-def test_a_saved_run_goes_on_in_any_company(make_config, optimizer):
+def test_a_saved_run_resumes_in_any_stack(make_config, optimizer):
     norm = "none" if optimizer in ROUGH else "batch"
     fixed = (*SMALL, "precision=fp64", f"optimizer={optimizer}", f"norm={norm}", "dropout=0.3", "scheduler=cosine")
     damped = (f"optimizer.eps={DAMPED[EXACT]}",) if "eps" in option_of("optimizer", optimizer).args else ()
@@ -333,7 +334,7 @@ def test_a_saved_run_goes_on_in_any_company(make_config, optimizer):
         assert_equal(found, (expected[0][1:], *expected[1:]), EXACT)
 
 
-def test_a_run_saved_alone_goes_on_in_a_stack(make_config):
+def test_a_run_saved_alone_resumes_in_a_stack(make_config):
     configs = [make_config(*SMALL, "precision=fp64", "dropout=0.3", f"seed={seed}") for seed in range(2)]
     whole = outcomes(trainer_of(configs))
     trainer = trainer_of(configs)
@@ -346,7 +347,7 @@ def test_a_run_saved_alone_goes_on_in_a_stack(make_config):
 
 
 def test_a_run_s_state_holds_nothing_of_its_neighbours(make_config):
-    """Not even unseen, as a tensor that is a part of a larger one takes its neighbours along into a file."""
+    """A tensor that is part of a larger one would take the whole of it into a file."""
     configs = [make_config(*SMALL, "norm=batch", f"seed={seed}") for seed in range(8)]
     sizes = []
     for chosen in (configs[:1], configs):
@@ -378,7 +379,7 @@ def test_a_step_returns_the_figures_of_each_run(make_config):
     assert not any(figure.requires_grad for figure in figures)
 
 
-def test_each_run_has_a_penalty_of_its_own(make_config):
+def test_each_run_has_its_penalty(make_config):
     strengths = (0.0, 0.5, 1e-3)
     stack = Stack([make_config(*TINY, "regularizer=l1", f"regularizer.strength={value}") for value in strengths], CPU)
     weights = [model.state_dict() for model in stack.models]
@@ -430,7 +431,7 @@ def test_by_step_the_rate_changes_before_every_step(make_config):
     assert found == pytest.approx([1e-3 * share for share in up + down])
 
 
-def test_a_schedule_s_momentum_is_set_before_each_step_and_for_its_own_run(make_config):
+def test_a_schedule_s_momentum_is_set_before_each_step_and_for_its_run_only(make_config):
     cycled = make_config(*TINY, "optimizer=sgd", "optimizer.momentum=0.5", "scheduler=one_cycle", "epochs=2")
     cycled.scheduler.args["pct_start"] = 0.5
     stack = Stack([cycled, make_config(*TINY, "optimizer.betas=[0.3,0.4]"), make_config(*TINY, "optimizer=sgd")], CPU)
@@ -445,7 +446,7 @@ def test_a_schedule_s_momentum_is_set_before_each_step_and_for_its_own_run(make_
     assert (groups[1]["betas"], groups[2]["momentum"]) == ((0.3, 0.4), 0.0)
 
 
-def test_the_plateau_is_one_of_the_run_s_own_losses(make_config):
+def test_a_plateau_is_in_the_losses_of_its_run(make_config):
     config = make_config(*TINY, "scheduler=reduce_on_plateau", "scheduler.patience=0")
     stack = Stack([config, config], CPU)
     assert stack.begin_epoch(2, losses=[[0.5, 0.4], [0.4, 0.5]]) == pytest.approx([1e-3, 1e-4])
@@ -474,37 +475,6 @@ def test_a_learning_rate_of_zero_moves_no_weight(make_config, runs):
     assert still == [True, False][:runs]
 
 
-def recorded_masks(stack: Stack, epochs: Sequence[int], steps: int = 2) -> list[torch.Tensor]:
-    """The mask of the one dropout layer in each step, [K, samples, width]."""
-    (layer,) = [module for module in stack.network.template.modules() if isinstance(module, Dropout)]
-    stack._whole, stack._part.given_up = None, True  # a replay would not touch the layer
-    masks = []
-    for epoch in epochs:
-        stack.begin_epoch(epoch)
-        for _ in range(steps):
-            stack.step(*batch(len(stack.models)))
-            masks.append(layer.mask.clone().unflatten(0, (len(stack.models), -1)))
-    return masks
-
-
-def test_masks_are_drawn_anew_for_each_step_and_again_for_the_same_epoch(make_config):
-    masks = recorded_masks(Stack([make_config(*TINY, "dropout=0.5")], CPU), (0, 1, 0))
-    assert masks[0].shape == (1, 8, 16)
-    assert not torch.equal(masks[0], masks[1])
-    assert not torch.equal(masks[0], masks[2])
-    assert torch.equal(masks[0], masks[4])
-    assert torch.equal(masks[1], masks[5])
-
-
-def test_masks_are_those_that_each_run_draws_alone(make_config):
-    configs = [make_config(*TINY, f"dropout={rate}", "seed=3") for rate in (0.5, 0.0, 0.2)]
-    together = recorded_masks(Stack(configs, CPU), (0, 1))
-    for run in (0, 2):
-        for found, (alone,) in zip(together, recorded_masks(Stack([configs[run]], CPU), (0, 1)), strict=True):
-            assert torch.equal(found[run], alone)
-    assert all((found[1] == 1).all() for found in together)
-
-
 # Figures of all runs
 
 
@@ -519,8 +489,10 @@ def test_each_run_is_evaluated_by_itself(make_config):
     for run, model in enumerate(stack.models):
         with torch.no_grad():
             logits = model.eval()(images[run])
-        hits = (logits.argmax(1) == labels[run]).double().mean().item()
-        assert found[run] == pytest.approx((F.cross_entropy(logits, labels[run]).item(), hits), rel=1e-5)
+        right = logits.argmax(1) == labels[run]
+        assert found.scores[run].loss == pytest.approx(F.cross_entropy(logits, labels[run]).item(), rel=1e-5)
+        assert found.scores[run].acc == pytest.approx(right.double().mean().item())
+        assert torch.equal(found.rights[run], right)
         assert all(torch.equal(tensor, before[run][name]) for name, tensor in stack.weights(run).items())
 
 

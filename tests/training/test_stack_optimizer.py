@@ -43,12 +43,12 @@ def made(kind, configs):
 
 
 def rates_of(configs, step):
-    """Of each run; they fall from step to step, as under a schedule."""
+    """The rate of each run; rates fall from step to step, as under a schedule."""
     return [config.optimizer.args["lr"] * 0.9**step for config in configs]
 
 
 def gradients_of(network, step):
-    """Some, by a quadratic loss: they depend on the weights."""
+    """The gradients of a quadratic loss, with noise: they depend on the weights."""
     rng = torch.Generator().manual_seed(step)
     tensors = [torch.stack(own).detach() for own in zip(*network.parameters, strict=True)]
     return [tensor + torch.randn(tensor.shape, generator=rng, dtype=torch.float64) for tensor in tensors]
@@ -90,7 +90,7 @@ def test_together_moves_as_one_by_one(name, changes):
     ids=lambda kinds: " to ".join(kind.__name__ for kind in kinds),
 )
 @pytest.mark.parametrize(("name", "changes"), CASES, ids=IDS)
-def test_a_state_goes_from_one_kind_to_the_other(name, changes, kinds):
+def test_a_state_can_change_from_one_kind_to_the_other(name, changes, kinds):
     configs = configs_of(name, changes)
     whole, expected = made(OneByOne, configs)
     run_steps(whole, expected, configs, 0, STEPS)
@@ -123,7 +123,7 @@ def test_a_state_is_that_of_torch_s_optimizer_for_the_run(name, changes):
 
 
 def test_a_state_holds_nothing_of_other_runs():
-    """A tensor that is a part of a larger one takes all of it into a file."""
+    """A tensor that is part of a larger one would take the whole of it into a file."""
     configs = configs_of("adam", {})
     sizes = []
     for kind in (OneByOne, Together):
@@ -150,7 +150,7 @@ def test_a_rate_of_zero_moves_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", [OneByOne, Together])
-def test_a_run_without_finite_gradients_harms_no_other(kind):
+def test_a_run_without_finite_gradients_changes_no_other(kind):
     configs = configs_of("adam", {})
     (updater, network), (other, sound) = made(kind, configs), made(kind, configs)
     for step in range(3):
@@ -166,7 +166,7 @@ def test_a_run_without_finite_gradients_harms_no_other(kind):
     assert all(parameter.isnan().all() for parameter in network.parameters[1])
 
 
-# which of them
+# Which optimizers merge
 
 
 def test_equal_optimizers_can_merge_whatever_their_rates():
@@ -187,7 +187,7 @@ def test_a_single_run_is_not_merged():
 
 
 @pytest.mark.parametrize("name", ["asgd", "rprop", "adafactor", "lbfgs", "muon", "sparse_adam", "new"])
-def test_what_is_not_proportional_is_not_merged(name):
+def test_optimizers_whose_step_is_not_proportional_to_the_rate_are_not_merged(name):
     base = composed("model.hidden=[5]")
     configs = [base.model_copy(update={"optimizer": Option(name, {"lr": rate})}) for rate in (0.1, 0.2)]
     assert not can_merge(configs)
@@ -198,7 +198,7 @@ def kind_for(*runs):
     return type(update(configs, Network([build(config) for config in configs])))
 
 
-def test_on_a_cpu_runs_of_different_rates_have_their_own():
+def test_on_a_cpu_runs_of_different_rates_have_an_optimizer_each():
     assert kind_for(["optimizer.lr=0.1"], ["optimizer.lr=0.2"]) is OneByOne
     assert kind_for([], ["scheduler=cosine"]) is OneByOne
     assert kind_for(["optimizer=adam"], ["optimizer=sgd"]) is OneByOne
@@ -208,7 +208,7 @@ def test_on_a_cpu_runs_of_different_rates_have_their_own():
 
 @pytest.mark.parametrize(("name", "changes"), CASES, ids=IDS)
 def test_runs_of_one_rate_move_to_the_bit_as_each_alone(name, changes):
-    """Whatever their sizes: 784 x 5 is a multiple of what is computed at once, 5 and 10 are not."""
+    """With any size: 784 x 5 is a multiple of what is computed at once, 5 and 10 are not."""
     rate = option_of("optimizer", name).args["lr"]
     option = option_of("optimizer", name, **changes, lr=rate)
     configs = [config.model_copy(update={"optimizer": option}) for config in configs_of(name, {})]
@@ -253,7 +253,7 @@ def test_runs_of_different_momentum_are_not_merged():
     assert mergeable(["scheduler=one_cycle", "scheduler.cycle_momentum=false"], ["scheduler=cosine"])
 
 
-def test_elsewhere_one_moves_them_all():
+def test_on_other_devices_one_optimizer_moves_all_runs():
     configs = configs_of("adam", {})
     models = [build(config).to("meta") for config in configs]
     assert isinstance(update(configs, Network(models)), Together)

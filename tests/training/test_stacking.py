@@ -28,13 +28,15 @@ LANES = 2
 
 @pytest.fixture(autouse=True)
 def lanes(monkeypatch):
-    """As on a CPU of two cores, whatever this machine has."""
-    monkeypatch.setattr(stacking, "shared", lambda device: Machine(device, LANES if device.type == "cpu" else 1, 1))
+    """Plan for a CPU with two cores, whatever this machine has."""
+    monkeypatch.setattr(
+        stacking, "shared", lambda config, device: Machine(device, LANES if device.type == "cpu" else 1, 1)
+    )
 
 
 @pytest.fixture(autouse=True)
 def memory(monkeypatch):
-    """`memory(bytes)`: what is free from now on, on any device; enough for all to begin with."""
+    """`memory(bytes)` sets what is free on any device; before, there is enough for all."""
 
     def is_free(number):
         monkeypatch.setattr(stacking, "free_memory", lambda device: number)
@@ -122,7 +124,7 @@ def test_stacks_are_in_the_order_of_their_first_runs():
     assert places([composed(f"norm={norm}", f"seed={n}") for n, norm in enumerate(norms)]) == [[0, 2, 5], [1, 4], [3]]
 
 
-def test_all_that_differs_is_said():
+def test_everything_that_differs_is_a_reason():
     found, lines = planned(("norm=none", "epochs=1"), ("norm=layer", "epochs=2"), ("norm=none", "epochs=1", "seed=3"))
     assert found == [[0, 2], [1]]
     assert lines == ["norm differs: none, layer", "epochs differs: 1, 2"]
@@ -146,7 +148,7 @@ def test_parts_are_even(runs, most, parts):
 
 
 @given(runs=st.integers(1, 500), most=st.integers(1, 600))
-def test_parts_are_as_few_and_as_equal_as_can_be(runs, most):
+def test_parts_are_as_few_and_as_equal_as_possible(runs, most):
     parts = evenly(range(runs), most)
     assert [place for part in parts for place in part] == list(range(runs))
     sizes = [len(part) for part in parts]
@@ -165,7 +167,7 @@ def test_as_many_as_fit_into_memory(memory, device):
     assert size(config, device) == 1
 
 
-def test_on_a_cpu_no_more_than_is_of_use():
+def test_on_a_cpu_no_more_than_pay_off():
     assert size(composed(), CPU) == LANES * MOST_IN_LANE["mlp"]
     assert size(composed(), CUDA) > 1000
 
@@ -192,7 +194,7 @@ def test_memory_is_counted_without_taking_any():
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
-def test_a_size_that_is_set_is_the_most(memory, device):
+def test_a_size_that_is_set_is_the_limit(memory, device):
     memory(0)
     runs = [("runtime.stack=3", f"seed={seed}") for seed in range(7)]
     found, lines = planned(*runs, device=device)
@@ -239,7 +241,7 @@ RUNS = st.lists(
 @pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(runs=RUNS)
-def test_every_run_is_in_one_stack_with_its_like(runs):
+def test_every_run_is_in_one_stack_with_runs_of_its_shape(runs):
     configs = [composed(*run) for run in runs]
     found = groups(configs, CPU)
     assert sorted(place for group in found for place in group.places) == list(range(len(runs)))
@@ -273,7 +275,7 @@ def test_of_many_values_some_are_shown():
     assert words(runs[:6]) == "seed=0,1,2,3,4,5"
 
 
-def test_what_all_runs_have_tells_none_from_another():
+def test_overrides_that_all_runs_share_are_left_out():
     runs = [["+study=norms", f"norm={norm}", "epochs=2"] for norm in ("none", "batch")]
     shared = {"+study=norms", "epochs=2"}
     assert telling(runs, shared) == "norm=none,batch"

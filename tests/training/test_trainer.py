@@ -56,7 +56,7 @@ def plain_evaluation(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[
 
 
 def plain_loop(config: RunConfig, split: Split, rates: list[float], strength: float) -> list[dict[str, float | None]]:
-    """Training as anyone would write it: the rows of metrics.csv but for the seconds."""
+    """Training as anyone would write it: the rows of metrics.csv without the seconds."""
     model = build(config)
     optimizer = plain_optimizer(model, config)
     rows = []
@@ -137,13 +137,13 @@ def test_the_figures_are_those_of_a_plain_loop(make_config, overrides, rates, st
 def test_figures_summed_in_parts_are_the_same(make_config, monkeypatch):
     config = make_config(*TINY, "batch_size=60", "clip_norm=4")
     whole = [without_seconds(record) for record in train(trainer_of(config))]
-    monkeypatch.setattr("regbench.training.trainer.SUMMED_STEPS", 2)
+    monkeypatch.setattr("regbench.training.epoch_figures.SUMMED_STEPS", 2)
     parts = [without_seconds(record) for record in train(trainer_of(config))]
     assert parts == [pytest.approx(row, rel=1e-12) for row in whole]
 
 
 def test_some_steps_are_clipped_and_some_are_not(make_config):
-    """So that the share above is no 0 or 1, which a wrong share could hit as well."""
+    """The share in the test above is then neither 0 nor 1, which a wrong share could equal too."""
     config = make_config(*TINY, "optimizer=sgd", "clip_norm=4", "batch_size=20", "epochs=1")
     (record,) = train(trainer_of(config))
     assert 0 < record.clipped < 1
@@ -163,7 +163,7 @@ def test_an_epoch_sees_each_image_once(make_config, batch_size, drop_last, steps
     assert trainer.images_per_epoch == sum(steps)
 
 
-def test_each_epoch_has_an_order_of_its_own(make_config, monkeypatch):
+def test_each_epoch_has_a_new_order(make_config, monkeypatch):
     config = make_config(*TINY, "runtime.diagnostics=off")
     split = split_of(config)
     rows: list[Tensor] = []
@@ -181,7 +181,7 @@ def test_each_epoch_has_an_order_of_its_own(make_config, monkeypatch):
 # Evaluation
 
 
-def test_evaluation_covers_every_image_and_drops_nothing_out(make_config):
+def test_evaluation_covers_every_image_without_dropout(make_config):
     config = make_config(*TINY, "data.val_size=2345", "dropout=0.5", "norm=batch", "batch_size=64")
     trainer = trainer_of(config)
     split, model = trainer.splits[0], trainer.stack.models[0]
@@ -243,14 +243,14 @@ def test_without_validation_the_last_epoch_is_chosen(make_config):
 # Divergence
 
 
-def test_training_stops_when_the_loss_is_no_number(make_config):
+def test_training_stops_when_the_loss_is_not_finite(make_config):
     trainer = trainer_of(make_config(*TINY, "epochs=5", "optimizer=sgd", "optimizer.lr=1e6"))
     (record,) = train(trainer)
     assert record.diverged
     assert trainer.finished == 1
 
 
-def test_a_run_that_diverged_leaves_and_the_other_goes_on(make_config):
+def test_a_run_that_diverged_leaves_and_the_other_continues(make_config):
     sound = make_config(*TINY, "epochs=3", "optimizer=sgd")
     wild = make_config(*TINY, "epochs=3", "optimizer=sgd", "optimizer.lr=1e6")
     trainer = trainer_of(wild, sound)
@@ -276,11 +276,11 @@ def test_every_loss_counts_for_divergence(figure, value):
     assert Epoch(**{**vars(fine), figure: value}).diverged
 
 
-# Going on
+# Resuming
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_saved_run_goes_on_to_the_same_bits(make_config, optimizer):
+def test_a_saved_run_resumes_to_the_same_bits(make_config, optimizer):
     techniques = ("norm=batch", "dropout=0.3", "scheduler=cosine", "epochs=3", f"optimizer={optimizer}")
     changes = {
         "sgd": ["optimizer.momentum=0.9"],
@@ -316,7 +316,7 @@ def without_seconds(record: Epoch) -> dict[str, Any]:
 
 
 def test_a_state_is_not_moved_by_later_training(make_config):
-    """The best epoch's weights are a copy, not the parameters that training goes on with."""
+    """The best epoch's weights are a copy, not the parameters that training continues with."""
     trainer = trainer_of(make_config(*TINY, "optimizer=sgd", "optimizer.lr=0.1"))
     epochs = trainer.epochs(lambda images: None)
     next(epochs)

@@ -22,7 +22,7 @@ from regbench.techniques.optimizer import OPTIMIZERS, has_momentum
 from regbench.techniques.regularizer import REGULARIZERS
 from regbench.techniques.scheduler import SCHEDULERS
 from regbench.text import shown
-from regbench.training.machine import choose_device
+from regbench.training.machine import find_device
 
 
 def check_techniques(config: RunConfig) -> None:
@@ -51,21 +51,19 @@ def check_machine(config: RunConfig) -> torch.device:
         UserError: there is no such device; no such data, or too few of them.
     """
     _check_batches(config, training_size(config.data, cache_dir(config.runtime.cache)))
-    device = choose_device(config)
+    device = find_device(config)
     _check_precision(config, device)
     return device
 
 
 def _check_precision(config: RunConfig, device: torch.device) -> None:
-    """Raise unless the device has the precision; set that of float32 products on CUDA.
+    """Raise unless the device has the precision.
 
     Raises:
         UserError: tf32 without CUDA.
     """
     if config.precision == "tf32" and device.type != "cuda":
         raise UserError(f"precision=tf32: needs a CUDA device, not {device}. Allowed here: fp32, fp64, bf16")
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
 
 
 def _check_batches(config: RunConfig, count: int) -> None:

@@ -14,8 +14,7 @@ from regbench.experiment.run import Run
 from regbench.records.correct_images import encoded
 from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
-from regbench.training.lanes import Lanes
-from regbench.training.trainer import Tests, Trainer
+from regbench.training.trainer import Tests, TrainsRuns
 
 _AT_ONCE = 8  # runs whose files are written side by side: most of writing is waiting for the disk
 
@@ -83,7 +82,7 @@ class Recording:
         if len(self.runs) == 1:
             self.reporter.say(str(row))
 
-    def save(self, trainer: Trainer | Lanes, epochs: Mapping[int, Epoch]) -> None:
+    def save(self, trainer: TrainsRuns, epochs: Mapping[int, Epoch]) -> None:
         """Save an epoch of every run, show it, and drop the runs that cannot be saved."""
 
         def save(place: int, epoch: Epoch) -> None:
@@ -98,7 +97,7 @@ class Recording:
         for epoch in epochs.values():
             self.reporter.epoch(epoch)
 
-    def prune(self, trainer: Trainer | Lanes) -> None:
+    def prune(self, trainer: TrainsRuns) -> None:
         """Stop the runs that their search gives up; one that has trained all of its epochs may as well be tested."""
         pruned = []
         for place in self.running:
@@ -109,7 +108,7 @@ class Recording:
                 pruned.append(place)
         trainer.drop(pruned)
 
-    def complete(self, trainer: Trainer | Lanes, tests: Mapping[int, Tests], test_set: str) -> None:
+    def complete(self, trainer: TrainsRuns, tests: Mapping[int, Tests], test_set: str) -> None:
         """Save the results of the runs; `test_set` is the fingerprint of the images that they were tested on."""
 
         def complete(place: int, scores: Tests) -> None:

@@ -63,7 +63,7 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
             first = f"the data: digest {before[:ID_LENGTH]}, now {run.data_digest[:ID_LENGTH]}"
             return Outcome("different", 0, math.inf, first)
         with run.directory() as directory:
-            record([run], [directory], whole(check_machine(config)), reporter)
+            record([run], [directory], whole(config, check_machine(config)), reporter)
         again = run.status()
         if again.result is None:
             return Outcome("different", 0, math.inf, f"status: completed, now {again.state}")

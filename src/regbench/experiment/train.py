@@ -18,9 +18,8 @@ from regbench.records.correct_images import fingerprint
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus
 from regbench.training import lanes
-from regbench.training.lanes import Lanes
-from regbench.training.machine import Machine, shared, whole
-from regbench.training.trainer import Trainer
+from regbench.training.machine import Machine, set_up, shared, whole
+from regbench.training.trainer import TrainsRuns
 
 
 def run(run: Run, reporter: Reporter) -> RunStatus:
@@ -34,7 +33,7 @@ def run(run: Run, reporter: Reporter) -> RunStatus:
     if run.status().finished and not run.config.force:
         reporter.say("already trained (force=true trains it again)")
     else:
-        machine = whole(check_machine(run.config))
+        machine = whole(run.config, check_machine(run.config))
         with run.directory() as directory:
             record([run], [directory], machine, reporter)
     status = run.status()
@@ -48,8 +47,8 @@ def train(runs: Sequence[Run], reporter: Reporter) -> None:
     Raises:
         KeyboardInterrupt: what is not finished is left interrupted; the same runs resume from there, in any company.
     """
-    device = check_machine(runs[0].config)
-    machine = whole(device) if runs[0].config.runtime.stack == 1 else shared(device)
+    config = runs[0].config
+    machine = (whole if config.runtime.stack == 1 else shared)(config, check_machine(config))
     with ExitStack() as locks:
         free: list[Run] = []
         directories: list[RunDir] = []
@@ -110,6 +109,7 @@ def _failure(recording: Recording, states: Sequence[State], machine: Machine) ->
 def _fit(recording: Recording, states: Sequence[State], machine: Machine) -> None:
     """Train all epochs that are left, each on disk before the next begins; then test."""
     configs, reporter = [run.config for run in recording.runs], recording.reporter
+    set_up(configs[0], machine.device)
     splits = [_split_of(config, machine.device) for config in configs]
     trainer = lanes.trainer(configs, splits, machine)
     for place, state in enumerate(states):
@@ -130,7 +130,7 @@ def _split_of(config: RunConfig, device: torch.device) -> Split:
     return load_split(config.data, config.seed, device, cache_dir(config.runtime.cache))
 
 
-def _about(trainer: Trainer | Lanes, machine: Machine) -> str:
+def _about(trainer: TrainsRuns, machine: Machine) -> str:
     """Say in two lines what is trained on what."""
     config, split = trainer.configs[0], trainer.splits[0]
     runs = len(trainer.configs)

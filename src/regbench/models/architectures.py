@@ -2,6 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated
 
@@ -116,25 +119,49 @@ def named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
+# Keys that change no layer of a model: a key that is not here may change one.
+_CHANGES_NO_LAYER = {"seed", "force", "runtime", "init", "optimizer", "scheduler", "regularizer", "augment", "epochs"}
+_SKELETONS_KEPT = 32
+
+
+@dataclass(frozen=True)
+class _Blueprint:
+    """A config as far as it decides the layers of a model."""
+
+    key: str
+    config: RunConfig = field(compare=False)
+
+
 def skeleton(config: RunConfig) -> nn.Sequential:
-    """The model without memory for its parameters: costs next to nothing, raises what `build` would raise."""
-    if groups := config.norm.args.get("groups"):
-        check_groups(groups, hidden_shapes(config))  # of all layers at once, so that the error names what fits them all
-    with torch.device("meta"):
-        model = MODELS[config.model.name](config, **config.model.args)
-    check_layers(config.init, model)
-    return model
-
-
-def build(config: RunConfig) -> nn.Sequential:
-    """The model with its initial weights, on the CPU.
-
-    Made without memory first: torch's layers would otherwise draw from the global generator.
+    """The model without memory for its parameters. All runs of its shape share it: copy it to change something.
 
     Raises:
         UserError: techniques that do not fit the model.
     """
-    model = skeleton(config).to_empty(device="cpu")
+    values = config.model_dump_json(exclude=_CHANGES_NO_LAYER | {"dropout_conv"})
+    model = _skeleton(_Blueprint(f"{config.conv_dropout} {values}", config))
+    check_layers(config.init, model)
+    return model
+
+
+@lru_cache(_SKELETONS_KEPT)
+def _skeleton(blueprint: _Blueprint) -> nn.Sequential:
+    config = blueprint.config
+    if groups := config.norm.args.get("groups"):
+        check_groups(groups, hidden_shapes(config))  # of all layers at once, so that the error names what fits them all
+    with torch.device("meta"):
+        return MODELS[config.model.name](config, **config.model.args)
+
+
+def build(config: RunConfig) -> nn.Sequential:
+    """Make the model with its initial weights, on the CPU.
+
+    It starts from the skeleton: torch's layers would otherwise draw from the global generator.
+
+    Raises:
+        UserError: techniques that do not fit the model.
+    """
+    model = deepcopy(skeleton(config)).to_empty(device="cpu")
     for module in model.modules():
         if isinstance(module, NORM_LAYERS):
             module.reset_parameters()

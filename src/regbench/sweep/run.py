@@ -19,7 +19,7 @@ from regbench.sweep.plan import plan, show
 from regbench.sweep.watch import Watch
 from regbench.text import plural
 from regbench.training import stacking
-from regbench.training.machine import choose_device
+from regbench.training.machine import find_device
 
 
 @runtime_checkable
@@ -68,7 +68,7 @@ def hand_over(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], w
 
     def train(some: Sequence[Run]) -> None:
         if isinstance(launcher, TakesRuns):
-            groups = stacking.groups([run.config for run in some], choose_device(some[0].config))
+            groups = stacking.groups([run.config for run in some], find_device(some[0].config))
             launcher.train([[some[place] for place in group.places] for group in groups], watch)
         else:
             launcher.launch([list(run.overrides) for run in some], initial_job_idx=first)

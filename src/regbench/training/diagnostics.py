@@ -1,4 +1,4 @@
-"""What each layer does at the end of an epoch: its features, gradient, weights, and how far a step moves them."""
+"""What each layer does at the end of an epoch: its features, gradient and weights, and how far a step moves them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from regbench.records.rows import LayerFigures
 from regbench.techniques.clip import total_norm
 from regbench.training.network import lift
 
-IMAGES = 100  # looked at: one step's worth of work for each epoch
+IMAGES = 100  # that are looked at: the work of one step for each epoch
 NEAR_ZERO = 1e-3
-FLAT = 0.05  # the slope, as a share of the greatest there is, below which a unit is saturated
+FLAT = 0.05  # a unit whose slope is below this share of the greatest possible slope is saturated
 
-# The slope of a bounded activation from its output y, as a share of the greatest: f'(x) / f'(0).
+# The slope of a bounded activation at its output y, as a share of the greatest slope: f'(x) / f'(0).
 SLOPES: dict[type, Callable[[Tensor], Tensor]] = {
     nn.Sigmoid: lambda y: 4 * y * (1 - y),
     nn.Tanh: lambda y: 1 - y.square(),
@@ -35,57 +35,57 @@ class Observation:
 def diagnose(model: nn.Sequential, observation: Observation, epoch: int) -> list[list[LayerFigures]]:
     """Each run's rows of layers.csv, from input to output. Waits for the device once."""
     runs = len(next(iter(observation.outputs.values())))
-    found = {}
+    columns = {}
     for name, block in model.named_children():
         if list(block.parameters()):
-            of_one = partial(figures, type(getattr(block, "activation", None)))
+            of_run = partial(_figures, type(getattr(block, "activation", None)))
             gradients = [observation.gradients[f"{name}.{key}"] for key, _ in block.named_parameters()]
-            found[name] = lift(of_one, runs)(observed(name, block, observation), gradients)
-    cells = [(name, column) for name, own in found.items() for column in own]
-    table: list[list[float]] = torch.stack([found[name][column] for name, column in cells], dim=1).tolist()
+            columns[name] = lift(of_run, runs)(_observed(name, block, observation), gradients)
+    cells = [(name, column) for name, of_layer in columns.items() for column in of_layer]
+    table: list[list[float]] = torch.stack([columns[name][column] for name, column in cells], dim=1).tolist()
     return [list(_rows(epoch, dict(zip(cells, values, strict=True)))) for values in table]
 
 
 def _rows(epoch: int, cells: Mapping[tuple[str, str], float]) -> Iterator[LayerFigures]:
     for name in dict.fromkeys(name for name, _ in cells):
-        own = {column: value for (layer, column), value in cells.items() if layer == name}
-        yield LayerFigures(epoch, name, **own)
+        columns = {column: value for (layer, column), value in cells.items() if layer == name}
+        yield LayerFigures(epoch, name, **columns)
 
 
-def observed(name: str, block: nn.Module, observation: Observation) -> dict[str, Tensor]:
-    """What there is of one layer: a block of `regbench.models.architectures.block`, or the output layer alone."""
+def _observed(name: str, block: nn.Module, observation: Observation) -> dict[str, Tensor]:
+    """What is known of one layer: a block of `regbench.models.architectures.block`, or the output layer."""
     parts = [part for part, _ in block.named_children()]
     affine = f"{name}.affine" if parts else name
     input_of_norm = f"{name}.{parts[parts.index('norm') - 1]}" if "norm" in parts else affine
-    found = {
+    known = {
         "features": observation.outputs[input_of_norm],
         "weight": observation.weights[f"{affine}.weight"],
         "weight_before": observation.before[f"{affine}.weight"],
     }
-    return found | {key: observation.outputs[f"{name}.{key}"] for key in ("norm", "activation") if key in parts}
+    return known | {key: observation.outputs[f"{name}.{key}"] for key in ("norm", "activation") if key in parts}
 
 
-def figures(activation: type, layer: Mapping[str, Tensor], gradients: Sequence[Tensor]) -> dict[str, Tensor]:
+def _figures(activation: type, layer: Mapping[str, Tensor], gradients: Sequence[Tensor]) -> dict[str, Tensor]:
     """The columns of one layer of one run that make sense for it, as scalars on the device."""
-    found = dict(zip(("before_mean", "before_std"), moments(layer["features"]), strict=True))
+    columns = _moments("before", layer["features"])
     if "norm" in layer:
-        found |= zip(("after_mean", "after_std"), moments(layer["norm"]), strict=True)
+        columns |= _moments("after", layer["norm"])
     if issubclass(activation, nn.ReLU):
-        found["dead"] = dead(layer["activation"])
+        columns["dead"] = dead(layer["activation"])
     if activation in SLOPES:
-        found["saturated"] = saturated(layer["activation"], SLOPES[activation])
+        columns["saturated"] = saturated(layer["activation"], SLOPES[activation])
     return {
-        **found,
+        **columns,
         "grad_norm": total_norm(gradients, 2.0),
         "weight_norm": total_norm([layer["weight"]], 2.0),
         "near_zero": near_zero(layer["weight"]),
-        "update_ratio": update_ratio(layer["weight_before"], layer["weight"]),
+        "update_ratio": _update_ratio(layer["weight_before"], layer["weight"]),
     }
 
 
-def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(name: str, features: Tensor) -> dict[str, Tensor]:
     """Mean and standard deviation (divisor n) of all values."""
-    return features.mean(), features.std(correction=0)
+    return {f"{name}_mean": features.mean(), f"{name}_std": features.std(correction=0)}
 
 
 def dead(outputs: Tensor) -> Tensor:
@@ -94,15 +94,15 @@ def dead(outputs: Tensor) -> Tensor:
 
 
 def saturated(outputs: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
-    """The share of outputs where the activation is nearly flat, so that it hands down next to no gradient."""
+    """The share of outputs where the activation is nearly flat, so that almost no gradient passes it."""
     return (slope(outputs) < FLAT).to(outputs.dtype).mean()
 
 
 def near_zero(weight: Tensor) -> Tensor:
-    """The share of weights of next to no effect, which an l1 penalty makes many."""
+    """The share of weights with almost no effect; an l1 penalty makes many."""
     return (weight.abs() < NEAR_ZERO).to(weight.dtype).mean()
 
 
-def update_ratio(before: Tensor, after: Tensor) -> Tensor:
-    """‖after − before‖ / ‖before‖, by a common rule of thumb about 0.001 [Karpathy, CS231n]."""
+def _update_ratio(before: Tensor, after: Tensor) -> Tensor:
+    """‖after − before‖ / ‖before‖; a common rule of thumb wants about 0.001 [Karpathy, CS231n]."""
     return total_norm([after - before], 2.0) / total_norm([before], 2.0)

@@ -1,7 +1,7 @@
-"""Runs dealt out to lanes: each lane is a stack with a trainer of its own, in a thread of its own."""
+"""Runs divided among lanes: each lane trains stacks, one after another, in a thread."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
@@ -15,13 +15,13 @@ from regbench.data.split import Split
 from regbench.records.rows import Epoch, LayerFigures, Progress, Rights
 from regbench.training.machine import Machine
 from regbench.training.stacking import evenly, most_as_one
-from regbench.training.trainer import Best, Tests, Tick, Trainer
+from regbench.training.trainer import Best, Tests, Tick, Trainer, TrainsRuns
 
 Result = TypeVar("Result")
 
 
-def trainer(configs: Sequence[RunConfig], splits: Sequence[Split], machine: Machine) -> "Trainer | Lanes":
-    """What trains the runs in as many lanes as the machine has; in this thread if one lane has all of the threads."""
+def trainer(configs: Sequence[RunConfig], splits: Sequence[Split], machine: Machine) -> TrainsRuns:
+    """Make what trains the runs in as many lanes as the machine has; in this thread if one lane has all threads."""
     fits = len(configs) <= most_as_one(configs[0], machine.device)
     if fits and (machine.lanes, machine.threads) == (1, torch.get_num_threads()):
         return Trainer(configs, splits, machine.device)
@@ -29,10 +29,10 @@ def trainer(configs: Sequence[RunConfig], splits: Sequence[Split], machine: Mach
 
 
 class Lanes:
-    """What `Trainer` is to the runs of one stack, to those of several; runs go by their place in `configs`."""
+    """Does for the runs of several stacks what `Trainer` does for those of one; see `TrainsRuns`."""
 
     def __init__(self, configs: Sequence[RunConfig], splits: Sequence[Split], machine: Machine) -> None:
-        self.configs, self.splits, self.device = configs, splits, machine.device
+        self.configs, self.splits, self._device = configs, splits, machine.device
         most = min(-(-len(configs) // machine.lanes), most_as_one(configs[0], machine.device))
         self._parts = evenly(range(len(configs)), most)
         self._pool = ThreadPoolExecutor(machine.lanes, "lane", torch.set_num_threads, (machine.threads,))
@@ -41,7 +41,7 @@ class Lanes:
         self._runs = self._seen = 0  # in an epoch: runs that train, images that they have seen together
 
     def _trainer(self, part: Sequence[int]) -> Trainer:
-        return Trainer([self.configs[run] for run in part], [self.splits[run] for run in part], self.device)
+        return Trainer([self.configs[run] for run in part], [self.splits[run] for run in part], self._device)
 
     @property
     def images_per_epoch(self) -> int:
@@ -50,12 +50,12 @@ class Lanes:
 
     @property
     def finished(self) -> int:
-        """Epochs behind the runs that are left."""
+        """Epochs that the runs which are left have trained."""
         return max(trainer.finished for trainer in self._trainers)
 
     @property
     def best(self) -> list[Best | None]:
-        """Of each run the epoch that validation chooses."""
+        """The epoch that validation chooses, for each run."""
         return [best for trainer in self._trainers for best in trainer.best]
 
     @property
@@ -65,24 +65,24 @@ class Lanes:
 
     @property
     def rights(self) -> dict[int, dict[str, Rights]]:
-        """Of each test image whether a run classifies it rightly."""
+        """Which test images each run classifies correctly."""
         return self._merged([trainer.rights for trainer in self._trainers])
 
     def epochs(self, tick: Tick) -> Iterator[dict[int, Epoch]]:
-        """Train the epochs that are left, as `Trainer.epochs`; the lanes wait for one another after each."""
+        """Train the epochs that are left, as `Trainer.epochs`; lanes wait for each other after each."""
         iterators = {trainer: trainer.epochs(partial(self._tick, trainer, tick)) for trainer in self._trainers}
-        while self._begin() and any(found := self._each(lambda trainer: next(iterators[trainer], {}))):
+        while self._begin() and any(records := self._in_lanes(lambda trainer: next(iterators[trainer], {}))):
             seconds = (time.perf_counter() - self._start) / self._runs
-            yield {run: replace(epoch, seconds=seconds) for run, epoch in self._merged(found).items()}
+            yield {run: replace(epoch, seconds=seconds) for run, epoch in self._merged(records).items()}
 
     def _begin(self) -> bool:
-        """Before an epoch; whether there are runs left."""
+        """Prepare an epoch; whether there are runs left."""
         self._start, self._seen = time.perf_counter(), 0
         self._runs = sum(len(trainer.active) for trainer in self._trainers)
         return self._runs > 0
 
     def _tick(self, trainer: Trainer, tick: Tick, images: int) -> None:
-        """Pass on so many images as each run has seen on the average."""
+        """Pass on how many images each run has seen on average."""
         if self._stop.is_set():
             raise CancelledError
         with self._lock:
@@ -96,17 +96,17 @@ class Lanes:
 
         def work(trainer: Trainer) -> None:
             part = self._parts[self._trainers.index(trainer)]
-            mine = [place for place, run in enumerate(part) if run in wanted]
-            trainer.pretrain(mine, lambda place, row: report(part[place], row))
+            places = [place for place, run in enumerate(part) if run in wanted]
+            trainer.pretrain(places, lambda place, row: report(part[place], row))
 
-        self._each(work)
+        self._in_lanes(work)
 
     def test(self) -> dict[int, Tests]:
         """As `Trainer.test`."""
-        return self._merged(self._each(Trainer.test))
+        return self._merged(self._in_lanes(Trainer.test))
 
     def drop(self, runs: Iterable[int]) -> None:
-        """Go on without some runs."""
+        """Continue without some runs."""
         gone = set(runs)
         for trainer, part in zip(self._trainers, self._parts, strict=True):
             trainer.drop([place for place, run in enumerate(part) if run in gone])
@@ -116,27 +116,27 @@ class Lanes:
         return self._trainers[0].weight_count()
 
     def state(self, run: int) -> dict[str, Any]:
-        """All that one run needs to go on, alone or in any company."""
+        """As `Trainer.state`."""
         trainer, place = self._home(run)
         return trainer.state(place)
 
     def load_state(self, run: int, state: dict[str, Any]) -> None:
-        """Have one run go on from a saved state."""
+        """As `Trainer.load_state`."""
         trainer, place = self._home(run)
         trainer.load_state(place, state)
 
     def _home(self, run: int) -> tuple[Trainer, int]:
-        """The trainer that has the run, and its place there."""
+        """The trainer that has the run, and the run's place there."""
         pairs = zip(self._trainers, self._parts, strict=True)
         return next((trainer, part.index(run)) for trainer, part in pairs if run in part)
 
-    def _merged(self, found: Sequence[dict[int, Result]]) -> dict[int, Result]:
-        """What each trainer has of its runs, by their places here."""
-        pairs = zip(self._parts, found, strict=True)
-        return {part[place]: value for part, own in pairs for place, value in own.items()}
+    def _merged(self, results: Sequence[Mapping[int, Result]]) -> dict[int, Result]:
+        """Join the trainers' results for their runs, by the runs' places here."""
+        pairs = zip(self._parts, results, strict=True)
+        return {part[place]: value for part, of_trainer in pairs for place, value in of_trainer.items()}
 
-    def _each(self, work: Callable[[Trainer], Result]) -> list[Result]:
-        """A piece of work for every trainer, side by side; if one fails, or the user stops it, none goes on."""
+    def _in_lanes(self, work: Callable[[Trainer], Result]) -> list[Result]:
+        """Do a piece of work for every trainer, side by side; if one fails, or the user stops it, all stop."""
         futures: list[Future[Result]] = []
         try:
             futures += (self._pool.submit(work, trainer) for trainer in self._trainers)

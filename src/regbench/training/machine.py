@@ -1,4 +1,4 @@
-"""What runs are trained on: a device, and on a CPU the threads of lanes."""
+"""What runs are trained on: a device, and on a CPU the threads of lanes. Only `set_up` changes anything."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
 
-MOST_LANES = 4  # more would wait for Python's lock, which a lane holds for a tenth of its time and more
+_MOST_LANES = 4  # more would wait for Python's lock, which a lane holds for a tenth of its time and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,47 +20,59 @@ class Machine:
     threads: int
 
 
-def whole(device: torch.device) -> Machine:
+def whole(config: RunConfig, device: torch.device) -> Machine:
     """One lane with all threads: for a single run."""
-    return Machine(device, 1, torch.get_num_threads())
+    return Machine(device, lanes=1, threads=_cpu_threads(config))
 
 
-def shared(device: torch.device) -> Machine:
-    """The lanes of a sweep: a thread for each run keeps cores busier than a product cut up for all of them.
+def shared(config: RunConfig, device: torch.device) -> Machine:
+    """The lanes of a sweep: a thread for each run keeps cores busier than a product that all of them share.
 
-    16 mlps on 2 cores, a step of each: 0.63 ms in two lanes of one thread, 1.2 ms in one lane of two; a cnn 20 and
-    24 ms. A lane has as many threads however few runs are left, so that a run's bits do not depend on the others.
+    On 2 cores, a step of each of 16 mlps took 0.63 ms in two lanes of one thread, 1.2 ms in one lane of two; of cnns
+    20 and 24 ms. A lane has equally many threads however few runs are left, so that a run's bits do not depend on the
+    others.
     """
     if device.type != "cpu":
-        return whole(device)
-    cores = torch.get_num_threads()
-    threads = -(-cores // MOST_LANES)
-    return Machine(device, cores // threads, threads)
+        return whole(config, device)
+    cores = _cpu_threads(config)
+    threads = -(-cores // _MOST_LANES)
+    return Machine(device, lanes=cores // threads, threads=threads)
 
 
-def choose_device(config: RunConfig) -> torch.device:
-    """The device asked for, or the best there is; sets the number of CPU threads as well.
+def _cpu_threads(config: RunConfig) -> int:
+    """CPU threads that the config asks for; auto means those of this process."""
+    threads = config.runtime.threads
+    return torch.get_num_threads() if threads == "auto" else threads
+
+
+def find_device(config: RunConfig) -> torch.device:
+    """The device that the config asks for; auto means the fastest there is.
 
     Raises:
         UserError: the machine has no such device.
     """
-    if config.runtime.threads != "auto":
-        torch.set_num_threads(config.runtime.threads)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     name = config.runtime.device
     if name == "auto":
-        name = next(kind for kind, found in there.items() if found)
+        name = next(kind for kind, is_there in there.items() if is_there)
     kind, _, number = name.partition(":")
     if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
-        found = ", ".join(kind for kind, here in there.items() if here)
-        raise UserError(f"runtime.device={name}: this machine has no such device. Allowed here: auto, {found}")
-    if kind == "cuda":
-        repeat_exactly()
-        torch.cuda.set_device(int(number or 0))  # where a CUDA graph is recorded
+        allowed = ", ".join(kind for kind, is_there in there.items() if is_there)
+        raise UserError(f"runtime.device={name}: this machine has no such device. Allowed here: auto, {allowed}")
     return torch.device(name)
 
 
-def repeat_exactly() -> None:
+def set_up(config: RunConfig, device: torch.device) -> None:
+    """Set what torch keeps for the whole process: the number of CPU threads; on CUDA the device, TF32, determinism."""
+    if config.runtime.threads != "auto":
+        torch.set_num_threads(config.runtime.threads)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
+        torch.cuda.set_device(device.index or 0)  # where a CUDA graph is recorded
+        _repeat_exactly()
+
+
+def _repeat_exactly() -> None:
     """Have CUDA give the same bits for the same run, where it would otherwise trade them for speed."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,4 +1,4 @@
-"""Initial weights in which training images have a say: a second phase after `initialize`, for one run's own images."""
+"""Initial weights that depend on training images: a second phase after `initialize`, with the images of one run."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,37 +15,38 @@ from regbench.records.rows import Progress
 from regbench.rng import Stream, generator
 from regbench.techniques.dropout import Dropout
 
-Report = Callable[[Progress], None]
+_Report = Callable[[Progress], None]
 
 
 @torch.no_grad()
-def pretrain(model: nn.Module, config: RunConfig, split: Split, report: Report) -> None:
-    """Change a newly built model on the split's device as `init=lsuv` or `init=rbm` say; nothing for other options.
+def pretrain(model: nn.Module, config: RunConfig, split: Split, report: _Report) -> None:
+    """Change a new model on the split's device as `init=lsuv` or `init=rbm` say; do nothing for other options.
 
-    Draws from the seed's stream PRETRAIN alone, and leaves norm layers as they are. Every row goes to `report`.
+    It draws from the seed's stream PRETRAIN only and leaves norm layers as they are. Every row goes to `report`.
     """
     args = {key: value for key, value in config.init.args.items() if key != "bias"}
     if phase := PHASES.get(config.init.name):
         phase(model, split, config.seed, report, **args)
 
 
-def layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The modules without parts of a sequence of sequences, in its order, with the names of the blocks they are in."""
+def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Each module without parts of a sequence of sequences, in its order, with the name of its block."""
     return ((name.partition(".")[0], module) for name, module in model.named_modules() if not [*module.children()])
 
 
-def lsuv(
-    model: nn.Module, split: Split, seed: int, report: Report, *, tol: float, max_iter: int, batch_size: int
+def _lsuv(
+    model: nn.Module, split: Split, seed: int, report: _Report, *, tol: float, max_iter: int, batch_size: int
 ) -> None:
     """Rescale the weights of each dense and convolutional layer until its outputs on a batch have unit variance.
 
-    From input to output, norms by the moments of the batch and without dropout, as a first training step has them.
+    It goes from input to output, with norms by the moments of the batch, as in a first training step, and without
+    dropout.
     """
     device = split.train.device
     rows = split.train[torch.randperm(len(split.train), generator=generator(seed, Stream.PRETRAIN)).to(device)]
     images, _ = split.batch(rows[:batch_size])
     features = images.to(next(model.parameters()).dtype)
-    for name, module in layers(model):
+    for name, module in _layers(model):
         if isinstance(module, nn.Linear | nn.Conv2d):
             for step, variance in enumerate(rescaled(module, features, tol, max_iter)):
                 report(Progress(name, step, "variance", variance))
@@ -54,10 +55,10 @@ def lsuv(
 
 
 def rescaled(layer: nn.Linear | nn.Conv2d, features: Tensor, tol: float, max_iter: int) -> Iterator[float]:
-    """Divide the weights by the standard deviation of the outputs, over all of them, at most max_iter times.
+    """Divide the weights by the standard deviation of all outputs, at most max_iter times.
 
-    Yields the variance before the first time and after each: the last is 1 ± tol, unless max_iter was too few or the
-    outputs are all alike.
+    Yields the variance before the first division and after each: the last is 1 ± tol, unless max_iter was too small or
+    all outputs are equal.
     """
     for _ in range(max_iter):
         yield (variance := layer(features).var(correction=0).item())
@@ -67,11 +68,11 @@ def rescaled(layer: nn.Linear | nn.Conv2d, features: Tensor, tol: float, max_ite
     yield layer(features).var(correction=0).item()
 
 
-def rbm(
+def _rbm(
     model: nn.Module,
     split: Split,
     seed: int,
-    report: Report,
+    report: _Report,
     *,
     epochs: int,
     lr: float,
@@ -80,15 +81,15 @@ def rbm(
     momentum: float,
     weight_decay: float,
 ) -> None:
-    """Train hidden layer after hidden layer as a restricted Boltzmann machine on what the layers below make of images.
+    """Train each hidden layer in turn as a restricted Boltzmann machine on the outputs of the layers below.
 
-    The first machine sees pixels in [0, 1] whatever `data.scaling` is. Its weights are then turned into those that do
-    the same to scaled pixels, x = scale · pixel + shift, so that the scaling of the data makes no difference here.
+    The first machine sees pixels in [0, 1] whatever `data.scaling` is. Its weights are then changed so that they do the
+    same to scaled pixels, x = scale · pixel + shift: the scaling of the data makes no difference here.
     """
-    hidden = [(name, module) for name, module in layers(model) if isinstance(module, nn.Linear)][:-1]
+    hidden = [(name, module) for name, module in _layers(model) if isinstance(module, nn.Linear)][:-1]
     for index, (name, layer) in enumerate(hidden):
         rng = generator(seed, Stream.PRETRAIN, index, split.train.device)
-        machine = Machine(layer.weight, layer.bias, rng)
+        machine = BoltzmannMachine(layer.weight, layer.bias, rng)
         for epoch in range(1, epochs + 1):
             errors = torch.zeros((), device=split.train.device)
             order = torch.randperm(len(split.train), generator=rng, device=rng.device)
@@ -103,11 +104,11 @@ def rbm(
         layer.bias.sub_(layer.weight.sum(1), alpha=split.shift)
 
 
-class Machine:
-    """A restricted Boltzmann machine of binary units [Hinton 2006], by contrastive divergence [Hinton 2010]."""
+class BoltzmannMachine:
+    """A restricted Boltzmann machine of binary units [Hinton 2006], trained by contrastive divergence [Hinton 2010]."""
 
     def __init__(self, weight: Tensor, hidden_bias: Tensor, rng: Generator) -> None:
-        """Trains weight [hidden, visible] and hidden bias [hidden] in place; its visible bias [visible] starts at 0."""
+        """Train weight [hidden, visible] and hidden bias [hidden] in place; the visible bias [visible] starts at 0."""
         self.weight, self.hidden_bias, self.rng = weight, hidden_bias, rng
         self.visible_bias = weight.new_zeros(weight.shape[1])
         self._velocities = [torch.zeros_like(tensor) for tensor in (weight, hidden_bias, self.visible_bias)]
@@ -121,17 +122,17 @@ class Machine:
         return torch.sigmoid(F.linear(hidden, self.weight.t(), self.visible_bias))
 
     def _drawn(self, probabilities: Tensor) -> Tensor:
-        """States 0 or 1; `torch.bernoulli` would stop at probabilities that are no numbers, here training finds out."""
+        """Draw states 0 or 1. Probabilities may be NaN, which `torch.bernoulli` refuses: the run then diverges."""
         uniform = torch.rand(
             probabilities.shape, generator=self.rng, dtype=probabilities.dtype, device=probabilities.device
         )
         return (uniform < probabilities).to(probabilities.dtype)
 
     def step(self, data: Tensor, k: int, lr: float, momentum: float, weight_decay: float) -> Tensor:
-        """One step of CD-k on data [samples, visible] in [0, 1]: the mean square of data − reconstruction, a scalar.
+        """Take a step of CD-k on data [samples, visible] in [0, 1]; the mean square of data − reconstruction, a scalar.
 
-        ΔW = momentum · ΔW + lr · (⟨h v⟩ of the data − ⟨h v⟩ after k Gibbs steps − weight_decay · W), biases alike
-        without decay. Hidden states are drawn, but for the last, which like visible ones are probabilities.
+        ΔW = momentum · ΔW + lr · (⟨h v⟩ of the data − ⟨h v⟩ after k Gibbs steps − weight_decay · W), and the same for
+        biases without decay. Hidden states are drawn, except the last, which are probabilities as visible ones are.
         """
         first = hidden = self.hidden(data)
         chain = []
@@ -150,4 +151,4 @@ class Machine:
         return F.mse_loss(chain[0], data)
 
 
-PHASES: dict[str, Callable[..., None]] = {"lsuv": lsuv, "rbm": rbm}
+PHASES: dict[str, Callable[..., None]] = {"lsuv": _lsuv, "rbm": _rbm}

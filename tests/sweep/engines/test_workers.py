@@ -189,7 +189,7 @@ def test_stacks_are_dealt_out_in_parts_that_train_at_once(
 
     monkeypatch.setattr(workers, "cores", lambda: 8)
     monkeypatch.setattr(workers, "gpus", lambda runs: ["0", "1"][:devices])
-    monkeypatch.setattr(machine, "choose_device", lambda config: torch.device("cuda" if devices else "cpu"))
+    monkeypatch.setattr(machine, "find_device", lambda config: torch.device("cuda" if devices else "cpu"))
     runs = [[Run(make_config(*words), [str(place)]) for place in range(size)] for size in stacks]
     parts = workers.units(runs)
     assert [run for part in parts for run in part] == [run for stack in runs for run in stack]

@@ -34,7 +34,7 @@ def units(stacks: "Sequence[Unit]") -> list[Unit]:
 
     None is larger than what a worker trains at once: the smaller they are, the less workers wait for the last one.
     """
-    from regbench.training.machine import choose_device
+    from regbench.training.machine import find_device
     from regbench.training.stacking import evenly, most_in_lane
 
     runs = [run for stack in stacks for run in stack]
@@ -42,7 +42,7 @@ def units(stacks: "Sequence[Unit]") -> list[Unit]:
     found: list[Unit] = []
     for stack in stacks:
         config = stack[0].config
-        most = min(share, most_in_lane(config, choose_device(config)) * threads_of(stack))
+        most = min(share, most_in_lane(config, find_device(config)) * threads_of(stack))
         found += [[stack[place] for place in part] for part in evenly(range(len(stack)), most)]
     return found
 
