@@ -14,7 +14,8 @@ CHECKPOINT, MODEL, CORRECT, LOCK = "checkpoint.pt", "model.safetensors", "correc
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 FINAL: tuple[Status, ...] = ("completed", "diverged")
-PRUNED = "pruned by the search"  # how the error of a run begins that its search gave up; its status is interrupted
+# How the error of a run begins that its search gave up; its status is interrupted.
+PRUNED_ERROR = "pruned by the search"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
