@@ -152,7 +152,8 @@ def test_a_mistake_is_one_line_and_nothing_is_trained(train: Any, words: list[st
 
 
 def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
+    for module in ("optuna", "optuna.distributions"):
+        monkeypatch.setitem(sys.modules, module, None)
     for module in ("search", "space"):
         monkeypatch.delitem(sys.modules, f"regbench.sweep.{module}", raising=False)
     ended = train(*SEARCH, RATES, *TINY)
