@@ -33,11 +33,11 @@ from regbench.experiment.run import Run
 from regbench.experiment.train import run, train
 from regbench.records.rows import Epoch
 from regbench.sweep.engines import workers
+from regbench.sweep.engines.environment import SPINNING
 from regbench.text import plural
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
-SWEEPING = {"GOMP_SPINCOUNT": "1000"}  # as the sweeper sets it
 BARE = "bare loop, one after another"
 BATCH, LR, MEAN, STD = 100, 1e-3, 0.1307, 0.3081
 MEASURED = """
@@ -115,7 +115,7 @@ def planned(jobs: int) -> tuple[float, int]:
         words = [*grid, f"seed=range(0,{jobs // 100})", f"runtime.dir={folder}"]
         master = loader.load_configuration("config", words, RunMode.MULTIRUN)
         before, start = peak_memory(), time.perf_counter()
-        found = plan(Composer(master, loader), expand(loader, {}, words))
+        found = plan(Composer(master, loader).jobs(expand(loader, {}, words)))
         seconds, memory = time.perf_counter() - start, peak_memory() - before
     assert len(found.pending) == jobs
     return seconds, memory
@@ -192,8 +192,8 @@ def stack(model: str, runs: int, images: int, rounds: int, overrides: tuple[str,
     """
     own = [f"model={model}", f"data.train_size={images}", *overrides]
     contenders: dict[str, Callable[[], float]] = {
-        "regbench, stacked": partial(fresh, SWEEPING, sweep_seconds, runs, own),
-        "regbench, one after another": partial(fresh, SWEEPING, sweep_seconds, runs, [*own, "runtime.stack=1"]),
+        "regbench, stacked": partial(fresh, SPINNING, sweep_seconds, runs, own),
+        "regbench, one after another": partial(fresh, SPINNING, sweep_seconds, runs, [*own, "runtime.stack=1"]),
         BARE: partial(fresh, {}, bare_sweep_seconds, runs, model, images),
     }
     if model == "mlp":

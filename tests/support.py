@@ -20,8 +20,10 @@ from regbench.config.registry import Option
 from regbench.config.run_config import AXES, RunConfig
 from regbench.data.split import Split, load_split
 from regbench.experiment.checks import registries
+from regbench.experiment.run import Run
 from regbench.images import Images
 from regbench.records.rows import Epoch
+from regbench.records.run_dir import RunDir
 from regbench.sweep.compose import Composer
 from regbench.training.trainer import Tests, Trainer
 
@@ -176,3 +178,21 @@ def pack_idx(array: torch.Tensor) -> bytes:
     """The gzipped idx file of a uint8 tensor, written by the format's description."""
     shape = b"".join(size.to_bytes(4, "big") for size in array.shape)
     return gzip.compress(bytes([0, 0, 8, array.ndim]) + shape + array.numpy().tobytes(), mtime=0)
+
+
+_ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)
+_TESTS = {"last": (0.2, 0.91), "best_val": (0.2, 0.9712)}
+
+
+def leave(run: Run, epochs: int = 3, end: Callable[[RunDir], None] | None = None, **figures: Any) -> None:
+    """Leave some epochs of a run, all with the same figures, and an end, if it has one."""
+    with run.directory() as directory:
+        directory.start({"overrides": list(run.overrides)})
+        for epoch in range(1, epochs + 1):
+            directory.save(Epoch(**{**vars(_ROW), "epoch": epoch, **figures}), None)
+        if end:
+            end(directory)
+
+
+def complete(directory: RunDir) -> None:
+    directory.complete({}, 2, _TESTS, b"")

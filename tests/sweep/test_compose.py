@@ -1,12 +1,13 @@
 """Jobs composed in the fast way are what Hydra composes."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
-from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,7 +21,7 @@ from regbench.config.location import config_dir
 from regbench.config.run_config import AXES
 from regbench.sweep.compose import Composer
 
-# Options that do more than to fill their axis's place
+# Options that do more than fill their axis's place
 MINE = {
     "norm/elsewhere.yaml": "# @package _global_\nnorm: {name: none}\nepochs: 7\n",
     "norm/beside.yaml": "# @package init\ngain: 3\n",
@@ -137,26 +138,69 @@ def test_jobs_are_composed_as_by_hydra(fast, by_hydra, overrides, number):
     assert outcome(fast, overrides, number) == outcome(by_hydra, overrides, number)
 
 
-def test_hydra_composes_each_option_once_and_reads_each_file_once(loaded, monkeypatch):
+def test_hydra_composes_once_and_reads_each_file_once(loaded, monkeypatch):
     master, loader = loaded
     composed, read = [], []
-    compose, load = loader._compose_config_from_defaults_list, ConfigRepository.load_config
-    monkeypatch.setattr(
-        loader, "_compose_config_from_defaults_list", lambda *args, **kw: (composed.append(1), compose(*args, **kw))[1]
-    )
-    monkeypatch.setattr(
-        ConfigRepository,
-        "load_config",
-        lambda self, config_path: (read.append(config_path), load(self, config_path))[1],
-    )
-    composer = Composer(master, loader)
-    found = [
-        composer.check([f"norm={norm}", f"init={init}", f"optimizer.lr={lr}", f"seed={seed}"])
+    compose, load = loader.load_sweep_config, OmegaConf.load
+    monkeypatch.setattr(loader, "load_sweep_config", lambda *arguments: (composed.append(1), compose(*arguments))[1])
+    monkeypatch.setattr(OmegaConf, "load", lambda file: (read.append(Path(file.name).stem), load(file))[1])
+    overrides = [
+        [f"norm={norm}", f"init={init}", f"optimizer.lr={lr}", f"seed={seed}"]
         for norm in ("none", "batch", "layer")
         for init in ("xavier", "kaiming", "normal")
         for lr in (0.1, 0.01)
         for seed in range(5)
     ]
-    assert len(composed) == 5, "the first job's norm and init, and the two other options of each"
-    assert read.count("activation/relu") == 2, "for the frame, and for all options"
-    assert len({config.identity("") for config in found}) == 90
+    configs = [job.check() for job in Composer(master, loader).jobs(overrides)]
+    assert len(composed) == 1, "90 jobs choose on the same axes"
+    assert read.count("relu") == 2, "for the frame, and for all options"
+    assert [read.count(norm) for norm in ("batch", "layer")] == [1, 1]
+    assert len({config.identity("") for config in configs}) == 90
+
+
+class Without:
+    """A loader that lacks one of its names."""
+
+    def __init__(self, loader: ConfigLoader, name: str) -> None:
+        self._loader, self._name = loader, name
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name:
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+
+NEEDED = [
+    ("loader", "repository"),
+    ("loader", "_process_config_searchpath"),
+    ("loader", "_compose_config_from_defaults_list"),
+    ("loader", "_apply_overrides_to_config"),
+    ("hydra._internal.config_repository", "CachingConfigRepository"),
+    ("hydra._internal.defaults_list", "create_defaults_list"),
+    ("hydra._internal.defaults_list", ""),
+]
+
+
+@pytest.mark.parametrize(("place", "name"), NEEDED, ids=lambda word: word or "the module")
+def test_without_a_name_inside_hydra_it_composes_every_job(loaded, by_hydra, monkeypatch, place, name):
+    master, loader = loaded
+    composed = []
+    compose = loader.load_sweep_config
+    monkeypatch.setattr(loader, "load_sweep_config", lambda *arguments: (composed.append(1), compose(*arguments))[1])
+    if place == "loader":
+        loader = Without(loader, name)
+    else:
+        monkeypatch.delitem(sys.modules, "regbench.sweep.frames", raising=False)
+        monkeypatch.setitem(sys.modules, place, without(name, sys.modules[place]) if name else None)
+    overrides = [["norm=batch", "seed=1"], ["norm=layer", "seed=2", "optimizer.lr=0.5"], ["seed=${hydra:job.num}"]]
+    jobs = list(Composer(master, loader).jobs(overrides, first=3))
+    assert len(composed) == len(jobs)
+    found = [OmegaConf.to_container(job.composed, resolve=True) for job in jobs]
+    assert found == [by_hydra(words, number) for number, words in enumerate(overrides, 3)]
+
+
+def without(name: str, module: ModuleType) -> ModuleType:
+    """A module that lacks one of its names."""
+    copy = ModuleType(module.__name__)
+    copy.__dict__.update({key: value for key, value in vars(module).items() if key != name})
+    return copy

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from regbench.cli.arguments import spelled_out
 from regbench.config.location import config_dir
 from regbench.errors import UserError
+from regbench.sweep.compose import Composer
 from regbench.sweep.grid import expand, float_range
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
@@ -128,6 +129,20 @@ def test_zip_and_where_on_the_command_line(train: Any) -> None:
     assert ended.out.startswith("2 combinations left out by where=seed=1\n2 runs: 2 to train\n")
     assert seeds_and("norm") == {(1, "none"), (1, "layer")}
     assert seeds_and("dropout") == {(1, 0.1), (1, 0.2)}
+
+
+def test_each_job_is_composed_once(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    composed = []
+    compose = Composer.compose
+    monkeypatch.setattr(Composer, "compose", lambda *arguments: (composed.append(1), compose(*arguments))[1])
+    assert train("-m", "norm=none,layer", "seed=0,1", "where=seed=1", *TINY, "--plan").code == 0
+    assert len(composed) == 4
+
+
+def test_a_number_of_a_job_means_the_same_to_where_and_to_the_run(train: Any) -> None:
+    ended = train("-m", "seed=${hydra:job.num}", "norm=none,layer,rms", "where=seed > 0", *TINY)
+    assert (ended.code, ended.err) == (0, "")
+    assert seeds_and("norm") == {(1, "layer"), (2, "rms")}
 
 
 def test_where_reads_the_whole_config_and_spares_what_would_not_fit(train: Any) -> None:

@@ -1,4 +1,4 @@
-"""Searches by Optuna: what a sweep's words span, what is told, and that the same command goes on."""
+"""Searches by Optuna: what a sweep's words span, what is told, and that the same command resumes."""
 
 import json
 import sys
@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from regbench import sweep
-from regbench.experiment import train as experiment
+from regbench.experiment.recording import Recording
 from regbench.training.stack import Stack
 
 optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
@@ -66,7 +65,7 @@ def after(own_process: None) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_goes_on_by_the_same_command(train: Callable[..., Any]) -> None:
+def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     words = [*SEARCH, RATES, "norm=none,layer", *TINY]
     first = train(*words, "hydra.sweeper.n_trials=3")
     assert (first.code, first.err) == (0, "")
@@ -153,9 +152,10 @@ def test_a_mistake_is_one_line_and_nothing_is_trained(train: Any, words: list[st
 
 
 def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.delitem(sys.modules, "regbench.sweep.search")
-    monkeypatch.delattr(sweep, "search")
+    for module in ("optuna", "optuna.distributions"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for module in ("search", "space"):
+        monkeypatch.delitem(sys.modules, f"regbench.sweep.{module}", raising=False)
     ended = train(*SEARCH, RATES, *TINY)
     assert ended.code == 2
     assert "pip install 'regbench[optuna]'" in ended.err
@@ -275,7 +275,7 @@ def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) 
 @pytest.mark.slow
 def test_a_search_that_was_killed_prunes_what_it_would_have(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     train(*PRUNED_SEARCH, "study=whole")
-    decide = experiment.leave
+    decide = Recording.prune
     calls = []
 
     def stop(*arguments: Any) -> None:
@@ -285,7 +285,7 @@ def test_a_search_that_was_killed_prunes_what_it_would_have(train: Any, monkeypa
         decide(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "leave", stop)
+        patch.setattr(Recording, "prune", stop)
         assert train(*PRUNED_SEARCH, "study=killed").code == 130
     assert train(*PRUNED_SEARCH, "study=killed").code == 0
     whole, killed = (

@@ -3,7 +3,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regbench.sweep.plan import telling, words
 from regbench.training import stacking
 from regbench.training.machine import Machine
 from regbench.training.stacking import (
@@ -259,29 +258,3 @@ def test_every_run_is_in_one_stack_with_runs_of_its_shape(runs):
     )
     assert len(found) == fewest
     assert bool(reasons(found, configs, CPU)) == (len(found) > 1)
-
-
-# In words
-
-
-def test_overrides_of_several_runs_are_one_line():
-    runs = [[f"norm={norm}", f"seed={seed}", "model.hidden=[16,16]"] for norm in ("none", "batch") for seed in (0, 1)]
-    assert words(runs) == "norm=none,batch seed=0,1 model.hidden=[16,16]"
-
-
-def test_of_many_values_some_are_shown():
-    runs = [[f"seed={seed}"] for seed in range(100)]
-    assert words(runs) == "seed=0,1,…,99"
-    assert words(runs[:6]) == "seed=0,1,2,3,4,5"
-
-
-def test_overrides_that_all_runs_share_are_left_out():
-    runs = [["+study=norms", f"norm={norm}", "epochs=2"] for norm in ("none", "batch")]
-    shared = {"+study=norms", "epochs=2"}
-    assert telling(runs, shared) == "norm=none,batch"
-    assert telling([["+study=norms", "epochs=2"], runs[0]], shared) == "norm=none"
-    assert telling([["+study=norms", "epochs=2"]], shared) == "+study=norms epochs=2", "the one that has nothing more"
-
-
-def test_a_single_run_is_its_overrides():
-    assert words([["norm=batch", "seed=3"]]) == "norm=batch seed=3"

@@ -117,7 +117,7 @@ def test_a_study_has_ten_seeds_of_everything(jobs_of, name):
 def test_every_job_of_a_study_passes_the_checks(jobs_of, monkeypatch, tmp_path, name):
     monkeypatch.chdir(tmp_path)
     jobs, composer = jobs_of(name, "seed=3", f"runtime.dir={tmp_path}")
-    planned = plan(composer, jobs)
+    planned = plan(composer.jobs(jobs))
     assert len(planned.runs) + planned.duplicates == len(jobs)
     assert {run.config.seed for run in planned.runs} == {3}
     folder = {run.config.runtime.study for run in planned.runs}
@@ -127,10 +127,9 @@ def test_every_job_of_a_study_passes_the_checks(jobs_of, monkeypatch, tmp_path, 
 @pytest.mark.slow
 def test_everything_changes_one_thing_at_a_time(jobs_of):
     jobs, composer = jobs_of("everything", "seed=0")
-    default = flat(composer.check(["seed=0"]).dump())
+    default, *configs = [flat(job.check().dump()) for job in composer.jobs([["seed=0"], *jobs])]
     names = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "augment")
-    for job in jobs:
-        values = flat(composer.check(job).dump())
+    for job, values in zip(jobs, configs, strict=True):
         changed = [key for key in (*names, *VALUES) if values[key] != default[key]]
         assert len(changed) <= 1, job
     assert any("optimizer=muon" in job for job in jobs)

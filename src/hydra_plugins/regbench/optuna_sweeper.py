@@ -37,7 +37,7 @@ class OptunaSweeper(Sweeper):
         self._params, self._settings = params, settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Called once, before `sweep`."""
+        """Prepare: Hydra calls this once, before `sweep`."""
         self._config, self._loader = config, hydra_context.config_loader
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -45,8 +45,9 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search until there are as many trials as wanted."""
-        from regbench.sweep import search
+        from regbench.sweep import search_settings
+        from regbench.sweep.search import Search
 
         words = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
-        settings = search.check(self._settings)
-        search.Search(self._config, self._loader, self._launcher, settings, words).run()
+        settings = search_settings.check(self._settings)
+        Search(self._config, self._loader, self._launcher, settings, words).run()

@@ -17,7 +17,8 @@ Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 State = Literal["completed", "diverged", "running", "interrupted", "killed", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 FINAL: tuple[Status, ...] = ("completed", "diverged")
-PRUNED = "pruned by the search"  # how the error of a run begins that its search gave up; its status is interrupted
+# How the error of a run begins that its search gave up; its status is interrupted.
+PRUNED_ERROR = "pruned by the search"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -26,7 +26,7 @@ from regbench.records.files import (
     METRICS,
     MODEL,
     PRETRAIN,
-    PRUNED,
+    PRUNED_ERROR,
     RUN,
     TEMPORARY,
     Status,
@@ -179,7 +179,7 @@ class RunDir:
 
     def prune(self, epoch: int) -> None:
         """Leave the run as it is after an epoch."""
-        self.end("interrupted", f"{PRUNED} after epoch {epoch}")
+        self.end("interrupted", f"{PRUNED_ERROR} after epoch {epoch}")
 
     def pretrained(self, row: "Progress") -> None:
         """Append to pretrain.csv and train.log."""

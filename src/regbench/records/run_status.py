@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regbench.config.run_config import ID_LENGTH, RunConfig
-from regbench.records.files import FINAL, FORMAT, METRICS, PRUNED, RUN, Status
+from regbench.records.files import FINAL, FORMAT, METRICS, PRUNED_ERROR, RUN, Status
 
 
 def run_path(config: RunConfig, identity: str) -> Path:
@@ -55,7 +55,7 @@ class RunStatus:
     @property
     def pruned(self) -> bool:
         """Whether a search stopped the run; `regbench train` resumes it as it resumes any interrupted run."""
-        return self.state == "interrupted" and str(self.error).startswith(PRUNED)
+        return self.state == "interrupted" and str(self.error).startswith(PRUNED_ERROR)
 
 
 def epochs_written(path: Path) -> int:

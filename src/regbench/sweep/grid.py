@@ -1,8 +1,9 @@
-"""From the overrides of a sweep to those of each job: every combination, keys in step, combinations left out."""
+"""The grid of a sweep: from its overrides to those of each job, in every combination, with some keys in step."""
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -16,10 +17,10 @@ from regbench.condition import condition
 from regbench.config.run_config import flat
 from regbench.errors import UserError, no_such
 from regbench.experiment.reporter import Reporter
-from regbench.sweep.compose import Composer
+from regbench.sweep.job import Job
 from regbench.text import plural
 
-DIGITS = 12  # of a float that a person writes: what is left of 0.3 - 0.1 after them is rounding
+_DIGITS = 12  # of a float that a person writes: what follows them in 0.3 - 0.1 is rounding
 
 
 def expand(
@@ -29,15 +30,15 @@ def expand(
     zipped: Sequence[Sequence[str]] = (),
     each: Mapping[str, str] | None = None,
 ) -> list[list[str]]:
-    """The overrides of each job: every combination of the values, the last argument's varying fastest.
+    """Return the overrides of each job: every combination of the values, the last argument's varying fastest.
 
     Keys that are `zipped` together take their first values together, then their second ones, … Values in `each` are
-    combined with all the others, but not with one another: one change at a time. An argument takes the place of a
-    parameter for the same key.
+    combined with all the others, but not with one another: one change at a time. An argument replaces a parameter for
+    the same key.
 
     Raises:
-        UserError: there is no combination; keys to be zipped are not there, or differ in their number of values.
-        HydraException: an override that cannot be read.
+        UserError: there is no combination; a zipped key is missing, or zipped keys differ in their number of values.
+        HydraException: an override cannot be read.
     """
     parser = OverridesParser.create(config_loader=loader)
     given = {override.key_or_group for override in parser.parse_overrides(list(arguments))}
@@ -57,29 +58,28 @@ def _combinations(
     return ([word for chosen in job for word in chosen] for job in product(*_in_step(last, swept, zipped)))
 
 
-def only(
-    master: DictConfig, loader: ConfigLoader, jobs: Sequence[list[str]], where: Sequence[str]
-) -> Sequence[list[str]]:
-    """The jobs of whose composed config all conditions are true; what is left out need not be a valid run.
+def matching(jobs: Iterable[Job], where: Sequence[str], reporter: Reporter) -> Iterator[Job]:
+    """Yield the jobs for which all conditions hold; tell in the end how many are left out. Those need not be valid.
 
     Raises:
-        UserError: a condition cannot be read, has a key that no job has, or they are true of no job.
-        HydraException, OmegaConfBaseException: a job that cannot be composed.
+        UserError: a condition cannot be read, has a key that no job has, or the conditions hold for no job.
+        HydraException, OmegaConfBaseException: a job cannot be composed.
     """
-    if not where:
-        return jobs
     conditions = [condition(text) for text in where]
-    composer = Composer(master, loader)
-    configs = [_flat(composer.compose(job, number)) for number, job in enumerate(jobs)]
-    keys = list(dict.fromkeys(key for config in configs for key in config))
-    for each in conditions:
-        each.check(keys, "the config")
-    kept = [job for job, config in zip(jobs, configs, strict=True) if all(holds(config) for holds in conditions)]
-    if not kept:
-        raise UserError(f"where={' and '.join(where)}: true of none of the {plural(len(jobs), 'combination')}")
-    left_out = plural(len(jobs) - len(kept), "combination")
-    Reporter(str(master.runtime.progress)).say(f"{left_out} left out by where={' and '.join(where)}")
-    return kept
+    keys: dict[str, None] = {}  # of any job
+    counts = Counter[bool]()
+    for job in jobs:
+        values = _flat(job.composed)
+        keys |= dict.fromkeys(values)
+        matches = all(holds(values) for holds in conditions)
+        counts[matches] += 1
+        if matches:
+            yield job
+    for expression in conditions:
+        expression.check(keys, "the config")
+    if not counts[True]:
+        raise UserError(f"where={' and '.join(where)}: true of none of the {plural(counts[False], 'combination')}")
+    reporter.say(f"{plural(counts[False], 'combination')} left out by where={' and '.join(where)}")
 
 
 def _flat(composed: DictConfig) -> dict[str, Any]:
@@ -88,7 +88,11 @@ def _flat(composed: DictConfig) -> dict[str, Any]:
 
 
 def values_of(override: Override) -> list[str]:
-    """Each value of an override as an override of its own."""
+    """Write each value of an override as an override.
+
+    Raises:
+        UserError: it is an interval, or one sweep inside another.
+    """
     key, value = override.get_key_element(), override.value()
     if not override.is_sweep_override():
         return [f"{key}={override.get_value_element_as_str()}"]
@@ -104,12 +108,12 @@ def values_of(override: Override) -> list[str]:
 
 
 def float_range(sweep: RangeSweep) -> list[float]:
-    """The numbers that a person means: `range(0,0.4,0.1)` is 0.0, 0.1, 0.2, 0.3, and not 0.30000000000000004.
+    """List the numbers that a person means: `range(0,0.4,0.1)` is 0.0, 0.1, 0.2, 0.3, not 0.30000000000000004.
 
     Raises:
         UserError: the step is zero, or something is not finite.
     """
-    start, stop, step = (Decimal(f"{number:.{DIGITS}g}") for number in (sweep.start, sweep.stop, sweep.step))
+    start, stop, step = (Decimal(f"{number:.{_DIGITS}g}") for number in (sweep.start, sweep.stop, sweep.step))
     if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):
         raise UserError(f"range({sweep.start},{sweep.stop},{sweep.step}): needs finite numbers and a step other than 0")
     numbers = [float(start + place * step) for place in range(max(math.ceil((stop - start) / step), 0))]
@@ -121,7 +125,7 @@ def float_range(sweep: RangeSweep) -> list[float]:
 def _in_step(
     overrides: Mapping[str, Override], values: Mapping[str, Sequence[str]], zipped: Sequence[Sequence[str]]
 ) -> list[list[list[str]]]:
-    """For each free choice of the sweep its possibilities, each one the overrides that it sets."""
+    """List the possibilities of each free choice of the sweep, a possibility being the overrides that it sets."""
     group_of: dict[str, list[str]] = {}
     for names in zipped:
         group = [_named(name, overrides) for name in names]
@@ -140,7 +144,7 @@ def _in_step(
 
 
 def _named(name: str, overrides: Mapping[str, Override]) -> str:
-    """The override that a name means, with or without the + before its key."""
+    """Find the override that a name means, with or without the + before its key."""
     keys = {key.lstrip("+"): key for key in overrides}
     if name.lstrip("+") not in keys:
         raise UserError(f"zip: {no_such('key', name, 'the sweep', keys)}")

@@ -1,4 +1,4 @@
-"""A run as its directory shows it, looked at again and again while somebody trains it, here or anywhere."""
+"""A run as its directory shows it, looked at again and again while a process trains it, here or anywhere."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,64 +7,69 @@ from regbench.experiment.run import Run
 from regbench.records.files import FINAL, LOG, METRICS, RUN
 from regbench.records.run_status import epochs_written
 
-PRUNED = "pruned"
-DONE = (*FINAL, PRUNED)
-ENDED = (*DONE, "failed")
+DONE = (*FINAL, "pruned")  # states of runs that the sweep does not train again
+_ENDED = (*DONE, "failed")
 
 
-class Followed:
-    """What was there at the last look; `pending`: whether the run is to be trained, whatever it says of itself yet."""
+class ObservedRun:
+    """What a run's directory said at the last look.
+
+    `state` is the status in run.json, or `pruned`, or `waiting` before the run begins. `trained` counts the epochs in
+    all, `before` those of earlier sweeps.
+    """
 
     def __init__(self, run: Run, pending: bool) -> None:
+        """`pending`: whether the sweep will train the run, whatever its directory says yet."""
         self.run, self._status = run, run.status()
         self.state = "waiting" if pending else str(self._status.state or "waiting")
         ended_meanwhile = pending and self._status.finished and not run.config.force  # since the sweep was planned
         self._stamp = None if ended_meanwhile else self._stat(RUN)
         self._counted: Any = None
-        self.trained = self.before = 0  # epochs in all, and before this sweep
+        self.trained = self.before = 0
         if not pending:
             self.trained = self.before = run.config.epochs
         elif not run.config.force:  # which begins anew, whatever is there
             self.trained = self.before = self._epochs()
 
     @property
-    def record(self) -> Mapping[str, Any]:
-        """What run.json said."""
-        return self._status.record
+    def result(self) -> Mapping[str, Any] | None:
+        """The figures of a completed run, by selection."""
+        return self._status.result if self.state == "completed" else None
 
     @property
     def left(self) -> int:
-        """Epochs that are to be trained; none of a run that has ended, however it did."""
-        return 0 if self.state in ENDED else max(self.run.config.epochs - self.trained, 0)
+        """The epochs left to train; none for a run that has ended, however it did."""
+        return 0 if self.state in _ENDED else max(self.run.config.epochs - self.trained, 0)
 
     def look(self) -> bool:
-        """Look again; whether the run has ended meanwhile."""
-        if self.state in ENDED:
+        """Look again; return whether the run has ended meanwhile."""
+        if self.state in _ENDED:
             return False
         if (stamp := self._stat(RUN)) != self._stamp:
             self._stamp = stamp
             self._status = self.run.status()
-            self.state = PRUNED if self._status.pruned else self._status.state or "waiting"
+            self.state = "pruned" if self._status.pruned else self._status.state or "waiting"
         if self.state != "waiting":
             self.trained = self._epochs()
             self.before = min(self.before, self.trained)  # force=true begins anew
-        return self.state in ENDED
+        return self.state in _ENDED
 
     def end(self) -> str:
-        """How it ended, in a few words."""
-        if self.state == "completed":
-            return f"test acc {self.record['result']['best_val']['test_acc'] * 100:.2f} %"
-        return f"failed: {self.record['error']} ({self.run.path / LOG})" if self.state == "failed" else self.state
+        """Say in a few words how the run ended."""
+        if self.result:
+            return f"test acc {self.result['best_val']['test_acc'] * 100:.2f} %"
+        return f"failed: {self._status.error} ({self.run.path / LOG})" if self.state == "failed" else self.state
 
     def _stat(self, name: str) -> tuple[int, ...] | None:
+        """Return what changes when a file does; None without the file."""
         try:
-            found = (self.run.path / name).stat()
+            stat = (self.run.path / name).stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+        return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
     def _epochs(self) -> int:
-        """The rows of metrics.csv, which is read again when it has changed."""
+        """Count the epochs in metrics.csv, which is read again when it has changed."""
         if (stamp := self._stat(METRICS)) == self._counted:
             return self.trained
         self._counted = stamp

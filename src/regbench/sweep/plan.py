@@ -1,26 +1,31 @@
 """What a sweep would train, in which stacks, and why."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
+import torch
+
+from regbench.config.run_config import NO_EFFECT_ON_NUMBERS, RunConfig
 from regbench.experiment.checks import check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.run_dir import check_place
-from regbench.sweep.compose import Composer
+from regbench.sweep.job import Job
+from regbench.sweep.wording import distinguishing
 from regbench.text import plural
 from regbench.training import stacking
+from regbench.training.machine import find_device
+from regbench.training.stacking import Group
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct runs of a sweep in its order, those that are to be trained, and how many came twice."""
+    """The distinct runs of a sweep in its order, those that are left to train, and how many came twice."""
 
     runs: Sequence[Run]
     pending: Sequence[Run]
-    groups: Sequence[stacking.Group]  # of the pending: those that train as one model
+    groups: Sequence[Group]  # of the pending runs: those that train as one model
     reasons: Sequence[str]  # why there is more than one group
     duplicates: int
 
@@ -34,75 +39,75 @@ class Plan:
         return f"{plural(total, 'run')}{twice}: {', '.join(parts)}"
 
 
-def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> Plan:
+def plan(jobs: Iterable[Job]) -> Plan:
     """Check every job, and find out what is left to train.
 
     Raises:
         UserError: something in one of the jobs does not fit.
-        HydraException, OmegaConfBaseException: a job that cannot be composed.
+        HydraException, OmegaConfBaseException: a job cannot be composed.
     """
-    places: dict[Path, Run] = {}
-    pending: dict[Path, Run] = {}
-    tried: set[str] = set()  # all that can be refused, once for all seeds
-    for number, overrides in enumerate(jobs, first):
-        config = composer.check(overrides, number)
-        techniques = config.model_dump_json(exclude={"seed", *NO_EFFECT_ON_NUMBERS})
-        if techniques not in tried:
-            check_techniques(config)
-            tried.add(techniques)
-        run = Run(config, overrides)
-        if run.path in places:
-            continue
-        places[run.path] = run
-        if config.force or not run.status().finished:
-            pending[run.path] = run
-    for run in pending.values():
-        device = check_machine(run.config)
+    runs, duplicates = _distinct(jobs)
+    pending = [run for run in runs if run.config.force or not run.status().finished]
+    for run in pending:
+        check_machine(run.config)
         check_place(run.config)
-    waiting = list(pending.values())
-    configs = [run.config for run in waiting]
-    groups = stacking.groups(configs, device) if waiting else []
-    reasons = stacking.reasons(groups, configs, device) if waiting else []
-    return Plan(list(places.values()), waiting, groups, reasons, len(jobs) - len(places))
+    groups, reasons = _grouped([run.config for run in pending])
+    return Plan(runs, pending, groups, reasons, duplicates)
 
 
-def show(planned: Plan, reporter: Reporter) -> None:
-    """What trains together: a line for the stacks of each shape. And why it is not all one stack."""
+def stacks(runs: Sequence[Run]) -> list[list[Run]]:
+    """Divide the runs into those that train as one model."""
+    groups, _ = _grouped([run.config for run in runs])
+    return [[runs[place] for place in group.places] for group in groups]
+
+
+def _distinct(jobs: Iterable[Job]) -> tuple[list[Run], int]:
+    """Check the jobs; return their runs, each once, and how many came again."""
+    runs: dict[Path, Run] = {}
+    duplicates = 0
+    checked: set[str] = set()  # all that can be refused, once for all seeds
+    for job in jobs:
+        run = Run(job.check(), job.overrides)
+        techniques = run.config.model_dump_json(exclude={"seed", *NO_EFFECT_ON_NUMBERS})
+        if techniques not in checked:
+            check_techniques(run.config)
+            checked.add(techniques)
+        duplicates += run.path in runs
+        runs.setdefault(run.path, run)
+    return list(runs.values()), duplicates
+
+
+def _grouped(configs: Sequence[RunConfig]) -> tuple[list[Group], list[str]]:
+    """Group the runs by device, then those that train as one model; say why there is more than one group."""
+    places_on: dict[torch.device, list[int]] = {}
+    for place, config in enumerate(configs):
+        places_on.setdefault(find_device(config), []).append(place)
+    groups: list[Group] = []
+    reasons = [f"runtime.device differs: {', '.join(map(str, places_on))}"] * (len(places_on) > 1)
+    for device, places in places_on.items():
+        on_device = [configs[place] for place in places]
+        stacked = stacking.groups(on_device, device)
+        reasons += stacking.reasons(stacked, on_device, device)
+        groups += [Group([places[place] for place in group.places], group.shape) for group in stacked]
+    return groups, list(dict.fromkeys(reasons))
+
+
+def show(plan: Plan, reporter: Reporter) -> None:
+    """Show what trains together, a line for the stacks of each shape, and why it is not all one stack."""
     if reporter.mode == "off":
         return
     from rich.table import Table
     from rich.text import Text
 
     table = Table("stacks", "runs", "what", box=None, header_style="bold")
-    shared = set.intersection(*(set(run.overrides) for run in planned.runs))
-    shapes: dict[str, list[stacking.Group]] = {}
-    for group in planned.groups:
-        shapes.setdefault(str(group.shape), []).append(group)
-    for groups in shapes.values():
-        runs = [planned.pending[place].overrides for group in groups for place in group.places]
-        table.add_row(str(len(groups)), str(len(runs)), Text(telling(runs, shared)))
-    if planned.groups:
+    shared = set.intersection(*(set(run.overrides) for run in plan.runs))
+    groups_of: dict[str, list[Group]] = {}
+    for group in plan.groups:
+        groups_of.setdefault(str(group.shape), []).append(group)
+    for groups in groups_of.values():
+        overrides = [plan.pending[place].overrides for group in groups for place in group.places]
+        table.add_row(str(len(groups)), str(len(overrides)), Text(distinguishing(overrides, shared)))
+    if plan.groups:
         reporter.console.print(table)
-    for reason in planned.reasons:
+    for reason in plan.reasons:
         reporter.say(reason)
-
-
-SHOWN_VALUES = 6
-
-
-def words(overrides: Sequence[Sequence[str]]) -> str:
-    """The overrides of several runs as one line: `norm=batch seed=0,1,2`."""
-    values: dict[str, list[str]] = {}
-    for key, _, value in (word.partition("=") for own in overrides for word in own):
-        values.setdefault(key, []).append(value)
-    return " ".join(f"{key}={_listed(list(dict.fromkeys(found)))}" for key, found in values.items())
-
-
-def telling(overrides: Sequence[Sequence[str]], shared: Container[str]) -> str:
-    """The same without the overrides that all runs of a sweep have; all of them if no other is left."""
-    own = [[word for word in each if word not in shared] for each in overrides]
-    return words(own if any(own) else overrides)
-
-
-def _listed(values: Sequence[str]) -> str:
-    return ",".join(values if len(values) <= SHOWN_VALUES else [*values[:2], "…", values[-1]])

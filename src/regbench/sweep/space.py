@@ -1,32 +1,64 @@
-"""The dimensions that a search spans, from Hydra's overrides."""
+"""The space that a search spans, from Hydra's overrides."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regbench.errors import UserError
 from regbench.sweep.grid import float_range, values_of
 
-GOLDEN = 0.618  # of the way through an interval: no round number, so that interval(1,8) for an integer is noticed
+_GOLDEN = 0.618  # of the way through an interval: not a round number, so that interval(1,8) for an integer is noticed
+
+
+@dataclass(frozen=True)
+class Space:
+    """The dimensions that a search spans, by their keys, and the overrides that all its trials have."""
+
+    dimensions: Mapping[str, BaseDistribution]
+    fixed: Sequence[str]
+
+    @classmethod
+    def read(cls, loader: ConfigLoader, words: Sequence[str]) -> "Space":
+        """Read the overrides of a command line: each sweep in them is a dimension.
+
+        Raises:
+            UserError: the ends of an interval make no dimension; there is none.
+            HydraException: an override cannot be read.
+        """
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+        last = {override.get_key_element(): override for override in parsed}
+        dimensions = {key: distribution(override) for key, override in last.items() if override.is_sweep_override()}
+        fixed = [word for key, override in last.items() if key not in dimensions for word in values_of(override)]
+        if not dimensions:
+            raise UserError("hydra/sweeper=optuna: nothing to search, as in optimizer.lr=tag(log,interval(1e-4,1e-1))")
+        return cls(dimensions, fixed)
+
+    def overrides(self, values: Mapping[str, Any]) -> list[str]:
+        """Write the values of a trial as its overrides."""
+        return [*self.fixed, *(f"{key}={written(value)}" for key, value in values.items())]
+
+    def samples(self) -> Iterable[dict[str, Any]]:
+        """Yield values that include every choice, both ends of every interval, and a number between them."""
+        samples = {key: _samples(dimension) for key, dimension in self.dimensions.items()}
+        for place in range(max(map(len, samples.values()))):
+            yield {key: values[min(place, len(values) - 1)] for key, values in samples.items()}
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """The dimension that a sweep spans: an interval or a range of integers is one of integers; tag(log,…) is log.
+    """Return the dimension that a sweep spans: an interval or range of integers is one of integers; tag(log,…) is log.
 
     Raises:
-        UserError: its ends are no dimension.
+        UserError: its ends make no dimension.
     """
     value = override.value()
     try:
         if isinstance(value, IntervalSweep):
-            assert value.start is not None
-            assert value.end is not None
-            whole = isinstance(value.start, int) and isinstance(value.end, int)
-            kind: Any = IntDistribution if whole else FloatDistribution
-            found: BaseDistribution = kind(value.start, value.end, log="log" in value.tags)
-            return found
+            return _of_interval(value)
         if isinstance(value, RangeSweep):
             return _of_range(value)
         return CategoricalDistribution([word.partition("=")[2] for word in values_of(override)])
@@ -34,32 +66,34 @@ def distribution(override: Override) -> BaseDistribution:
         raise UserError(f"{override.input_line}: {error}") from None
 
 
+def _of_interval(value: IntervalSweep) -> BaseDistribution:
+    assert value.start is not None
+    assert value.end is not None
+    whole = isinstance(value.start, int) and isinstance(value.end, int)
+    return _kind(whole)(value.start, value.end, log="log" in value.tags)
+
+
 def _of_range(value: RangeSweep) -> BaseDistribution:
     whole = isinstance(value.range(), range)
     numbers = sorted(value.range()) if whole else sorted(float_range(value))
     if not numbers:
         raise ValueError("holds no number")
-    kind: Any = IntDistribution if whole else FloatDistribution
-    found: BaseDistribution = kind(numbers[0], numbers[-1], step=abs(value.step))
-    return found
+    return _kind(whole)(numbers[0], numbers[-1], step=abs(value.step))
 
 
-def samples(space: Mapping[str, BaseDistribution]) -> Iterable[dict[str, Any]]:
-    """Values of all dimensions among which every choice is, both ends of every interval, and a number between them."""
-    values = {key: _samples(each) for key, each in space.items()}
-    for place in range(max(map(len, values.values()))):
-        yield {key: several[min(place, len(several) - 1)] for key, several in values.items()}
+def _kind(whole: bool) -> Callable[..., BaseDistribution]:
+    return IntDistribution if whole else FloatDistribution
 
 
 def _samples(dimension: BaseDistribution) -> list[Any]:
     if isinstance(dimension, CategoricalDistribution):
         return list(dimension.choices)
     if isinstance(dimension, FloatDistribution) and dimension.step is None:
-        return [dimension.low, dimension.high, dimension.low + GOLDEN * (dimension.high - dimension.low)]
+        return [dimension.low, dimension.high, dimension.low + _GOLDEN * (dimension.high - dimension.low)]
     assert isinstance(dimension, FloatDistribution | IntDistribution)
     return [dimension.low, dimension.high]
 
 
 def written(value: Any) -> str:
-    """A value as an override takes it; a float without the rounding of a step's multiples."""
+    """Write a value as an override takes it; a float without the rounding of a step's multiples."""
     return repr(float(f"{value:.12g}")) if isinstance(value, float) else str(value)

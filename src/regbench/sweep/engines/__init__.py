@@ -1,1 +1,1 @@
-"""Who trains the runs of a sweep: this process, others, a cluster."""
+"""Who trains the runs of a sweep: this process, other processes, a cluster."""

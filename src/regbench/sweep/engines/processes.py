@@ -11,36 +11,46 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regbench.sweep.engines.workers import Outcomes, Unit, environment, gpus, here, number_of_workers, threads_of, work
+from regbench.sweep.engines import environment
+from regbench.sweep.engines.workers import (
+    Outcomes,
+    Unit,
+    Workers,
+    current_folder,
+    gpus,
+    number_of_workers,
+    threads_of,
+    work,
+)
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
 
-SECONDS_TO_LEAVE = 10  # of a worker without work
+_SECONDS_TO_LEAVE = 10  # for a worker without work
 
 
-class Worker:
+class _Worker:
     """A process that trains one unit after another."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        """Start it with these variables in its environment."""
+        """Start the process with these variables in its environment."""
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.unit: Unit | None = None
-        self.process: SpawnProcess = context.Process(target=serve, args=(theirs, here()), daemon=True)
+        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, current_folder()), daemon=True)
         with _environment(settings), _interrupts_blocked():
             self.process.start()
         theirs.close()
 
     def give(self, unit: Unit) -> None:
-        """Have it train a unit."""
+        """Have the worker train a unit."""
         self.unit = unit
-        with suppress(OSError):  # it is dead already, and its end of the pipe will say so
+        with suppress(OSError):  # the worker is dead already, and its end of the pipe will say so
             self.pipe.send(unit)
 
     def ended(self) -> tuple[Unit, str | None]:
-        """The unit that has ended, after the pipe said so; with what went wrong. The worker has none then."""
+        """Return the unit that has ended, as the pipe says, and what went wrong. The worker is free then."""
         unit, self.unit = self.unit, None
         assert unit is not None
         try:
@@ -51,30 +61,30 @@ class Worker:
         return unit, error
 
     def interrupt(self) -> None:
-        """As Ctrl-C: it ends its unit after saving."""
+        """Do what Ctrl-C does: the worker ends its unit after saving."""
         if self.process.is_alive() and self.process.pid:
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGINT)
 
     def leave(self) -> None:
-        """Have it end, at the latest after a while."""
+        """Have the process end; kill it if it takes too long."""
         self.pipe.close()
-        self.process.join(SECONDS_TO_LEAVE)
+        self.process.join(_SECONDS_TO_LEAVE)
         self.process.kill()
         self.process.join()
 
 
-class Processes:
+class Processes(Workers):
     """The engine of `hydra/launcher=processes`."""
 
     def __init__(self, n_jobs: int | str) -> None:
         self._n_jobs = n_jobs
 
-    def __call__(self, units: Sequence[Unit]) -> Outcomes:
-        """Each unit when it has ended. Ctrl-C: workers stop after saving; once more: at once."""
+    def outcomes(self, units: Sequence[Unit]) -> Outcomes:
+        """Yield each unit when it has ended. Ctrl-C: workers stop after saving; a second Ctrl-C: at once."""
         waiting = list(units)[::-1]
-        settings = self._settings(units)
-        workers = [Worker(each) for each in settings]
+        settings = worker_settings(self._n_jobs, units)
+        workers = [_Worker(variables) for variables in settings]
         try:
             for worker in workers:
                 worker.give(waiting.pop())
@@ -86,7 +96,7 @@ class Processes:
                         continue
                     if not worker.process.is_alive():
                         place = workers.index(worker)
-                        worker = workers[place] = Worker(settings[place])
+                        worker = workers[place] = _Worker(settings[place])
                     worker.give(waiting.pop())
         except (KeyboardInterrupt, GeneratorExit):
             _stop(workers)
@@ -95,17 +105,22 @@ class Processes:
             for worker in workers:
                 worker.leave() if worker.unit is None else worker.process.kill()
 
-    def _settings(self, units: Sequence[Unit]) -> list[dict[str, str]]:
-        """The environment of each worker: its threads, its GPU."""
-        runs = [run for unit in units for run in unit]
-        number, devices = number_of_workers(self._n_jobs, runs, len(units)), gpus(runs)
-        settings = environment(threads_of(runs))
-        if not devices:
-            return [settings] * number
-        return [{**settings, "CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} for place in range(number)]
+
+def worker_settings(n_jobs: int | str, units: Sequence[Unit]) -> list[dict[str, str]]:
+    """List the environment variables of each worker: its threads, its GPU.
+
+    Raises:
+        UserError: n_jobs is neither auto nor a number of at least 1.
+    """
+    runs = [run for unit in units for run in unit]
+    number, devices = number_of_workers(n_jobs, runs, len(units)), gpus(runs)
+    settings = environment.of_worker(threads_of(runs))
+    if not devices:
+        return [settings] * number
+    return [{**settings, "CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} for place in range(number)]
 
 
-def _stop(workers: Sequence[Worker]) -> None:
+def _stop(workers: Sequence[_Worker]) -> None:
     busy = [worker for worker in workers if worker.unit is not None]
     try:
         for worker in busy:
@@ -120,11 +135,11 @@ def _stop(workers: Sequence[Worker]) -> None:
         raise
 
 
-def serve(pipe: Connection, folder: str) -> None:
-    """The life of a worker: units come through the pipe, None or an error goes back. It outlives no parent."""
+def _serve(pipe: Connection, folder: str) -> None:
+    """Live as a worker: take units from the pipe, send None or an error back. Die with the parent."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if hasattr(os, "setsid"):
-        os.setsid()  # a terminal's Ctrl-C is for the parent, who passes it on
+        os.setsid()  # a terminal's Ctrl-C is for the parent, which passes it on
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - the parent tells of the runs
     try:
         _unblock_interrupts()
@@ -170,7 +185,7 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """A process that is started meanwhile has SIGINT blocked until it is ready for it."""
+    """Block SIGINT in a process that is started meanwhile, until it is ready for it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

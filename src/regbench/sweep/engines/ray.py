@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regbench.errors import UserError
-from regbench.sweep.engines.workers import Outcomes, Unit, environment, here, threads_of, work
+from regbench.sweep.engines import environment
+from regbench.sweep.engines.workers import Outcomes, Unit, Workers, current_folder, threads_of, work
 
 try:
     import ray
@@ -12,14 +13,14 @@ except ModuleNotFoundError:
     raise UserError("hydra/launcher=ray: needs Ray: pip install 'regbench[ray]'") from None
 
 
-class Ray:
+class Ray(Workers):
     """The engine of `hydra/launcher=ray`."""
 
     def __init__(self, address: str | None, cpus: float | None, gpus: float, init: Mapping[str, Any]) -> None:
         self._address, self._cpus, self._gpus, self._init = address, cpus, gpus, init
 
-    def __call__(self, units: Sequence[Unit]) -> Outcomes:
-        """Each unit when it has ended. Ray tries no task again: the same command does."""
+    def outcomes(self, units: Sequence[Unit]) -> Outcomes:
+        """Yield each unit when it has ended. Ray retries no task: repeat the command to do so."""
         threads = threads_of(units[0])
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
         ray.init(address=self._address, ignore_reinit_error=True, **{**quiet, **self._init})
@@ -27,9 +28,9 @@ class Ray:
             num_cpus=threads if self._cpus is None else self._cpus,
             num_gpus=self._gpus,
             max_retries=0,
-            runtime_env={"env_vars": environment(threads)},
+            runtime_env={"env_vars": environment.of_worker(threads)},
         )(work)
-        tasks = {task.remote(unit, here()): unit for unit in units}
+        tasks = {task.remote(unit, current_folder()): unit for unit in units}
         try:
             while tasks:
                 (ended, *_), _ = ray.wait(list(tasks))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from regbench.errors import UserError
-from regbench.sweep.engines.workers import Outcomes, Unit, environment, here, threads_of, work
+from regbench.sweep.engines import environment
+from regbench.sweep.engines.workers import Outcomes, Unit, Workers, current_folder, threads_of, work
 
 try:
     import submitit
@@ -17,20 +18,20 @@ except ModuleNotFoundError:
         "hydra/launcher=submitit_local, submitit_slurm: need submitit: pip install 'regbench[slurm]'"
     ) from None
 
-SECONDS = 0.5  # between looks at the jobs
-SECONDS_TO_SAVE = 5
+_SECONDS = 0.5  # between looks at the jobs
+_SECONDS_TO_SAVE = 5
 
 
-class Submitit:
+class Submitit(Workers):
     """The engine of `hydra/launcher=submitit_local` and `hydra/launcher=submitit_slurm`."""
 
     def __init__(self, cluster: str, folder: str, parameters: Mapping[str, Any]) -> None:
         self._cluster, self._folder, self._parameters = cluster, folder, parameters
 
-    def __call__(self, units: Sequence[Unit]) -> Outcomes:
-        """Each unit when its job has ended."""
+    def outcomes(self, units: Sequence[Unit]) -> Outcomes:
+        """Yield each unit when its job has ended."""
         threads = threads_of(units[0])
-        os.environ.update(environment(threads))  # jobs inherit it
+        os.environ.update(environment.of_worker(threads))  # jobs inherit it
         jobs = self._submit(units, threads)
         try:
             while jobs:
@@ -38,18 +39,18 @@ class Submitit:
                 for job in ended:
                     yield jobs.pop(job), _outcome(job)
                 if not ended:
-                    time.sleep(SECONDS)
+                    time.sleep(_SECONDS)
         except (KeyboardInterrupt, GeneratorExit):
             self._stop(list(jobs))
             raise
 
     def _stop(self, jobs: Sequence[Any]) -> None:
-        """Cancel the jobs; those of this machine save, for which they get a second or two."""
+        """Cancel the jobs; give those of this machine a few seconds to save."""
         for job in jobs:
             job.cancel()
-        limit = time.monotonic() + SECONDS_TO_SAVE
+        limit = time.monotonic() + _SECONDS_TO_SAVE
         while self._cluster == "local" and time.monotonic() < limit and not all(job.done() for job in jobs):
-            time.sleep(SECONDS)
+            time.sleep(_SECONDS)
 
     def _submit(self, units: Sequence[Unit], threads: int) -> dict[Any, Unit]:
         try:
@@ -57,34 +58,34 @@ class Submitit:
             executor.update_parameters(**{"name": "regbench", "cpus_per_task": threads, **self._parameters})
         except (NameError, TypeError, RuntimeError) as error:
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {error}") from None
-        parent = os.getpid() if self._cluster == "local" else None  # a cluster's jobs may outlive who submitted them
+        parent = os.getpid() if self._cluster == "local" else None  # a cluster's jobs may outlive their parent
         with executor.batch():
-            jobs = [executor.submit(Work(), unit, here(), parent) for unit in units]
+            jobs = [executor.submit(Work(), unit, current_folder(), parent) for unit in units]
         return dict(zip(jobs, units, strict=True))
 
 
 class Work:
-    """What a job does. Slurm queues it again if it is preempted or out of time: it goes on where it stopped."""
+    """What a job does. Slurm queues the job again if it is preempted or out of time; then it resumes."""
 
     def __call__(self, unit: Unit, folder: str, parent: int | None) -> None:
-        """Train a unit, no longer than the parent lives if there is one."""
+        """Train a unit; if there is a parent, die with it."""
         if parent:
             threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
         work(unit, folder)
 
     def checkpoint(self, *arguments: Any) -> Any:
-        """What is queued again."""
+        """Return what Slurm queues again."""
         return submitit.helpers.DelayedSubmission(self, *arguments)
 
 
 def _die_with(parent: int) -> None:
     while _is_alive(parent):
-        time.sleep(SECONDS)
+        time.sleep(_SECONDS)
     os._exit(1)
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether a process is there; one that has ended and that nobody has asked about is not."""
+    """Whether a process is there and is no zombie."""
     try:
         os.kill(pid, 0)
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()

@@ -1,4 +1,4 @@
-"""The launchers `processes`, `ray`, `submitit_local` and `submitit_slurm`: see regbench.sweep.engines.workers."""
+"""The launchers of regbench: each names the engine that trains (regbench.sweep.engines)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,18 +11,23 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
-    from regbench.experiment.run import Run
     from regbench.sweep.engines.workers import Engine
-    from regbench.sweep.watch import Watch
 
-HERE = "hydra_plugins.regbench.worker_launchers"
+_MODULE = "hydra_plugins.regbench.launchers"
+
+
+@dataclass
+class LocalConf:
+    """This process trains: there are no values."""
+
+    _target_: str = f"{_MODULE}.LocalLauncher"
 
 
 @dataclass
 class ProcessesConf:
     """Workers on this machine."""
 
-    _target_: str = f"{HERE}.ProcessesLauncher"
+    _target_: str = f"{_MODULE}.ProcessesLauncher"
     n_jobs: Any = "auto"  # cores / runtime.threads (auto: one each), or one per GPU
 
 
@@ -30,7 +35,7 @@ class ProcessesConf:
 class RayConf:
     """Workers on a Ray cluster, or on this machine."""
 
-    _target_: str = f"{HERE}.RayLauncher"
+    _target_: str = f"{_MODULE}.RayLauncher"
     address: str | None = None  # null: RAY_ADDRESS, or Ray started on this machine
     cpus: float | None = None  # of a worker; null: runtime.threads (auto: 1)
     gpus: float = 0  # of a worker; 0.25: four share one
@@ -41,7 +46,7 @@ class RayConf:
 class SubmititConf:
     """Jobs by submitit; parameters are those of submitit.AutoExecutor.update_parameters."""
 
-    _target_: str = f"{HERE}.SubmititLauncher"
+    _target_: str = f"{_MODULE}.SubmititLauncher"
     cluster: str = "local"
     folder: str = ".submitit"  # of their logs
     parameters: dict[str, Any] = field(default_factory=lambda: {"timeout_min": 43200})
@@ -55,76 +60,83 @@ class SlurmConf(SubmititConf):
     parameters: dict[str, Any] = field(default_factory=lambda: {"timeout_min": 240, "slurm_array_parallelism": 256})
 
 
-_store = ConfigStore.instance().store
-for _name, _node in (
+for _name, _values in (
+    ("local", LocalConf),
     ("processes", ProcessesConf),
     ("ray", RayConf),
     ("submitit_local", SubmititConf),
     ("submitit_slurm", SlurmConf),
 ):
-    _store(group="hydra/launcher", name=_name, node=_node, provider="regbench")
+    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_values, provider="regbench")
 
 
-class WorkersLauncher(Launcher):
-    """Takes checked runs from regbench's own sweepers, overrides from any other."""
+class EngineLauncher(Launcher):
+    """Has its engine train the runs that regbench's own sweepers have checked, or the jobs of any other sweeper."""
+
+    def __init__(self, **arguments: Any) -> None:
+        """`arguments` are the engine's."""
+        self._arguments = {key: _plain(value) for key, value in arguments.items()}
 
     def engine(self) -> "Engine":
-        """Who trains."""
+        """Make the engine."""
         raise NotImplementedError
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Called once, before anything else."""
-        del task_function
+        """Prepare: Hydra calls this once, before torch is imported."""
+        from regbench.sweep.engines import environment
+
+        del task_function  # would train what one job composed; here all jobs are composed before the first trains
         self._config, self._loader = config, hydra_context.config_loader
-
-    def train(self, stacks: "Sequence[Sequence[Run]]", watch: "Watch") -> None:
-        """Train the runs of the stacks."""
-        from regbench.sweep.engines import workers
-
-        workers.drive(stacks, self.engine(), watch)
+        environment.set_spinning()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and train the jobs of another sweeper."""
+        from regbench.sweep.compose import Composer
         from regbench.sweep.run import run
 
-        run(self._config, self._loader, self, job_overrides, initial_job_idx)
+        run(self, Composer(self._config, self._loader).jobs(job_overrides, initial_job_idx))
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
 
-class ProcessesLauncher(WorkersLauncher):
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+class LocalLauncher(EngineLauncher):
+    """`hydra/launcher=local`."""
+
+    def engine(self) -> "Engine":
+        """Train in this process."""
+        from regbench.sweep.engines.in_process import InProcess
+
+        return InProcess()
+
+
+class ProcessesLauncher(EngineLauncher):
     """`hydra/launcher=processes`."""
 
-    def __init__(self, n_jobs: int | str) -> None:
-        self._n_jobs = n_jobs
-
     def engine(self) -> "Engine":
-        """Processes of this machine."""
+        """Train in processes of this machine."""
         from regbench.sweep.engines.processes import Processes
 
-        return Processes(self._n_jobs)
+        return Processes(**self._arguments)
 
 
-class RayLauncher(WorkersLauncher):
+class RayLauncher(EngineLauncher):
     """`hydra/launcher=ray`."""
 
-    def __init__(self, address: str | None, cpus: float | None, gpus: float, init: DictConfig) -> None:
-        self._arguments: Any = {"address": address, "cpus": cpus, "gpus": gpus, "init": OmegaConf.to_container(init)}
-
     def engine(self) -> "Engine":
-        """Tasks of Ray."""
+        """Train in tasks of Ray."""
         from regbench.sweep.engines.ray import Ray
 
         return Ray(**self._arguments)
 
 
-class SubmititLauncher(WorkersLauncher):
+class SubmititLauncher(EngineLauncher):
     """`hydra/launcher=submitit_local`, `hydra/launcher=submitit_slurm`."""
 
-    def __init__(self, cluster: str, folder: str, parameters: DictConfig) -> None:
-        self._arguments: Any = {"cluster": cluster, "folder": folder, "parameters": OmegaConf.to_container(parameters)}
-
     def engine(self) -> "Engine":
-        """Jobs of submitit."""
+        """Train in jobs of submitit."""
         from regbench.sweep.engines.submitit import Submitit
 
         return Submitit(**self._arguments)

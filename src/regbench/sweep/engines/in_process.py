@@ -1,0 +1,20 @@
+"""Training in the sweep's own process."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regbench.experiment.run import Run
+    from regbench.sweep.watch import Watch
+
+
+class InProcess:
+    """The engine of `hydra/launcher=local`."""
+
+    def train(self, stacks: "Sequence[Sequence[Run]]", watch: "Watch") -> None:
+        """Train one stack after another. No run stops another."""
+        from regbench.experiment import train as experiment
+
+        watch.follow(stacks)
+        for stack in stacks:
+            experiment.train(stack, watch.reporter(stack))

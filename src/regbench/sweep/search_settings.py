@@ -1,0 +1,42 @@
+"""What `hydra.sweeper` sets of a search."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from regbench.config.registry import Checked
+from regbench.config.wording import wrong_value
+from regbench.errors import UserError
+
+Direction = Literal["minimize", "maximize"]
+
+
+class Settings(Checked):
+    """How many trials a search has, how it chooses them, and what they are judged by."""
+
+    n_trials: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    sampler: Literal["tpe", "random"]
+    metric: Literal["val_loss", "val_acc", "train_loss", "train_acc"]
+    pruner: Literal["median", "none"]
+    warmup: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)]
+    storage: str | None
+
+    @property
+    def direction(self) -> Direction:
+        """Which way the metric gets better."""
+        return "maximize" if self.metric.endswith("acc") else "minimize"
+
+
+def check(values: Mapping[str, Any]) -> Settings:
+    """Check the settings.
+
+    Raises:
+        UserError: a value is wrong. The test images choose nothing: no metric is theirs.
+    """
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise UserError(wrong_value(error, Settings, "hydra.sweeper.")) from None

@@ -1,0 +1,93 @@
+"""How far a sweep is, read from what its runs write to disk, whichever engine trains them."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from regbench.experiment.reporter import Reporter
+from regbench.experiment.run import Run
+from regbench.sweep.observed_run import DONE, ObservedRun
+from regbench.sweep.wording import distinguishing
+
+
+class Standing:
+    """The runs of a sweep as they were at the last look: counts, time left, the best so far."""
+
+    def __init__(self, total: int) -> None:
+        """`total`: the runs there will be; some may not be known yet."""
+        self._total = total
+        self._unfit = 0
+        self._shared: set[str] | None = None  # overrides that all runs have, and that tell none from another
+        self._here: tuple[list[ObservedRun], Reporter] | None = None
+        self.runs: list[ObservedRun] = []
+        self.units: list[list[ObservedRun]] = []  # runs that train together
+
+    def add(self, runs: Sequence[Run], pending: Sequence[Run]) -> None:
+        """Add runs of the sweep; the pending ones of them are left to train."""
+        waiting = set(map(id, pending))
+        for run in runs:
+            self._shared = set(run.overrides) if self._shared is None else self._shared & set(run.overrides)
+            self.runs.append(ObservedRun(run, id(run) in waiting))
+
+    def leave_out(self) -> None:
+        """Count a run as done that is not trained, because its values do not fit one another."""
+        self._unfit += 1
+
+    def follow(self, units: Sequence[Sequence[Run]]) -> None:
+        """Name the runs that train together."""
+        self.units = [self._observed(unit) for unit in units]
+
+    def train_here(self, unit: Sequence[Run], reporter: Reporter) -> None:
+        """Name the runs that train in this process; the reporter knows how far their epoch is."""
+        self._here = self._observed(unit), reporter
+
+    def _observed(self, unit: Sequence[Run]) -> list[ObservedRun]:
+        members = set(map(id, unit))
+        return [observed for observed in self.runs if id(observed.run) in members]
+
+    def look(self) -> Iterator[ObservedRun]:
+        """Look at one directory after another; yield each run that has ended since the last look."""
+        return (observed for observed in list(self.runs) if observed.look())
+
+    def counts(self) -> str:
+        """`3 of 12 done, 1 failed, 2 training`."""
+        states = Counter(observed.state for observed in self.runs)
+        done = sum(states[state] for state in DONE) + self._unfit
+        training = [f"{states['running']} training"] * bool(states["running"])
+        return ", ".join([f"{done} of {self._total} done", f"{states['failed']} failed", *training])
+
+    def time_left(self, seconds: float) -> str:
+        """`0:00:42 left`, by the epochs trained in the seconds since the sweep began; empty before the first epoch."""
+        begun = self._part_of_epochs(self.runs)
+        trained = begun + sum(observed.trained - observed.before for observed in self.runs)
+        left = sum(observed.left for observed in self.runs) - begun
+        if self.runs:  # runs that are not known yet will be like those that are
+            unknown = self._total - self._unfit - len(self.runs)
+            left += unknown * sum(observed.run.config.epochs for observed in self.runs) / len(self.runs)
+        rest = seconds * left / trained if trained else 0
+        return f"{timedelta(seconds=round(rest))} left" if rest > 0 else ""
+
+    def part_done(self, runs: Sequence[ObservedRun]) -> float:
+        """Compute which part of the runs' epochs is done, from 0 to 1."""
+        epochs = sum(observed.run.config.epochs for observed in runs)
+        return 1 - (sum(observed.left for observed in runs) - self._part_of_epochs(runs)) / max(epochs, 1)
+
+    def _part_of_epochs(self, runs: Sequence[ObservedRun]) -> float:
+        """Add up the parts of epochs that are not over, as far as this process knows of them."""
+        if self._here is None:
+            return 0.0
+        (here, reporter), members = self._here, set(runs)
+        return reporter.fraction * sum(observed.state == "running" for observed in here if observed in members)
+
+    def name(self, runs: Sequence[ObservedRun]) -> str:
+        """Write the overrides that tell the runs from the others of the sweep."""
+        return distinguishing([observed.run.overrides for observed in runs], self._shared or ())
+
+    def best(self) -> str:
+        """Name the best completed run by validation; by the test only if a run has no validation images."""
+        completed = [(observed.result["best_val"], observed) for observed in self.runs if observed.result]
+        for key, name in (("val_acc", "validation"), ("test_acc", "test")):
+            if completed and all(figures[key] is not None for figures, _ in completed):
+                figures, best = max(completed, key=lambda pair: pair[0][key])
+                return f"best {name} accuracy so far: {figures[key] * 100:.2f} %  {self.name([best])}"
+        return ""
