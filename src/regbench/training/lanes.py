@@ -17,7 +17,7 @@ from regbench.training.machine import Machine
 from regbench.training.stacking import evenly, most_as_one
 from regbench.training.trainer import Best, Tests, Tick, Trainer, TrainsRuns
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 def trainer(configs: Sequence[RunConfig], splits: Sequence[Split], machine: Machine) -> TrainsRuns:
@@ -130,14 +130,14 @@ class Lanes:
         pairs = zip(self._trainers, self._parts, strict=True)
         return next((trainer, part.index(run)) for trainer, part in pairs if run in part)
 
-    def _merged(self, results: Sequence[Mapping[int, Result]]) -> dict[int, Result]:
+    def _merged(self, results: Sequence[Mapping[int, _Result]]) -> dict[int, _Result]:
         """Join the trainers' results for their runs, by the runs' places here."""
         pairs = zip(self._parts, results, strict=True)
         return {part[place]: value for part, of_trainer in pairs for place, value in of_trainer.items()}
 
-    def _in_lanes(self, work: Callable[[Trainer], Result]) -> list[Result]:
+    def _in_lanes(self, work: Callable[[Trainer], _Result]) -> list[_Result]:
         """Do a piece of work for every trainer, side by side; if one fails, or the user stops it, all stop."""
-        futures: list[Future[Result]] = []
+        futures: list[Future[_Result]] = []
         try:
             futures += (self._pool.submit(work, trainer) for trainer in self._trainers)
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:

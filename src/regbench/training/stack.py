@@ -34,7 +34,7 @@ class Score(NamedTuple):
     acc: float  # share of images that are classified correctly
 
 
-class Evaluation(NamedTuple):
+class _Evaluation(NamedTuple):
     """What all runs make of images that they do not train on."""
 
     scores: list[Score]  # of each run
@@ -114,7 +114,7 @@ class Stack:
         return diagnose(self.network.template, observation, self._epoch + 1)
 
     @torch.no_grad()
-    def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
+    def evaluate(self, batches: Iterable[Batch]) -> _Evaluation:
         """Evaluate each run in eval mode over all images of the batches."""
         self.network.train(False)
         sums, rights, images = [], [], 0
@@ -124,7 +124,7 @@ class Stack:
             sums.append(torch.stack([cross_entropy(logits, labels).sum(1).double(), rights[-1].sum(1).double()]))
             images += labels.shape[1]
         losses, hits = (torch.stack(sums).sum(0) / images).tolist()
-        return Evaluation(list(map(Score, losses, hits)), torch.cat(rights, dim=1))
+        return _Evaluation(list(map(Score, losses, hits)), torch.cat(rights, dim=1))
 
     def weight_norms(self) -> list[float]:
         """The 2-norm of all weights of dense and convolutional layers of each run, as one vector."""

@@ -10,7 +10,7 @@ from regbench.config.run_config import RunConfig
 from regbench.techniques.optimizer import OPTIMIZERS, set_momentum
 from regbench.training.network import Network
 
-Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and each parameter's gradients [K, ...]
+_Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and each parameter's gradients [K, ...]
 
 # A fused optimizer on a CPU takes this many elements at once and rounds a smaller rest differently. A parameter with
 # such a rest is moved run by run, so that no run's bits depend on its neighbours.
@@ -37,7 +37,7 @@ class Update(Protocol):
     def set_momenta(self, momenta: Sequence[float | None]) -> None:
         """Set the momentum of each run; None leaves it as it is."""
 
-    def step(self, evaluate: Evaluate) -> None:
+    def step(self, evaluate: _Evaluate) -> None:
         """Move the weights of every run by its part of the gradients that `evaluate` returns for the batch."""
 
     def state(self, run: int) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class OneByOne:
         for optimizer, momentum in zip(self.optimizers, momenta, strict=True):
             set_momentum(optimizer, momentum)
 
-    def step(self, evaluate: Evaluate) -> None:
+    def step(self, evaluate: _Evaluate) -> None:
         """Move the weights of every run by its part of the gradients that `evaluate` returns for the batch."""
 
         def closure() -> Any:
@@ -190,7 +190,7 @@ class Together:
         for optimizer in (self._optimizer, *self._alone):
             set_momentum(optimizer, momenta[0])
 
-    def step(self, evaluate: Evaluate) -> None:
+    def step(self, evaluate: _Evaluate) -> None:
         """Move the weights of every run by its part of the gradients that `evaluate` returns for the batch."""
         _, gradients = evaluate()
         for leaf, parts, gradient in zip(self._whole, self._parts, gradients, strict=True):

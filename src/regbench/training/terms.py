@@ -14,7 +14,7 @@ from regbench.techniques.regularizer import limited, penalty, smoothing
 from regbench.training.network import Network, lift
 
 
-class Loss(NamedTuple):
+class _Loss(NamedTuple):
     """The loss of each run over a batch: tensors [K]."""
 
     cross_entropy: Tensor  # the mean over the batch
@@ -29,7 +29,7 @@ class Loss(NamedTuple):
         return sum((term.detach() for term in self.added), torch.zeros_like(self.cross_entropy))
 
 
-class Clipped(NamedTuple):
+class _Clipped(NamedTuple):
     """The gradients of all runs, [K, ...], after clipping."""
 
     gradients: Sequence[Tensor]
@@ -47,12 +47,12 @@ class Terms:
         self._limited = self._lifted(limited, [config.max_norm for config in configs], off=None)
         self._clip = self._clipping()
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Loss:
+    def loss(self, logits: Tensor, labels: Tensor) -> _Loss:
         """The loss of each run from logits [K, samples, classes] and labels [K, samples]."""
         added = [self._penalty(), self._smoothing(logits, labels) if self._smoothing else None]
-        return Loss(cross_entropy(logits, labels).mean(1), [term for term in added if term is not None])
+        return _Loss(cross_entropy(logits, labels).mean(1), [term for term in added if term is not None])
 
-    def clipped(self, gradients: Sequence[Tensor]) -> Clipped:
+    def clipped(self, gradients: Sequence[Tensor]) -> _Clipped:
         """The gradients [K, ...], limited as each run says."""
         return self._clip(gradients)
 
@@ -93,7 +93,7 @@ class Terms:
         of_all = self._network.of_model(of_run)
         return lambda: of_all(*numbers.values())
 
-    def _clipping(self) -> Callable[[Sequence[Tensor]], Clipped]:
+    def _clipping(self) -> Callable[[Sequence[Tensor]], _Clipped]:
         """A function that clips the gradients of all runs, with the limits that any of them has."""
         norm_type = self._configs[0].clip_norm_type
         limits = {
@@ -106,7 +106,7 @@ class Terms:
             return clip(gradients, norm_type, limits.get("clip_norm"), limits.get("clip_value"))
 
         of_all = lift(of_run, len(self._configs))
-        return lambda gradients: Clipped(*of_all(gradients, numbers))
+        return lambda gradients: _Clipped(*of_all(gradients, numbers))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
