@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from regbench.sweep.engines import workers
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
 ENDLESS = 1_000_000  # epochs
 SECONDS = 120  # at most, for what takes a few on a machine that is idle
+INTERRUPTED = "interrupted: run the same command to resume from the last finished epoch\n"
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
 needs = {
@@ -114,6 +116,12 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def has_interrupt(pid: int) -> bool:
+    """Whether a stopped process has a SIGINT to handle."""
+    (pending,) = re.findall(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(pending, 16) & 1 << (signal.SIGINT - 1))
+
+
 # Quick: what the sweep makes of workers
 
 
@@ -191,25 +199,35 @@ def test_stacks_are_dealt_out_in_parts_that_train_at_once(
     monkeypatch.setattr(workers, "gpus", lambda runs: ["0", "1"][:devices])
     monkeypatch.setattr(machine, "find_device", lambda config: torch.device("cuda" if devices else "cpu"))
     runs = [[Run(make_config(*words), [str(place)]) for place in range(size)] for size in stacks]
-    parts = workers.units(runs)
-    assert [run for part in parts for run in part] == [run for stack in runs for run in stack]
-    assert sorted(map(len, parts)) == sorted(expected)
+    units = workers.divide(runs)
+    assert [run for unit in units for run in unit] == [run for stack in runs for run in stack]
+    assert sorted(map(len, units)) == sorted(expected)
 
 
-def test_one_worker_to_a_gpu(config: Any, monkeypatch: Any) -> None:
+@pytest.mark.parametrize(
+    ("n_jobs", "devices", "visible", "expected"),
+    [
+        ("auto", ["auto"], "", ["0", "1"]),
+        (3, ["auto"], "", ["0", "1", "0"]),
+        ("auto", ["cuda"], "5,7", ["5", "7"]),
+        ("auto", ["cpu", "auto"], "", ["0", "1"]),
+        (1, ["cpu"], "", [None]),
+        (2, ["cuda:1", "auto"], "", [None, None]),
+    ],
+)
+def test_one_worker_to_a_gpu_unless_runs_name_theirs(
+    config: Any, monkeypatch: Any, n_jobs: Any, devices: list[str], visible: str, expected: list[str | None]
+) -> None:
     import torch
 
     from regbench.experiment.run import Run
-    from regbench.sweep.engines.processes import Processes
+    from regbench.sweep.engines.processes import worker_settings
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    run = Run(config, [])
-    assert [each["CUDA_VISIBLE_DEVICES"] for each in Processes("auto")._settings([[run]] * 9)] == ["0", "1"]
-    assert [each["CUDA_VISIBLE_DEVICES"] for each in Processes(3)._settings([[run]] * 9)] == ["0", "1", "0"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    assert [each["CUDA_VISIBLE_DEVICES"] for each in Processes("auto")._settings([[run]] * 9)] == ["5", "7"]
-    on_cpu = config.model_copy(update={"runtime": config.runtime.model_copy(update={"device": "cpu"})})
-    assert "CUDA_VISIBLE_DEVICES" not in Processes(1)._settings([[Run(on_cpu, [])]])[0]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    runtimes = [config.runtime.model_copy(update={"device": device}) for device in devices]
+    runs = [Run(config.model_copy(update={"runtime": runtime}), []) for runtime in runtimes]
+    assert [settings.get("CUDA_VISIBLE_DEVICES") for settings in worker_settings(n_jobs, [runs] * 9)] == expected
 
 
 @pytest.mark.parametrize("n_jobs", [0, -1, "many", 1.5, None])
@@ -306,7 +324,7 @@ def test_ctrl_c_has_workers_save(start: Start) -> None:
     until(lambda: trained(0) and trained(1))
     sweep.send_signal(signal.SIGINT)
     code, _, err = ended(sweep)
-    assert (code, err) == (130, "interrupted: run the same command to resume from the last finished epoch\n")
+    assert (code, err) == (130, INTERRUPTED)
     assert {record(seed)["status"] for seed in (0, 1)} == {"interrupted"}
 
 
@@ -334,11 +352,11 @@ def test_ctrl_c_twice_is_at_once(start: Start) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)  # as if saving took for ever
     sweep.send_signal(signal.SIGINT)
-    time.sleep(1)
-    assert sweep.poll() is None, "it waits for its workers"
+    until(lambda: all(map(has_interrupt, pids)))
     sweep.send_signal(signal.SIGINT)
     assert ended(sweep)[0] == 130
     until(lambda: not any(map(is_alive, pids)))
+    assert {record(seed)["status"] for seed in (0, 1)} == {"running"}, "there was no time to say more"
 
 
 @pytest.mark.slow
@@ -401,7 +419,7 @@ def test_ctrl_c_and_a_killed_parent_leave_no_worker_of_other_engines(start: Star
     sweep.send_signal(signal.SIGINT)
     code, _, err = ended(sweep)
     assert code == 130
-    assert err.endswith("interrupted: run the same command to resume from the last finished epoch\n")
+    assert err.endswith(INTERRUPTED)
     until(lambda: not is_alive(pid))
     assert record(0)["status"] == "interrupted"
 
@@ -417,7 +435,7 @@ def test_ctrl_c_and_a_killed_parent_leave_no_worker_of_other_engines(start: Star
 @needs["submitit"]
 @pytest.mark.slow
 @pytest.mark.stress
-def test_a_preempted_job_is_queued_again_and_goes_on(start: Start) -> None:
+def test_a_preempted_job_is_queued_again_and_resumes(start: Start) -> None:
     sweep = start("submitit_local", "seed=0", f"epochs={ENDLESS}")
     until(lambda: trained(0))
     first = holder(0)
