@@ -19,7 +19,7 @@ from regbench.config.location import config_dir
 from regbench.config.registry import Option
 from regbench.config.run_config import AXES, RunConfig
 from regbench.data.split import Split, load_split
-from regbench.experiment.checks import registries
+from regbench.experiment.checks import checked, registries
 from regbench.experiment.run import Run
 from regbench.images import Images
 from regbench.records.rows import Epoch
@@ -37,11 +37,11 @@ def composed(*overrides: str) -> RunConfig:
     """
     composer, defaults = _composer()
     if any(word.startswith(("+", "~")) for word in overrides):  # a recipe chooses too
-        return composer.check(overrides)
+        return checked(composer.compose(overrides))
     words = [word.split("=", 1) for word in overrides]
     chosen = defaults | {key: value for key, value in words if key in AXES}
     values = [f"{key}={value}" for key, value in words if key not in AXES]
-    return composer.check([f"{axis}={name}" for axis, name in chosen.items()] + values)
+    return checked(composer.compose([f"{axis}={name}" for axis, name in chosen.items()] + values))
 
 
 @cache

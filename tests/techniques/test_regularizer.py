@@ -60,7 +60,7 @@ def test_every_penalty_has_its_formula_here():
 
 @pytest.mark.parametrize("on", ["weights", "all"])
 @pytest.mark.parametrize(("name", "terms"), CASES)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=5)
 @given(values=values, strength=st.floats(1e-6, 10))
 def test_value_and_gradient_are_the_closed_form(make_option, name, terms, on, values, strength):
     model = small_model()
@@ -213,7 +213,7 @@ def test_a_run_trains_on_loss_plus_penalty(make_config):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(
     values=st.lists(st.floats(-30, 30), min_size=12, max_size=12),
     labels=st.lists(st.integers(0, 3), min_size=3, max_size=3),
