@@ -106,8 +106,11 @@ def test_hedges_g_is_the_t_of_scipy_per_seed_without_its_bias(wide: pd.DataFrame
         assert ours.loc[norm, "hedges_g"] == pytest.approx(unbiased * t / math.sqrt(n), rel=1e-8)
 
 
+@pytest.mark.slow  # its import takes seconds
 def test_cohens_d_of_autorank_is_the_difference_over_another_spread(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
     """It divides by the spread of the rows, and Hedges g by that of the paired differences."""
+    from autorank import autorank
+
     ranked = autorank(wide[["batch", "none"]], force_mode="parametric", approach="frequentist", verbose=False).rankdf
     spread = math.sqrt((wide["batch"].var(ddof=1) + wide["none"].var(ddof=1)) / 2)
     assert abs(ranked["effect_size"]).max() == pytest.approx(ours.loc["batch", "diff"] / spread, rel=DIGITS)
