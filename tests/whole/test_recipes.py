@@ -49,11 +49,11 @@ Jobs = Callable[..., list[list[str]]]
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
     """`{"init": {"name": "xavier", "gain": 1.0}}` as `{"init": "xavier", "init.gain": 1.0}`."""
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for key, value in values.items():
         inner = value if isinstance(value, dict) else {"name": value}
-        found |= {key if name == "name" else f"{key}.{name}": leaf for name, leaf in inner.items()}
-    return found
+        flattened |= {key if name == "name" else f"{key}.{name}": leaf for name, leaf in inner.items()}
+    return flattened
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def none(samples: int, rng: Generator) -> Draws:
 
     Use it as the control.
     """
-    return _moving(torch.eye(2, 3, device=rng.device).expand(samples, 2, 3))
+    return moving(torch.eye(2, 3, device=rng.device).expand(samples, 2, 3))
 
 
 @AUGMENTS.register
@@ -95,7 +95,7 @@ def affine(samples: int, rng: Generator, *, degrees: _Degrees, translate: Share,
     """
     angle, slant = (_uniform(samples, -limit, limit, rng).deg2rad() for limit in (degrees, shear))
     shift_x, shift_y = (_uniform(samples, -translate * SIDE, translate * SIDE, rng) for _ in range(2))
-    return _moving(affine_maps(angle, shift_x, shift_y, _uniform(samples, *scale, rng), slant))
+    return moving(affine_maps(angle, shift_x, shift_y, _uniform(samples, *scale, rng), slant))
 
 
 def affine_maps(angle: Tensor, shift_x: Tensor, shift_y: Tensor, scale: Tensor, slant: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def random_resized_crop(samples: int, rng: Generator, *, scale: _Area, ratio: _R
 
     Use it where objects differ in size and place, and a part of an object is enough to know it.
     """
-    return _moving(crop_maps(samples, rng, scale, ratio))
+    return moving(crop_maps(samples, rng, scale, ratio))
 
 
 def crop_maps(samples: int, rng: Generator, scale: tuple[float, float], ratio: tuple[float, float]) -> Tensor:
@@ -130,7 +130,7 @@ def flip_rotate(samples: int, rng: Generator, *, flip: Share, quarter_turn: Shar
 
     Use it where a mirror image means the same, as with clothes; it turns digits into other signs.
     """
-    return _moving(flip_maps(samples, rng, flip, quarter_turn))
+    return moving(flip_maps(samples, rng, flip, quarter_turn))
 
 
 def flip_maps(samples: int, rng: Generator, flip: float, quarter_turn: float) -> Tensor:
@@ -206,7 +206,7 @@ def _after(outer: Tensor, inner: Tensor) -> Tensor:
     return turned + F.pad(outer[:, :, 2:], (2, 0))
 
 
-def _moving(maps: Tensor) -> Draws:
+def moving(maps: Tensor) -> Draws:
     """Draws that erase nothing."""
     return Draws(maps, maps.new_zeros(len(maps), 4), maps.new_zeros(len(maps)))
 
