@@ -1,4 +1,4 @@
-"""Every option of every axis trained on both models: a run, or the line that refuses it.
+"""Train every option of every axis on both models: a run, or the line that refuses it.
 
 `scripts/catalogue > docs/catalogue.md` makes that page.
 """
@@ -23,17 +23,17 @@ from regbench.records.files import RUN
 HEAD = """\
 # Every option at a glance
 
-Test accuracy in % after one epoch on 2,000 images: that every option trains on either model or says why not, and no
-measure of what it is worth. In 20 steps schedules by epoch do not come to change the rate, and what slows the start
+Test accuracy in % after one epoch on 2,000 images: every option trains on both models or says why not. It is no
+measure of an option's worth. In 20 steps a schedule by epoch does not yet change the rate, and what slows the start
 (dropout, sigmoid, far too large or equal weights, radam's rectification, plain SGD in the cnn) is still near guessing,
-10 %. What was refused has its line below the table.
+10 %. A refused option has its line below the table.
 
 Made by `scripts/catalogue{overrides} > docs/catalogue.md`: for each option
 
     regbench train model=M AXIS=OPTION epochs=1 data.train_size=2000{overrides}
 """
-FEW = ("epochs=1", "data.train_size=2000", "runtime.progress=off")
-VALUES = (  # techniques that are no axis
+_FEW = ("epochs=1", "data.train_size=2000", "runtime.progress=off")
+_VALUES = (  # techniques that are no axis
     *("dropout=0.5", "dropout_conv=0.2", "norm=batch norm_position=post", "label_smoothing=0.1", "max_norm=1"),
     *("norm=group norm.groups=4", "clip_norm=0.1", "clip_norm=0.1 clip_norm_type=inf", "clip_value=0.01"),
 )
@@ -52,7 +52,7 @@ def main(axes: tuple[str, ...], models: tuple[str, ...], overrides: tuple[str, .
     with tempfile.TemporaryDirectory() as folder:
         for number, (words, model) in enumerate(track(cells, "training", console=Console(stderr=True), transient=True)):
             place = (f"runtime.dir={folder}", f"study=cell{number}")
-            result, error = trained([f"model={model}", *words.split(), *FEW, *overrides, *place], Path(folder))
+            result, error = trained([f"model={model}", *words.split(), *_FEW, *overrides, *place], Path(folder))
             cells[words, model] = result
             errors += [f"- `model={model} {words}` {error}"] * bool(error)
     click.echo(HEAD.format(overrides="".join(f" {word}" for word in overrides)))
@@ -68,11 +68,11 @@ def choices() -> Iterator[tuple[str, str]]:
     for axis, registry in registries().items():
         if axis != "model":
             yield from ((axis, f"{axis}={name}") for name in registry)
-    yield from (("values", words) for words in VALUES)
+    yield from (("values", words) for words in _VALUES)
 
 
 def trained(arguments: list[str], folder: Path) -> tuple[str, str]:
-    """One run, in this process: its test accuracy, or how else it ended, and the line that says why."""
+    """Train one run in this process: its test accuracy, or how it ended, and the line that says why."""
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):

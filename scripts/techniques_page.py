@@ -38,25 +38,25 @@ VALUES: dict[tuple[str, ...], Any] = {  # techniques that are plain values of a 
     ("max_norm",): limited,
     ("clip_norm", "clip_norm_type", "clip_value"): clip,
 }
-SETTING = re.compile(r'^ *"?(?P<key>\w+)"?: (?P<value>.*?)(?: +# (?P<comment>.*))?$', re.MULTILINE)
-FOR_PROGRAMMERS = re.compile(r"\n\n(?:Args|Returns|Raises|Yields):.*", re.DOTALL)
-WHEN = re.compile(r"(?:^|\n\n)(Use .*?)(?:\n\n.*)?$", re.DOTALL)
+_SETTING = re.compile(r'^ *"?(?P<key>\w+)"?: (?P<value>.*?)(?: +# (?P<comment>.*))?$', re.MULTILINE)
+_FOR_PROGRAMMERS = re.compile(r"\n\n(?:Args|Returns|Raises|Yields):.*", re.DOTALL)
+_WHEN = re.compile(r"(?:^|\n\n)(Use .*?)(?:\n\n.*)?$", re.DOTALL)
 
 
 def page(folder: Path) -> str:
     """The whole page, by the YAML files in `folder`."""
-    chosen = {axis: name for entry in defaults(folder) for axis, name in entry.items()}
-    parts = [section(folder, axis, registry, chosen[axis]) for axis, registry in registries().items()]
-    return "\n".join([HEAD, *parts, values_section(folder)])
+    chosen = {axis: name for entry in _defaults(folder) for axis, name in entry.items()}
+    parts = [_section(folder, axis, registry, chosen[axis]) for axis, registry in registries().items()]
+    return "\n".join([HEAD, *parts, _values_section(folder)])
 
 
-def defaults(folder: Path) -> list[dict[str, str]]:
+def _defaults(folder: Path) -> list[dict[str, str]]:
     """The entries of the defaults list that choose an option of an axis."""
     entries = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))["defaults"]
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def section(folder: Path, axis: str, registry: Registry[Any], chosen: str) -> str:
+def _section(folder: Path, axis: str, registry: Registry[Any], chosen: str) -> str:
     """An axis with all of its options, `none` first."""
     names = sorted(registry, key=lambda name: (name != "none", name))
     links = ", ".join(f"[{name}](#{axis}{name})" for name in names)
@@ -67,7 +67,7 @@ def section(folder: Path, axis: str, registry: Registry[Any], chosen: str) -> st
     return "\n".join(filter(None, parts))
 
 
-def values_section(folder: Path) -> str:
+def _values_section(folder: Path) -> str:
     """The techniques that are no axis."""
     text = (folder / "config.yaml").read_text("utf-8")
     parts = ["## Values\n\nTechniques that are set by a number or a word: `regbench train dropout=0.2`.\n"]
@@ -77,22 +77,22 @@ def values_section(folder: Path) -> str:
 
 
 def explained(source: Any) -> str:
-    """A docstring's paragraphs up to the one on when to use it, which is marked; what follows is for programmers."""
-    text = FOR_PROGRAMMERS.sub("", inspect.getdoc(source) or "")
-    when = WHEN.search(text)
+    """A docstring's paragraphs up to the one that says when to use it, which is marked; the rest is for programmers."""
+    text = _FOR_PROGRAMMERS.sub("", inspect.getdoc(source) or "")
+    when = _WHEN.search(text)
     return f"{text[: when.start(1)] if when else text}" + (f"**When**: {when[1]}\n" if when else "\n")
 
 
 def table(schema: type[BaseModel], text: str, prefix: str, keys: Iterable[str] = ()) -> str:
     """The arguments with their defaults, what is allowed, and their meaning."""
-    rows = list(rows_of(schema, text, prefix, keys))
+    rows = list(_rows_of(schema, text, prefix, keys))
     head = ["| argument | default | allowed | meaning |", "|---|---|---|---|"]
     return "\n".join([*head, *rows, ""]) if rows else ""
 
 
-def rows_of(schema: type[BaseModel], text: str, prefix: str, keys: Iterable[str]) -> Iterator[str]:
-    """A row for each key, or for all that the YAML text sets but the name; its comments are the meaning."""
-    settings = {match["key"]: match for match in SETTING.finditer(text)}
+def _rows_of(schema: type[BaseModel], text: str, prefix: str, keys: Iterable[str]) -> Iterator[str]:
+    """A row for each key, or for all that the YAML text sets except the name; its comments are the meaning."""
+    settings = {match["key"]: match for match in _SETTING.finditer(text)}
     for key in keys or [key for key in settings if key in schema.model_fields]:
         field, setting = schema.model_fields[key], settings[key]
         cells = (f"`{prefix}{key}`", f"`{setting['value']}`", describe(field), setting["comment"] or field.description)

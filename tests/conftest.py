@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from regbench.config.run_config import RunConfig
     from support import Ended, Train
 
-# Before torch is imported: threads gain nothing on small tensors, and wait for one another on a busy machine.
+# Before torch is imported: threads gain nothing on small tensors, and wait for each other on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from regbench.config.location import config_dir
 from regbench.config.registry import Option
 from regbench.config.run_config import AXES, RunConfig
 from regbench.data.split import Split, load_split
-from regbench.experiment.checks import registries
+from regbench.experiment.checks import checked, registries
 from regbench.experiment.run import Run
 from regbench.images import Images
 from regbench.records.rows import Epoch
@@ -37,11 +37,11 @@ def composed(*overrides: str) -> RunConfig:
     """
     composer, defaults = _composer()
     if any(word.startswith(("+", "~")) for word in overrides):  # a recipe chooses too
-        return composer.check(overrides)
+        return checked(composer.compose(overrides))
     words = [word.split("=", 1) for word in overrides]
     chosen = defaults | {key: value for key, value in words if key in AXES}
     values = [f"{key}={value}" for key, value in words if key not in AXES]
-    return composer.check([f"{axis}={name}" for axis, name in chosen.items()] + values)
+    return checked(composer.compose([f"{axis}={name}" for axis, name in chosen.items()] + values))
 
 
 @cache
@@ -92,7 +92,13 @@ ROUNDING, FLIPPED = 1e-4, 0.01
 # rounding, which they would make as large as any.
 DAMPED = {EXACT: 1e-6, ROUNDING: 1e-3}
 
-Outcome = tuple[list[Epoch], Tests | None, dict[str, torch.Tensor]]
+
+class Outcome(NamedTuple):
+    """The result of a run: its epochs, its test figures unless it diverged, and the weights at the end."""
+
+    epochs: list[Epoch]
+    tests: Tests | None
+    weights: dict[str, torch.Tensor]
 
 
 def split_of(config: RunConfig) -> Split:
@@ -120,30 +126,30 @@ def trainer_of(configs: Sequence[RunConfig]) -> Trainer:
 
 
 def outcomes(trainer: Trainer) -> list[Outcome]:
-    """What each run of a trainer comes to: its epochs, test figures, and the weights at the end."""
+    """Train the runs of a trainer to the end."""
     epochs: list[list[Epoch]] = [[] for _ in trainer.configs]
     for records in trainer.epochs(lambda images: None):
         for run, record in records.items():
             epochs[run].append(replace(record, seconds=0.0))
     weights = {run: trainer.weights(run) for run in trainer.active}
     tests = trainer.test()
-    return [(epochs[run], tests.get(run), weights.get(run, {})) for run in range(len(epochs))]
+    return [Outcome(epochs[run], tests.get(run), weights.get(run, {})) for run in range(len(epochs))]
 
 
-def assert_equal(found: Outcome, expected: Outcome, tolerance: float) -> None:
+def assert_equal(actual: Outcome, expected: Outcome, tolerance: float) -> None:
     """All figures and weights within a relative tolerance; 0 means to the bit."""
-    assert len(found[0]) == len(expected[0])
-    for one, other in zip(found[0], expected[0], strict=True):
-        assert vars(one) == {name: near(name, value, tolerance) for name, value in vars(other).items()}
-    assert (found[1] is None) == (expected[1] is None)
-    for name, (loss, acc) in (expected[1] or {}).items():
-        assert found[1] is not None
-        assert found[1][name] == (near("loss", loss, tolerance), near("acc", acc, tolerance))
-    assert found[2].keys() == expected[2].keys()
-    for name, tensor in expected[2].items():
+    assert len(actual.epochs) == len(expected.epochs)
+    for record, reference in zip(actual.epochs, expected.epochs, strict=True):
+        assert vars(record) == {name: near(name, value, tolerance) for name, value in vars(reference).items()}
+    assert (actual.tests is None) == (expected.tests is None)
+    for name, (loss, acc) in (expected.tests or {}).items():
+        assert actual.tests is not None
+        assert actual.tests[name] == (near("loss", loss, tolerance), near("acc", acc, tolerance))
+    assert actual.weights.keys() == expected.weights.keys()
+    for name, tensor in expected.weights.items():
         absolute = tolerance * tensor.abs().max().item() if tensor.dim() > 1 else tolerance  # of biases, some are 0
         torch.testing.assert_close(
-            found[2][name], tensor, rtol=tolerance, atol=absolute, msg=lambda text, of=name: f"{of}: {text}"
+            actual.weights[name], tensor, rtol=tolerance, atol=absolute, msg=lambda text, of=name: f"{of}: {text}"
         )
 
 

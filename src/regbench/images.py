@@ -1,9 +1,10 @@
-"""A data set's images and labels in memory, and what a pixel is."""
+"""A data set's images and labels in memory, and the values of a pixel."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
+SIDE = 28
 LEVELS = 256  # of a uint8 pixel
 WHITE = LEVELS - 1
 
@@ -16,6 +17,3 @@ class Images:
     train_labels: Tensor
     test_images: Tensor
     test_labels: Tensor
-
-
-SIDE = 28

@@ -1,4 +1,4 @@
-"""One seed, independent streams: changing what one technique draws moves no other technique's draws."""
+"""One seed, independent streams: a technique that draws more or less moves no other technique's draws."""
 
 from enum import IntEnum
 
@@ -7,7 +7,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What a stream of random numbers is for. The numbers are part of every result: never renumber."""
+    """The purpose of a stream of random numbers. The numbers are part of every result: never renumber."""
 
     SPLIT = 0
     INIT = 1
@@ -22,7 +22,7 @@ def generator(seed: int, stream: Stream, index: int = 0, device: torch.device | 
     """A fresh generator for one purpose of one run.
 
     `index` numbers the parts of a stream (the epoch, the layer), so that a run resumed at epoch 7 draws what an
-    uninterrupted one does without any saved state. Streams are made independent by `numpy.random.SeedSequence`.
+    uninterrupted run draws, without any saved state. `numpy.random.SeedSequence` makes the streams independent.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), index))
     (state,) = sequence.generate_state(1, np.uint64)

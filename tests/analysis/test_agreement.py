@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy
-from autorank import autorank
-from rliable import metrics as rliable_metrics
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
@@ -36,7 +34,11 @@ def ours(wide: pd.DataFrame) -> pd.DataFrame:
     return regbench.compare(runs, baseline=BASE, margin=0.1).set_index("norm")
 
 
+@pytest.mark.slow  # its imports take seconds
 def test_means_are_those_of_autorank_and_rliable(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
+    from autorank import autorank
+    from rliable import metrics as rliable_metrics
+
     ranked = autorank(wide, force_mode="parametric", approach="frequentist", verbose=False).rankdf
     for norm in wide:
         assert ours.loc[norm, "mean"] == pytest.approx(ranked.loc[norm, "mean"], rel=DIGITS)
@@ -47,8 +49,11 @@ def test_means_are_those_of_autorank_and_rliable(wide: pd.DataFrame, ours: pd.Da
         assert ours.loc[norm, "ci95"] == pytest.approx(stats.t.ppf(0.975, len(wide) - 1) * sem, rel=T_DIGITS)
 
 
+@pytest.mark.slow  # its import takes seconds
 def test_seeds_won_are_rliables_probability_of_improvement_seed_by_seed(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
     """Its estimate over one seed each, averaged over the seeds; a tie is half there."""
+    from rliable import metrics as rliable_metrics
+
     for norm in wide.columns.drop("none"):
         one = [
             rliable_metrics.probability_of_improvement(np.array([[x]]), np.array([[y]]))
@@ -101,8 +106,11 @@ def test_hedges_g_is_the_t_of_scipy_per_seed_without_its_bias(wide: pd.DataFrame
         assert ours.loc[norm, "hedges_g"] == pytest.approx(unbiased * t / math.sqrt(n), rel=1e-8)
 
 
+@pytest.mark.slow  # its import takes seconds
 def test_cohens_d_of_autorank_is_the_difference_over_another_spread(wide: pd.DataFrame, ours: pd.DataFrame) -> None:
     """It divides by the spread of the rows, and Hedges g by that of the paired differences."""
+    from autorank import autorank
+
     ranked = autorank(wide[["batch", "none"]], force_mode="parametric", approach="frequentist", verbose=False).rankdf
     spread = math.sqrt((wide["batch"].var(ddof=1) + wide["none"].var(ddof=1)) / 2)
     assert abs(ranked["effect_size"]).max() == pytest.approx(ours.loc["batch", "diff"] / spread, rel=DIGITS)

@@ -20,7 +20,7 @@ CLASSES = ("cat", "dog", "eel")
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """Each test reads its folders anew."""
+    """Each test reads its folders itself."""
     caches = (image_folder.listed, image_folder.digest, datasets.load, datasets.load_on)
     for cache in caches:
         cache.cache_clear()

@@ -219,8 +219,8 @@ def rates(model):
 )
 def test_feature_maps_are_dropped_as_units_unless_told(make_config, overrides, conv, dense):
     expected = {"conv1": conv, "conv2": conv, "conv3": conv, "dense1": dense}
-    found = rates(build(make_config(*SMALL_CNN, *overrides)))
-    assert found == {name: rate for name, rate in expected.items() if rate is not None}
+    actual = rates(build(make_config(*SMALL_CNN, *overrides)))
+    assert actual == {name: rate for name, rate in expected.items() if rate is not None}
 
 
 def test_masks_are_of_whole_maps_and_of_single_units(make_config):

@@ -35,9 +35,9 @@ def test_onednn_products_are_those_of_torch(
     product = dense.product
     monkeypatch.setattr(dense, "onednn_is_faster", lambda: True)
     monkeypatch.setattr(dense, "product", lambda *tensors: calls.append(0) or product(*tensors))
-    found = outcome(layer, features, toward)
+    actual = outcome(layer, features, toward)
     assert len(calls) == 3
-    for mine, exact in zip(found, outcome(reference, features.double(), toward.double()), strict=True):
+    for mine, exact in zip(actual, outcome(reference, features.double(), toward.double()), strict=True):
         torch.testing.assert_close(mine.double(), exact, rtol=1e-5, atol=2e-5)
 
 

@@ -8,9 +8,10 @@ from torchvision.transforms import functional as vision
 from torchvision.transforms.functional import InterpolationMode
 
 from regbench.data.split import Split, load_split
+from regbench.images import SIDE
 from regbench.rng import Stream, generator
 from regbench.techniques import augment
-from regbench.techniques.augment import AUGMENTS, SIDE, Draws, apply, draw, moving, together
+from regbench.techniques.augment import AUGMENTS, Draws, apply, draw, moving, together
 from regbench.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -68,9 +69,9 @@ def test_what_changes_nothing_keeps_every_bit(make_option, name):
 @pytest.mark.parametrize("name", STRONG)
 def test_each_sample_has_a_draw_of_its_own(make_option, name):
     alike = images(1).expand(SAMPLES, -1, -1)
-    found = changed(make_option("augment", name, **STRONG[name]), pictures=alike)
-    assert found.shape == (SAMPLES, SIDE, SIDE) and found.dtype == torch.float32
-    different = {tuple(image.flatten().tolist()) for image in found}
+    actual = changed(make_option("augment", name, **STRONG[name]), pictures=alike)
+    assert actual.shape == (SAMPLES, SIDE, SIDE) and actual.dtype == torch.float32
+    different = {tuple(image.flatten().tolist()) for image in actual}
     assert len(different) > (6 if name == "flip_rotate" else SAMPLES * 0.8)
 
 
@@ -83,16 +84,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(make_option, nam
 
 @pytest.mark.parametrize("name", STRONG)
 def test_pixels_stay_between_black_and_white(make_option, name):
-    found = changed(make_option("augment", name, **STRONG[name]))
-    assert found.min() >= 0
-    assert found.max() <= 255.001
+    actual = changed(make_option("augment", name, **STRONG[name]))
+    assert actual.min() >= 0
+    assert actual.max() <= 255.001
 
 
 def test_batches_of_many_runs_go_through_together(make_option):
     options = [make_option("augment", name, **STRONG[name]) for name in STRONG] + [make_option("augment", "none")]
     draws = [draw(option, SAMPLES, rng(seed)) for seed, option in enumerate(options)]
     at_once = apply(images().repeat(len(options), 1, 1), together(draws))
-    alone = [apply(images(), own) for own in draws]
+    alone = [apply(images(), of_run) for of_run in draws]
     assert torch.equal(at_once, torch.cat(alone))
 
 
@@ -100,7 +101,7 @@ def test_it_can_be_mapped_over_runs(make_option):
     draws = [draw(make_option("augment", "custom", **STRONG["custom"]), SAMPLES, rng(seed)) for seed in range(3)]
     stacked = Draws(*map(torch.stack, zip(*draws, strict=True)))
     mapped = torch.vmap(apply, in_dims=(None, 0))(images(), stacked)
-    torch.testing.assert_close(mapped, torch.stack([apply(images(), own) for own in draws]))
+    torch.testing.assert_close(mapped, torch.stack([apply(images(), of_run) for of_run in draws]))
 
 
 # each transformation against torchvision's on a single image
@@ -149,13 +150,13 @@ def test_flip_and_quarter_turns_move_whole_pixels(monkeypatch, turn, flip):
 
 
 def test_all_eight_positions_come_as_often_as_said(make_option):
-    found = changed(
+    actual = changed(
         make_option("augment", "flip_rotate", flip=0.25, quarter_turn=0.6), pictures=images(1).expand(4000, -1, -1)
     )
     for flip in (False, True):
         for turn in range(4):
             image = torch.rot90(images(1)[0].flip(-1) if flip else images(1)[0], turn)
-            share = (found == image).all((1, 2)).float().mean().item()
+            share = (actual == image).all((1, 2)).float().mean().item()
             expected = (0.25 if flip else 0.75) * (0.2 if turn else 0.4)
             assert share == pytest.approx(expected, abs=4 * math.sqrt(expected / 4000))
 
@@ -165,11 +166,11 @@ def test_a_crop_is_torchvision_s_but_for_its_border(monkeypatch, top, left, heig
     monkeypatch.setattr(augment, "sides", lambda *args: numbers(float(width), float(height)))
     shares = iter([left / (SIDE - width) if width < SIDE else 0.0, top / (SIDE - height) if height < SIDE else 0.0])
     monkeypatch.setattr(augment, "uniform", lambda *args: torch.tensor([next(shares)]))
-    found = apply(smooth()[None], moving(augment.crop_maps(1, rng(), (0.1, 1.0), (1.0, 1.0))))
+    actual = apply(smooth()[None], moving(augment.crop_maps(1, rng(), (0.1, 1.0), (1.0, 1.0))))
     theirs = vision.resized_crop(smooth()[None], top, left, height, width, [SIDE, SIDE], antialias=False)
     border = math.ceil(SIDE / min(height, width))
     inner = slice(border, SIDE - border)
-    torch.testing.assert_close(found[:, inner, inner], theirs[:, inner, inner], rtol=1e-4, atol=0.01)
+    torch.testing.assert_close(actual[:, inner, inner], theirs[:, inner, inner], rtol=1e-4, atol=0.01)
 
 
 def test_crops_have_the_areas_and_ratios_said(make_option):
@@ -194,10 +195,10 @@ def test_resize_and_centre_crop_is_torchvision_s_but_for_its_border(make_option)
 def test_erasing_is_torchvision_s(make_option):
     option = make_option("augment", "erasing", p=1.0, value=0.5)
     draws = draw(option, SAMPLES, rng())
-    for image, found, box in zip(images(), apply(images(), draws), draws.boxes.int().tolist(), strict=True):
+    for image, actual, box in zip(images(), apply(images(), draws), draws.boxes.int().tolist(), strict=True):
         left, top, right, bottom = box
         assert torch.equal(
-            found, vision.erase(image[None], top, left, bottom - top, right - left, torch.tensor(127.5))[0]
+            actual, vision.erase(image[None], top, left, bottom - top, right - left, torch.tensor(127.5))[0]
         )
 
 
@@ -244,19 +245,19 @@ def seen(make_config, *overrides: str) -> Seen:
     return trainer
 
 
-def test_training_images_are_augmented_anew_each_epoch_and_again_alike(make_config):
+def test_training_images_get_new_draws_each_epoch_and_the_same_in_a_second_run(make_config):
     first, again = (seen(make_config, "augment=affine").batches for _ in range(2))
     plain = seen(make_config).batches
-    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
-    assert not any(torch.equal(one, other) for one, other in zip(first, plain, strict=True))
+    assert all(map(torch.equal, first, again))
+    assert not any(map(torch.equal, first, plain))
     black = torch.tensor(-0.1307 / 0.3081)
     assert all(batch.min() == pytest.approx(black.item(), abs=1e-5) for batch in first), "beyond the border is black"
 
 
 def test_the_batch_order_is_left_alone(make_config):
     off = ("augment=custom",)
-    for one, other in zip(seen(make_config, *off).batches, seen(make_config).batches, strict=True):
-        assert torch.equal(one, other)
+    for batch, plain in zip(seen(make_config, *off).batches, seen(make_config).batches, strict=True):
+        assert torch.equal(batch, plain)
 
 
 def test_validation_and_test_images_are_never_augmented(make_config, monkeypatch):

@@ -32,7 +32,7 @@ gradients = st.lists(st.floats(-50, 50).filter(lambda v: v == 0 or abs(v) > 1e-3
 
 
 @pytest.mark.parametrize("p", NORM_TYPES)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=15)
 @given(gradient=gradients, factor=st.floats(0.01, 0.99))
 def test_long_gradient_keeps_its_direction_and_gets_the_length(p, gradient, factor):
     limit = factor * p_norm(gradient, p)
@@ -51,7 +51,7 @@ def test_length_after_clipping_is_the_limit(p, length):
 
 
 @pytest.mark.parametrize("p", NORM_TYPES)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(gradient=gradients, factor=st.floats(1.01, 100))
 def test_short_gradient_is_left_alone(p, gradient, factor):
     left, _, clipped = clip_one(gradient, p, factor * p_norm(gradient, p), None)
@@ -59,7 +59,7 @@ def test_short_gradient_is_left_alone(p, gradient, factor):
     assert left == gradient
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=15)
 @given(gradient=gradients, limit=st.floats(0.01, 60))
 def test_elements_are_limited_one_by_one(gradient, limit):
     left, norm, clipped = clip_one(gradient, 2.0, None, limit)
@@ -83,7 +83,7 @@ def test_either_limit_counts_as_clipped(max_norm, max_value, expected):
 
 
 @pytest.mark.parametrize("p", NORM_TYPES)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(gradient=gradients)
 def test_off_it_only_measures(p, gradient):
     left, norm, clipped = clip_one(gradient, p, None, None)

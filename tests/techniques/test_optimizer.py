@@ -284,10 +284,10 @@ MUON_CASES = [
 @pytest.mark.parametrize("changes", MUON_CASES, ids=str)
 def test_muon_is_torch_s_for_hidden_matrices_and_adamw_for_the_rest(make_option, changes):
     args = make_option("optimizer", "muon", **changes).args
-    own = {key: value for key, value in args.items() if not key.startswith("adamw_")}
+    muon_args = {key: value for key, value in args.items() if not key.startswith("adamw_")}
 
     def muon(parameters):
-        return torch.optim.Muon([parameters[2]], **own)
+        return torch.optim.Muon([parameters[2]], **muon_args)
 
     def adamw(parameters):
         rate, decay = args["lr"] * args["adamw_lr_ratio"], args["weight_decay"]
@@ -420,7 +420,7 @@ def test_interrupted_and_loaded_it_takes_the_same_steps(make_option, name):
             parameter.grad, other.grad = (torch.tensor(g, dtype=torch.float32) for _ in range(2))
         optimizer.step()
         again.step()
-    assert all(torch.equal(one, other) for one, other in zip(whole, halved, strict=True))
+    assert all(map(torch.equal, whole, halved))
 
 
 def test_lbfgs_interrupted_and_loaded_takes_the_same_steps(make_option):
@@ -511,7 +511,7 @@ def test_a_schedule_sets_the_momentum_of_those_that_have_one(make_option, name):
     assert has_momentum(optimizer) == (name in STEERED)
     if name in STEERED:
         set_momentum(optimizer, None)
-        assert [found for found in momenta(optimizer) if found == 0.7] == []
+        assert 0.7 not in momenta(optimizer)
         set_momentum(optimizer, 0.7)
         assert set(momenta(optimizer)) == {0.7}
         assert all(group["betas"][1:] == args.get("betas", args.get("adamw_betas"))[1:] for group in kept(optimizer))

@@ -205,10 +205,10 @@ def test_every_option_has_its_torch_class_here():
 
 @pytest.mark.parametrize(("axis", "name"), TORCH)
 def test_yaml_has_every_argument_of_the_torch_class_but_those_left_out(axis, name):
-    own = OTHERWISE.get((axis, name), {})
+    renamed = OTHERWISE.get((axis, name), {})
     theirs = inspect.signature(TORCH[axis, name]).parameters.keys()
-    theirs -= (LEFT_OUT.keys() | OF_THE_RUN[axis]) - own.keys()
-    wanted = {own.get(key, RENAMED.get(key, key)) for key in theirs}
+    theirs -= (LEFT_OUT.keys() | OF_THE_RUN[axis]) - renamed.keys()
+    wanted = {renamed.get(key, RENAMED.get(key, key)) for key in theirs}
     assert wanted - {None} <= yaml_values(axis, name).keys()
 
 

@@ -60,18 +60,18 @@ def test_every_penalty_has_its_formula_here():
 
 @pytest.mark.parametrize("on", ["weights", "all"])
 @pytest.mark.parametrize(("name", "terms"), CASES)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=5)
 @given(values=values, strength=st.floats(1e-6, 10))
 def test_value_and_gradient_are_the_closed_form(make_option, name, terms, on, values, strength):
     model = small_model()
     vector_to_parameters(torch.tensor(values, dtype=torch.float64), model.parameters())
     option = make_option("regularizer", name, strength=strength, on=on, **terms)
-    found = penalty(model, option, strength=strength, on=on)
-    found.backward()
+    actual = penalty(model, option, strength=strength, on=on)
+    actual.backward()
     value, slope = FORMULAS[name]
     chosen = [w if counts(kind, on) else None for kind, w in zip(WEIGHTS, values, strict=True)]
-    assert found.shape == ()
-    assert found.item() == pytest.approx(
+    assert actual.shape == ()
+    assert actual.item() == pytest.approx(
         strength * math.fsum(value(w, **terms) for w in chosen if w is not None), rel=1e-12
     )
     gradient = torch.cat(
@@ -213,7 +213,7 @@ def test_a_run_trains_on_loss_plus_penalty(make_config):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(
     values=st.lists(st.floats(-30, 30), min_size=12, max_size=12),
     labels=st.lists(st.integers(0, 3), min_size=3, max_size=3),
@@ -291,14 +291,14 @@ def test_smoothing_and_a_regularizer_add_up(make_config, batch):
 def test_units_above_the_limit_are_shortened_to_it_and_others_left_alone(shape, limit):
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     weight *= torch.tensor([0.01, 0.1, 0.5, 1.0, 3.0, 10.0]).reshape(-1, *[1] * (len(shape) - 1))
-    found = limited(weight, limit)
-    for row, shortened in zip(weight.flatten(1).tolist(), found.flatten(1).tolist(), strict=True):
+    actual = limited(weight, limit)
+    for row, shortened in zip(weight.flatten(1).tolist(), actual.flatten(1).tolist(), strict=True):
         norm = math.hypot(*row)
         if norm <= limit:
             assert shortened == row
         else:
             assert shortened == pytest.approx([w * limit / norm for w in row], rel=1e-12)
-    torch.testing.assert_close(found, torch.renorm(weight, 2, 0, limit), rtol=1e-6, atol=0)
+    torch.testing.assert_close(actual, torch.renorm(weight, 2, 0, limit), rtol=1e-6, atol=0)
 
 
 def test_zero_weights_stay_zero_and_no_limit_is_none():

@@ -85,13 +85,13 @@ def torch_settings(scheduler_of, epochs=EPOCHS):
     """The rate and the momentum that torch's schedule gives sgd before each step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR, momentum=0.5)
     scheduler = scheduler_of(optimizer)
-    found = []
+    actual = []
     for _ in range(epochs):
         (group,) = optimizer.param_groups
-        found.append((group["lr"], group["momentum"]))
+        actual.append((group["lr"], group["momentum"]))
         optimizer.step()
         scheduler.step()
-    return found
+    return actual
 
 
 def torch_rates(scheduler_of, epochs=EPOCHS):
@@ -242,13 +242,13 @@ def test_constant_never_moves():
 
 
 def test_step_falls_right_at_its_epochs():
-    found = rates(Option("step", {"step_size": 3, "gamma": 0.1, **SHARED}), lr=1.0, epochs=8)
-    assert found == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01])
+    actual = rates(Option("step", {"step_size": 3, "gamma": 0.1, **SHARED}), lr=1.0, epochs=8)
+    assert actual == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_multistep_falls_right_at_its_milestones():
-    found = rates(Option("multistep", {"milestones": [2, 5], "gamma": 0.1, **SHARED}), lr=1.0, epochs=7)
-    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.01, 0.01])
+    actual = rates(Option("multistep", {"milestones": [2, 5], "gamma": 0.1, **SHARED}), lr=1.0, epochs=7)
+    assert actual == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_exponential_from_2e_4_by_0_99():
@@ -262,28 +262,28 @@ def test_exponential_from_2e_4_by_0_99():
 
 
 def test_cosine_at_landmarks(make_option):
-    def found(epoch, **changes):
+    def actual(epoch, **changes):
         return at(make_option("scheduler", "cosine", **changes), epoch, lr=1.0)
 
-    assert [found(0), found(4), found(6), found(8), found(12)] == pytest.approx([1, 0.75, 0.5, 0.25, 0], abs=1e-15)
-    assert [found(3), found(9)] == pytest.approx([0.5 + math.sqrt(2) / 4, 0.5 - math.sqrt(2) / 4])
-    assert [found(6, eta_min=0.2), found(12, eta_min=0.2)] == pytest.approx([0.6, 0.2])
-    assert [found(0, t_max=4), found(2, t_max=4), found(4, t_max=4)] == pytest.approx([1, 0.5, 0], abs=1e-15)
+    assert [actual(0), actual(4), actual(6), actual(8), actual(12)] == pytest.approx([1, 0.75, 0.5, 0.25, 0], abs=1e-15)
+    assert [actual(3), actual(9)] == pytest.approx([0.5 + math.sqrt(2) / 4, 0.5 - math.sqrt(2) / 4])
+    assert [actual(6, eta_min=0.2), actual(12, eta_min=0.2)] == pytest.approx([0.6, 0.2])
+    assert [actual(0, t_max=4), actual(2, t_max=4), actual(4, t_max=4)] == pytest.approx([1, 0.5, 0], abs=1e-15)
 
 
 def test_one_cycle_at_landmarks(make_option):
-    def found(epoch, **changes):
+    def actual(epoch, **changes):
         changes = {"pct_start": 0.25, "div_factor": 10.0, "final_div_factor": 100.0, "interval": "step"} | changes
         return at(make_option("scheduler", "one_cycle", **changes), epoch, lr=1.0)
 
-    assert [found(0), found(1.5), found(3), found(7.5), found(12)] == pytest.approx([0.1, 0.55, 1, 0.5005, 1e-3])
-    assert [found(3, three_phase=True), found(6, three_phase=True)] == pytest.approx([1, 0.1])
+    assert [actual(0), actual(1.5), actual(3), actual(7.5), actual(12)] == pytest.approx([0.1, 0.55, 1, 0.5005, 1e-3])
+    assert [actual(3, three_phase=True), actual(6, three_phase=True)] == pytest.approx([1, 0.1])
 
 
 def test_cosine_restarts_at_landmarks(make_option):
     option = make_option("scheduler", "cosine_restarts", t_0=2, t_mult=2, interval="step")
-    found = [at(option, epoch, lr=1.0) for epoch in (0, 1, 2, 4, 6, 10)]
-    assert found == pytest.approx([1, 0.5, 1, 0.5, 1, 0.5])
+    actual = [at(option, epoch, lr=1.0) for epoch in (0, 1, 2, 4, 6, 10)]
+    assert actual == pytest.approx([1, 0.5, 1, 0.5, 1, 0.5])
 
 
 def test_cyclic_at_landmarks(make_option):

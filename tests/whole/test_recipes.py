@@ -49,11 +49,11 @@ Jobs = Callable[..., list[list[str]]]
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
     """`{"init": {"name": "xavier", "gain": 1.0}}` as `{"init": "xavier", "init.gain": 1.0}`."""
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for key, value in values.items():
         inner = value if isinstance(value, dict) else {"name": value}
-        found |= {key if name == "name" else f"{key}.{name}": leaf for name, leaf in inner.items()}
-    return found
+        flattened |= {key if name == "name" else f"{key}.{name}": leaf for name, leaf in inner.items()}
+    return flattened
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ def test_values_on_the_command_line_come_after_the_experiment_s(make_config):
     assert (config.init.name, config.epochs, config.optimizer.args["lr"]) == ("xavier", 3, 2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_has_ten_seeds_of_everything(jobs_of, name):
     jobs, _ = jobs_of(name)
@@ -136,6 +137,7 @@ def test_everything_changes_one_thing_at_a_time(jobs_of):
     assert {key.partition("=")[0] for job in jobs for key in job} >= {*names, *VALUES}
 
 
+@pytest.mark.slow
 def test_a_study_sweeps_without_m_and_an_argument_takes_the_place_of_its_own_values(train):
     words = ["model.hidden=[16]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
     ended = train("+study=dropout", "dropout=0,0.5", "seed=4,5", *words)
@@ -144,6 +146,7 @@ def test_a_study_sweeps_without_m_and_an_argument_takes_the_place_of_its_own_val
     assert len(list(Path("runs/dropout").iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_a_folder_may_be_named_like_a_study(train):
     words = ["model.hidden=[16]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
     assert train("study=norms", *words).code == 0

@@ -48,7 +48,7 @@ def fashion_mnist(cache: Path) -> Images:
     Use it where MNIST is too easy to tell techniques apart.
 
     Raises:
-        UserError: not in the cache, and not to be had.
+        UserError: not in the cache, and the download fails.
     """
     return download.read("fashion_mnist", cache)
 
@@ -60,7 +60,7 @@ def kmnist(cache: Path) -> Images:
     Use it to see whether what holds for digits holds for other handwriting.
 
     Raises:
-        UserError: not in the cache, and not to be had.
+        UserError: not in the cache, and the download fails.
     """
     return download.read("kmnist", cache)
 
@@ -94,7 +94,7 @@ def embedded(file: str) -> bytes:
 
 
 def digest(name: str, path: str | None = None) -> str:
-    """Sha256 over the digests that a data set's files must have: known without the files, but for an image_folder's."""
+    """Sha256 over the digests that a data set's files must have; only an image_folder's needs the files."""
     if path is not None:
         return folder.digest(path)
     known = MNIST_SHA256.values() if name == "mnist" else [md5 for _, md5 in download.source(name).resources]
@@ -102,10 +102,10 @@ def digest(name: str, path: str | None = None) -> str:
 
 
 def class_count(option: Option) -> int:
-    """How many classes there are to tell apart.
+    """The number of classes to tell apart.
 
     Raises:
-        UserError: an image_folder that is not one.
+        UserError: the folder of an image_folder does not fit.
     """
     path = option.args.get("path")
     return CLASSES if path is None else len(folder.listed(path)["train"].classes)
@@ -128,5 +128,5 @@ def load(name: str, cache: Path, path: str | None = None) -> Images:
 
 @once
 def load_on(device: torch.device, name: str, cache: Path, path: str | None = None) -> Images:
-    """A data set on a device: one copy there for all runs of the process."""
+    """A data set on a device: one copy for all runs of the process."""
     return Images(*(tensor.to(device) for tensor in vars(load(name, cache, path)).values()))

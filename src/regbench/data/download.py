@@ -1,4 +1,4 @@
-"""The data sets that torchvision knows where to get, kept as the gzipped files they are published as."""
+"""The data sets that torchvision can download, kept as the gzipped files that are published."""
 
 import socket
 import sys
@@ -15,20 +15,20 @@ from regbench.data import idx
 from regbench.errors import UserError
 from regbench.images import Images
 
-CLASSES = {"fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
-PATIENCE = 30  # seconds to wait for a silent server; urllib by itself waits forever
-FAILURES = (OSError, RuntimeError, HTTPException)  # no network, no space; a file that is not the expected one
+_CLASSES = {"fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
+_PATIENCE = 30  # seconds to wait for a silent server; urllib by itself waits forever
+_FAILURES = (OSError, RuntimeError, HTTPException)  # no network, no space; a file that is not the expected one
 
 
 def source(name: str) -> Any:
     """Torchvision's class, which lists a data set's files, their md5 digests and where to get them."""
     from torchvision import datasets  # 1.5 s, which data=mnist need not pay
 
-    return getattr(datasets, CLASSES[name])
+    return getattr(datasets, _CLASSES[name])
 
 
 def read(name: str, cache: Path) -> Images:
-    """The data set from its files in the cache, whose digests are checked every time.
+    """Read a data set from its files in the cache, and check their digests every time.
 
     Only what is missing or damaged is downloaded, by one process at a time; files put there by hand serve as well.
 
@@ -43,7 +43,7 @@ def read(name: str, cache: Path) -> Images:
         sys.stderr.write(f"downloading {name} to {folder}\n")
         try:
             _download(dataset, folder)
-        except FAILURES as error:
+        except _FAILURES as error:
             raise UserError(_by_hand(name, dataset, folder, error)) from None
     return idx.read(lambda file: (folder / file).read_bytes())
 
@@ -58,14 +58,14 @@ def _download(dataset: Any, folder: Path) -> None:
 def _from_any(mirrors: list[str], file: str, md5: str, folder: Path) -> None:
     """Download one file, unless it is there and whole, from the first mirror that has it.
 
-    Not by torchvision's class, which unpacks a second copy beside it and from then on trusts that copy unchecked.
+    Torchvision's class is not used: it unpacks a second copy and later trusts that copy unchecked.
     """
     from torchvision.datasets.utils import download_url
 
     for mirror in mirrors:
         try:
             download_url(mirror + file, folder, file, md5)
-        except FAILURES:
+        except _FAILURES:
             if mirror == mirrors[-1]:
                 raise
         else:
@@ -74,9 +74,9 @@ def _from_any(mirrors: list[str], file: str, md5: str, folder: Path) -> None:
 
 @contextmanager
 def _patient_and_tidy() -> Iterator[None]:
-    """Give up on a silent server, and keep torchvision's moving percentages to terminals."""
+    """Give up on a silent server, and show torchvision's moving percentages on terminals only."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(_PATIENCE)
     try:
         with redirect_stderr(sys.stderr if sys.stderr.isatty() else StringIO()):
             yield
@@ -85,7 +85,7 @@ def _patient_and_tidy() -> Iterator[None]:
 
 
 def _by_hand(name: str, dataset: Any, folder: Path, error: Exception) -> str:
-    """What failed, and how to do without a network."""
+    """What failed, and what to do without a network."""
     files = ", ".join(file for file, _ in dataset.resources)
     reason = " ".join(str(getattr(error, "reason", error)).split())
     return f"data={name}: cannot download ({reason}). By hand: put {files} from {dataset.mirrors[0]} into {folder}"

@@ -17,12 +17,12 @@ FILES = {  # name -> dimensions, in the order of the fields of Images
     "t10k-images-idx3-ubyte.gz": 3,
     "t10k-labels-idx1-ubyte.gz": 1,
 }
-UNSIGNED_BYTE = 8
-GZIP = 31  # zlib's wbits for a gzip header and the largest window
+_UNSIGNED_BYTE = 8
+_GZIP = 31  # zlib's wbits for a gzip header and the largest window
 
 
 def read(content: Callable[[str], bytes]) -> Images:
-    """The data set whose four files `content` gives by name.
+    """Read a data set, whose four files `content` returns by name.
 
     Raises:
         UserError: a file that `decode` refuses.
@@ -37,13 +37,13 @@ def decode(packed: bytes, name: str, dimensions: int) -> Tensor:
     """The uint8 tensor in a gzipped idx file: 4 bytes magic, each dimension in 4 bytes (big-endian), the elements.
 
     Raises:
-        UserError: not gzip, not unsigned bytes in that many dimensions, or not as many elements as announced.
+        UserError: not gzip, not unsigned bytes in that many dimensions, or more or fewer elements than announced.
     """
     try:
-        data = bytearray(zlib.decompress(packed, wbits=GZIP))  # a tensor needs memory that may be written
+        data = bytearray(zlib.decompress(packed, wbits=_GZIP))  # a tensor needs memory that may be written
     except zlib.error as error:
         raise UserError(f"{name}: not a whole gzip file ({error})") from None
-    magic = bytes([0, 0, UNSIGNED_BYTE, dimensions])
+    magic = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
     if data[:4] != magic:
         raise UserError(f"{name}: starts with {data[:4].hex() or 'nothing'}, an idx file like it with {magic.hex()}")
     header = 4 + 4 * dimensions

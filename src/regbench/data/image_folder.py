@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from torchvision.datasets import ImageFolder
 
 
-PARTS = ("train", "test")
+_PARTS = ("train", "test")
 
 
 def read(path: str) -> Images:
-    """All images, resized to 28×28 grey, and as labels the places of their folders in alphabetical order.
+    """Read all images, resized to 28×28 grey; a label is the place of the folder in alphabetical order.
 
     Raises:
         UserError: not such a folder; a file that is no image.
@@ -39,22 +39,22 @@ def listed(path: str) -> "dict[str, ImageFolder]":
     """
     from torchvision.datasets import ImageFolder
 
-    root, found = Path(path).expanduser(), {}
-    for part in PARTS:
+    root, folders = Path(path).expanduser(), {}
+    for part in _PARTS:
         if not (root / part).is_dir():
             raise UserError(f"data.path={path}: must hold train and test, with a folder per class: no {root / part}")
         try:
-            found[part] = ImageFolder(str(root / part), loader=_grey)
+            folders[part] = ImageFolder(str(root / part), loader=_grey)
         except (FileNotFoundError, OSError) as error:
             raise UserError(f"data.path={path}: {' '.join(str(error).split())}") from None
-    train, test = (set(found[part].classes) for part in PARTS)
+    train, test = (set(folders[part].classes) for part in _PARTS)
     if train != test:
         raise UserError(
             f"data.path={path}: train and test must have the same classes: {_some(train ^ test)} in one only"
         )
     if len(train) < 2:
         raise UserError(f"data.path={path}: must have 2 classes or more: only {_some(train)}")
-    return found
+    return folders
 
 
 @once

@@ -1,4 +1,4 @@
-"""From a data set's name to uint8 tensors on the device: read once per process, split by seed, batches by index."""
+"""A data set as one run sees it: uint8 tensors on the device, split by seed, batches by index."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from regbench.errors import UserError
 from regbench.images import LEVELS, WHITE, Images
 from regbench.rng import Stream, generator
 
-Scaling = Literal["none", "unit", "standard"]
+_Scaling = Literal["none", "unit", "standard"]
 
 
 @dataclass(frozen=True, eq=False)
 class Split(Images):
-    """A data set as one run sees it: some rows to train on, others to validate on, each pixel · scale + shift."""
+    """A data set as one run sees it: rows to train on, others to validate on; pixels become pixel · scale + shift."""
 
-    train: Tensor  # int64 rows of train_images; those of a smaller train_size are its beginning
+    train: Tensor  # int64 rows of train_images; a smaller train_size takes the first of them
     val: Tensor  # int64 rows of train_images, none of them in train
     scale: float
     shift: float
@@ -35,7 +35,7 @@ class Split(Images):
     def batch(self, rows: Tensor, changed: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Scaled images [..., 28, 28] and labels [...] of rows [...] of the training images.
 
-        `changed` makes of the raw pixels [N, 28, 28] as floats what is seen in their place, of the same shape.
+        `changed` turns the raw pixels, floats [N, 28, 28], into what the model sees instead, of the same shape.
         """
         flat = rows.flatten()  # index_select takes a sixth of the time of train_images[rows] on a CPU
         images = self.train_images.index_select(0, flat)
@@ -51,24 +51,24 @@ class Split(Images):
 
 
 def load_split(option: Option, seed: int, device: torch.device, cache: Path) -> Split:
-    """The chosen data set on a device, split and scaled as the option's arguments say.
+    """Load the chosen data set to a device, split and scaled as the option's arguments say.
 
     Raises:
-        UserError: files that are damaged or cannot be downloaded; more images asked for than there are.
+        UserError: files that are damaged or cannot be downloaded; more images are asked for than there are.
     """
     args = {key: value for key, value in option.args.items() if key != "path"}
     return prepare(load_on(device, option.name, cache, option.args.get("path")), seed, **args)
 
 
 def training_size(option: Option, cache: Path) -> int:
-    """How many images the option's arguments leave to train on.
+    """The number of images that the option's arguments leave to train on.
 
     Raises:
         UserError: as `load_split`.
     """
     available = len(load(option.name, cache, option.args.get("path")).train_labels)
     val_size, train_size = option.args["val_size"], option.args["train_size"]
-    check_sizes(val_size, train_size, available)
+    _check_sizes(val_size, train_size, available)
     return int(available - val_size if train_size is None else train_size)
 
 
@@ -78,7 +78,7 @@ def prepare(
     *,
     val_size: NonNegativeInt,
     train_size: PositiveInt | None,
-    scaling: Scaling,
+    scaling: _Scaling,
     mean: float | None,
     std: PositiveFloat | None,
     label_noise: Share,
@@ -91,10 +91,10 @@ def prepare(
     `train_size` nor the scaling moves a validation image.
 
     Raises:
-        UserError: more images asked for than there are.
+        UserError: more images are asked for than there are.
     """
     labels = images.train_labels
-    check_sizes(val_size, train_size, len(labels))
+    _check_sizes(val_size, train_size, len(labels))
     last = len(labels) - val_size
     rows = stratified_order(labels.cpu(), seed).to(labels.device)
     train = rows[: last if train_size is None else train_size]
@@ -106,7 +106,7 @@ def prepare(
 DATASETS.shared(prepare)  # as a decorator it would widen the type of prepare to that of the registry's functions
 
 
-def check_sizes(val_size: int, train_size: int | None, available: int) -> None:
+def _check_sizes(val_size: int, train_size: int | None, available: int) -> None:
     """Refuse to split off more images than there are, or to leave none to train on."""
     if val_size >= available:
         raise UserError(f"data.val_size={val_size}: must be below {available}, the number of training images")
@@ -118,7 +118,7 @@ def check_sizes(val_size: int, train_size: int | None, available: int) -> None:
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """All rows in a random order whose every prefix holds the classes in the proportions of the whole.
+    """All rows in a random order; every prefix of it holds the classes in the proportions of the whole.
 
     Image r of the n of its class, in random order, goes to the place (r + ½) / n of the whole.
     """
@@ -131,9 +131,9 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 
 def noisy(labels: Tensor, rows: Tensor, seed: int, share: float) -> Tensor:
-    """The labels, but those of a share of the rows replaced by another class, each as likely.
+    """The labels; in a share of the rows replaced by another class, each as likely.
 
-    Every image has its place in the order of replacement and its wrong label once and for all: more noise keeps what
+    An image's place in the order of replacement and its wrong label depend on the seed alone: more noise keeps what
     less noise has replaced, whatever the number of rows.
     """
     if share == 0:
@@ -147,7 +147,7 @@ def noisy(labels: Tensor, rows: Tensor, seed: int, share: float) -> Tensor:
 
 
 def affine(
-    images: Tensor, train: Tensor, scaling: Scaling, mean: float | None, std: float | None
+    images: Tensor, train: Tensor, scaling: _Scaling, mean: float | None, std: float | None
 ) -> tuple[float, float]:
     """Scale and shift of raw pixels: 0 to 255 as they are, to [0, 1], or (pixel / 255 − mean) / std."""
     if scaling == "none":
@@ -162,9 +162,9 @@ def affine(
 
 
 def moments(images: Tensor) -> tuple[float, float]:
-    """Mean and standard deviation of uint8 images' pixels, seen in [0, 1]; the latter is 1 where all are alike.
+    """Mean and standard deviation of uint8 images' pixels, seen in [0, 1]; the latter is 1 where all are equal.
 
-    By the histogram: counts are exact, so that every device finds the same numbers.
+    The histogram's counts are exact, so that every device finds the same numbers.
     """
     counts = torch.bincount(images.flatten(), minlength=LEVELS).cpu().to(torch.float64)
     share = counts / counts.sum()

@@ -1,4 +1,4 @@
-"""The models, built for ONE run from what the techniques hand over. Input: float32 images [samples, 28, 28]."""
+"""The models, each built for ONE run out of its techniques. Input: float32 images [samples, 28, 28]."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,31 +24,31 @@ from regbench.techniques.init import check_layers, initialize
 from regbench.techniques.norm import NORMS, FeatureMapsNeededError, Shape, arranged, check_groups
 from regbench.text import shown
 
-Width = Annotated[int, Field(ge=1, le=1_000_000)]
-NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.RMSNorm, nn.InstanceNorm2d, nn.GroupNorm)
+_Width = Annotated[int, Field(ge=1, le=1_000_000)]
+_NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.RMSNorm, nn.InstanceNorm2d, nn.GroupNorm)
 
 MODELS: Registry[Callable[..., nn.Sequential]] = Registry("model")
 
 
 @MODELS.register
-def mlp(config: RunConfig, *, hidden: list[Width]) -> nn.Sequential:
+def mlp(config: RunConfig, *, hidden: list[_Width]) -> nn.Sequential:
     """Dense layers 784 → hidden → 10.
 
     Use it for quick answers: an epoch takes about a second.
     """
-    return named(flatten=nn.Flatten(), **dense_blocks([SIDE * SIDE, *hidden], config))
+    return _named(flatten=nn.Flatten(), **_dense_blocks([SIDE * SIDE, *hidden], config))
 
 
 @MODELS.register
 def cnn(
-    config: RunConfig, *, channels: Annotated[list[Width], Field(min_length=1)], dense: list[Width]
+    config: RunConfig, *, channels: Annotated[list[_Width], Field(min_length=1)], dense: list[_Width]
 ) -> nn.Sequential:
     """3×3 convolutions with padding 1, halved by 2×2 max-pooling from the second on; then dense layers → 10.
 
     Use it where accuracy counts, and to see what a technique does to feature maps.
 
     Raises:
-        UserError: so many convolutions that pooling leaves no pixel.
+        UserError: more convolutions than pooling leaves pixels for.
     """
     pools = len(channels) - 1
     if not SIDE >> pools:
@@ -60,23 +60,23 @@ def cnn(
     for index, (inputs, width) in enumerate(pairwise([1, *channels])):
         side = SIDE >> max(index - 1, 0)
         pool = nn.MaxPool2d(2) if index else None
-        layers[f"conv{index + 1}"] = block(
+        layers[f"conv{index + 1}"] = _block(
             nn.Conv2d(inputs, width, 3, padding=1), (width, side, side), config, pool=pool
         )
     features = channels[-1] * (SIDE >> pools) ** 2
-    return named(**layers, flatten=nn.Flatten(), **dense_blocks([features, *dense], config, after_maps=True))
+    return _named(**layers, flatten=nn.Flatten(), **_dense_blocks([features, *dense], config, after_maps=True))
 
 
-def dense_blocks(widths: list[int], config: RunConfig, after_maps: bool = False) -> dict[str, nn.Module]:
+def _dense_blocks(widths: list[int], config: RunConfig, after_maps: bool = False) -> dict[str, nn.Module]:
     """A block for each hidden width, and the output layer, which has no techniques."""
     blocks: dict[str, nn.Module] = {
-        f"dense{index}": block(Linear(inputs, width), (width,), config, after_maps=after_maps)
+        f"dense{index}": _block(Linear(inputs, width), (width,), config, after_maps=after_maps)
         for index, (inputs, width) in enumerate(pairwise(widths), start=1)
     }
     return {**blocks, "output": Linear(widths[-1], class_count(config.data))}
 
 
-def block(
+def _block(
     affine: nn.Linear | nn.Conv2d,
     shape: Shape,
     config: RunConfig,
@@ -88,16 +88,16 @@ def block(
     A technique that does nothing leaves no module behind: a plain network costs what a plain network costs.
     """
     activation = ACTIVATIONS[config.activation.name](**config.activation.args)
-    norm = norm_layer(shape, config, after_maps)
+    norm = _norm_layer(shape, config, after_maps)
     layers: dict[str, nn.Module] = {"affine": affine, **arranged(norm, activation, config.norm_position)}
     if pool:
         layers["pool"] = pool
     if rate := config.dropout if len(shape) == 1 else config.conv_dropout:
         layers["dropout"] = Dropout(shape if len(shape) == 1 else (shape[0], 1, 1), rate)
-    return named(**layers)
+    return _named(**layers)
 
 
-def norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module | None:
+def _norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module | None:
     """The chosen norm; None for a norm of feature maps on the dense layers that follow convolutions."""
     try:
         return NORMS[config.norm.name](shape, **config.norm.args)
@@ -107,14 +107,14 @@ def norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module |
         raise
 
 
-def hidden_shapes(config: RunConfig) -> list[Shape]:
+def _hidden_shapes(config: RunConfig) -> list[Shape]:
     """The shapes of one sample's features after each hidden layer, feature maps as (channels, 1, 1)."""
     args = config.model.args
     maps: list[Shape] = [(width, 1, 1) for width in args.get("channels", [])]
     return maps + [(width,) for width in [*args.get("hidden", []), *args.get("dense", [])]]
 
 
-def named(**layers: nn.Module) -> nn.Sequential:
+def _named(**layers: nn.Module) -> nn.Sequential:
     """A sequence of named layers."""
     return nn.Sequential(OrderedDict(layers))
 
@@ -148,7 +148,7 @@ def skeleton(config: RunConfig) -> nn.Sequential:
 def _skeleton(blueprint: _Blueprint) -> nn.Sequential:
     config = blueprint.config
     if groups := config.norm.args.get("groups"):
-        check_groups(groups, hidden_shapes(config))  # of all layers at once, so that the error names what fits them all
+        check_groups(groups, _hidden_shapes(config))  # all layers at once: the error names what fits all of them
     with torch.device("meta"):
         return MODELS[config.model.name](config, **config.model.args)
 
@@ -163,7 +163,7 @@ def build(config: RunConfig) -> nn.Sequential:
     """
     model = deepcopy(skeleton(config)).to_empty(device="cpu")
     for module in model.modules():
-        if isinstance(module, NORM_LAYERS):
+        if isinstance(module, _NORM_LAYERS):
             module.reset_parameters()
     gain = activation_gain(config.activation)
     initialize(model, config.init, gain, config.seed, bias=config.init.args["bias"])

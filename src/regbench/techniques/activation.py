@@ -34,7 +34,7 @@ def leaky_relu(*, negative_slope: NonNegativeFloat) -> nn.Module:
 def sigmoid() -> nn.Module:
     """1 / (1 + exp(−x)) (`torch.nn.Sigmoid`).
 
-    Use it to see gradients vanish in deep networks, and after `init=rbm`, whose units are of this kind.
+    Use it to see gradients vanish in deep networks, and after `init=rbm`, whose units are sigmoid too.
     """
     return nn.Sigmoid()
 
@@ -52,7 +52,7 @@ def tanh() -> nn.Module:
 def elu(*, alpha: NonNegativeFloat) -> nn.Module:
     """x where x > 0, else alpha · (exp(x) − 1) [Clevert 2016] (`torch.nn.ELU`).
 
-    Use it where the mean of relu's features, always positive, slows learning and no norm takes it away.
+    Use it where the mean of relu's features, always positive, slows learning and no norm removes it.
     """
     return nn.ELU(alpha)
 

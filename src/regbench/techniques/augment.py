@@ -1,7 +1,7 @@
-"""Augmentation: each training image is changed by a draw of its own, whole batches at once, where the images are.
+"""Augmentation: each training image gets its own draw; whole batches change at once, on their device.
 
-An option draws; `apply` changes images by what was drawn. It is one function for all options and knows no option's
-values, so that images of many runs can go through it together. Images are 28×28, their pixels raw: black is 0.
+An option draws; `apply` changes images by the draws. One `apply` serves all options and knows no option's values, so
+that it can take images of many runs together. Images are 28×28, their pixels raw: black is 0.
 """
 
 import math
@@ -16,33 +16,35 @@ from torch.nn import functional as F
 from regbench.config.registry import Option, Registry, Share
 from regbench.images import SIDE, WHITE
 
-MARGIN = 2  # makes the side a power of two, for which grid_sample's places are exact: what moves nothing keeps all bits
-TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))  # cosine and sine of 0, 1, 2, 3 quarter turns
+_MARGIN = 2  # makes the side a power of two: grid_sample's places are exact: an unmoved image keeps all bits
+_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))  # cosine and sine of 0, 1, 2, 3 quarter turns
 
 
-def ascending(pair: tuple[float, float]) -> tuple[float, float]:
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     """The pair, if it is a range."""
     if pair[0] > pair[1]:
         raise ValueError("the greater first")
     return pair
 
 
-Range = Annotated[
-    tuple[PositiveFloat, PositiveFloat], AfterValidator(ascending), Field(title="two numbers above 0, the lesser first")
+_Range = Annotated[
+    tuple[PositiveFloat, PositiveFloat],
+    AfterValidator(_ascending),
+    Field(title="two numbers above 0, the lesser first"),
 ]
-Area = Annotated[
+_Area = Annotated[
     tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]],
-    AfterValidator(ascending),
+    AfterValidator(_ascending),
     Field(title="two numbers in (0, 1], the lesser first"),
 ]
-Degrees = Annotated[float, Field(ge=0, le=180)]
-Shear = Annotated[float, Field(ge=0, lt=90)]
+_Degrees = Annotated[float, Field(ge=0, le=180)]
+_Shear = Annotated[float, Field(ge=0, lt=90)]
 
 
 class Draws(NamedTuple):
-    """What is to happen to each image of a batch: pixels from elsewhere, then a rectangle of one value."""
+    """The change of each image of a batch: pixels from elsewhere, then a rectangle of one value."""
 
-    maps: Tensor  # [samples, 2, 3]: a pixel's (x, y, 1), seen from the centre, to the place its value comes from
+    maps: Tensor  # [samples, 2, 3]: a pixel's (x, y, 1), seen from the centre, to the source of its value
     boxes: Tensor  # [samples, 4]: left, top, right and bottom; the last two are outside
     values: Tensor  # [samples]: what the rectangles are filled with
 
@@ -51,22 +53,22 @@ AUGMENTS: Registry[Callable[..., Draws]] = Registry("augment")
 
 
 def draw(option: Option, samples: int, rng: Generator) -> Draws:
-    """A draw for each image of a batch, on the generator's device."""
+    """Draw a change for each image of a batch, on the generator's device."""
     return AUGMENTS[option.name](samples, rng, **option.args)
 
 
 def together(draws: Sequence[Draws]) -> Draws:
-    """The draws of several batches, one after the other."""
+    """Join the draws of several batches, in their order."""
     return Draws(*(torch.cat(parts) for parts in zip(*draws, strict=True)))
 
 
 def apply(images: Tensor, draws: Draws) -> Tensor:
-    """The images, float32 [samples, 28, 28], changed: bilinear between pixels, black beyond the borders."""
+    """Change images, float32 [samples, 28, 28], by draws: bilinear between pixels, black beyond the borders."""
     places = torch.arange(SIDE, device=images.device, dtype=torch.float32)
     x, y = places - (SIDE - 1) / 2, (places - (SIDE - 1) / 2)[:, None]
     (a, b, c), (d, e, f) = (row[:, :, None, None] for row in draws.maps.permute(1, 2, 0))
-    grid = torch.stack([a * x + b * y + c, d * x + e * y + f], -1) / (SIDE / 2 + MARGIN)
-    padded = F.pad(images, (MARGIN,) * 4)[:, None]
+    grid = torch.stack([a * x + b * y + c, d * x + e * y + f], -1) / (SIDE / 2 + _MARGIN)
+    padded = F.pad(images, (_MARGIN,) * 4)[:, None]
     moved = F.grid_sample(padded, grid, "bilinear", "zeros", align_corners=False)[:, 0]
     left, top, right, bottom = draws.boxes.T[:, :, None, None]
     column, row = places, places[:, None]
@@ -84,84 +86,84 @@ def none(samples: int, rng: Generator) -> Draws:
 
 
 @AUGMENTS.register
-def affine(samples: int, rng: Generator, *, degrees: Degrees, translate: Share, scale: Range, shear: Shear) -> Draws:
+def affine(samples: int, rng: Generator, *, degrees: _Degrees, translate: Share, scale: _Range, shear: _Shear) -> Draws:
     """Turned, shifted, scaled and slanted, each by a draw within its limits (`torchvision.transforms.RandomAffine`).
 
     Shifts need not be whole pixels.
 
-    Use it first for digits: what small turns and shifts leave readable; train longer than without.
+    Use it first for digits, which stay readable after small turns and shifts; train longer than without.
     """
-    angle, slant = (uniform(samples, -limit, limit, rng).deg2rad() for limit in (degrees, shear))
-    shift_x, shift_y = (uniform(samples, -translate * SIDE, translate * SIDE, rng) for _ in range(2))
-    return moving(affine_maps(angle, shift_x, shift_y, uniform(samples, *scale, rng), slant))
+    angle, slant = (_uniform(samples, -limit, limit, rng).deg2rad() for limit in (degrees, shear))
+    shift_x, shift_y = (_uniform(samples, -translate * SIDE, translate * SIDE, rng) for _ in range(2))
+    return moving(affine_maps(angle, shift_x, shift_y, _uniform(samples, *scale, rng), slant))
 
 
 def affine_maps(angle: Tensor, shift_x: Tensor, shift_y: Tensor, scale: Tensor, slant: Tensor) -> Tensor:
     """From each pixel back to its source: the inverse of turning (clockwise), slanting, scaling and shifting."""
     cos, sin, tan = angle.cos() / scale, angle.sin() / scale, slant.tan()
     a, b, d, e = cos - sin * tan, sin + cos * tan, -sin, cos
-    return rows([a, b, -(a * shift_x + b * shift_y)], [d, e, -(d * shift_x + e * shift_y)])
+    return _rows([a, b, -(a * shift_x + b * shift_y)], [d, e, -(d * shift_x + e * shift_y)])
 
 
 @AUGMENTS.register
-def random_resized_crop(samples: int, rng: Generator, *, scale: Area, ratio: Range) -> Draws:
+def random_resized_crop(samples: int, rng: Generator, *, scale: _Area, ratio: _Range) -> Draws:
     """A part of the image, enlarged to all of it (`torchvision.transforms.RandomResizedCrop`).
 
     `scale` is the part's share of the area, `ratio` its width over its height. Its borders need not be whole pixels.
 
-    Use it where objects differ in size and place, and a part of one is enough to know it.
+    Use it where objects differ in size and place, and a part of an object is enough to know it.
     """
     return moving(crop_maps(samples, rng, scale, ratio))
 
 
 def crop_maps(samples: int, rng: Generator, scale: tuple[float, float], ratio: tuple[float, float]) -> Tensor:
     """From each pixel of the enlarged part to the whole image."""
-    width, height = sides(samples, rng, scale, ratio)
-    left, top = (uniform(samples, 0, 1, rng) * (SIDE - side) for side in (width, height))
+    width, height = _sides(samples, rng, scale, ratio)
+    left, top = (_uniform(samples, 0, 1, rng) * (SIDE - side) for side in (width, height))
     zero = torch.zeros_like(width)
-    return rows([width / SIDE, zero, left + width / 2 - SIDE / 2], [zero, height / SIDE, top + height / 2 - SIDE / 2])
+    return _rows([width / SIDE, zero, left + width / 2 - SIDE / 2], [zero, height / SIDE, top + height / 2 - SIDE / 2])
 
 
 @AUGMENTS.register
 def flip_rotate(samples: int, rng: Generator, *, flip: Share, quarter_turn: Share) -> Draws:
-    """Mirrored left to right, turned by one to three quarters, each with its probability.
+    """Mirrored left to right, and turned by one to three quarters, each with its probability.
 
-    Use it where a mirror image means the same, as with clothes; it makes digits into other signs.
+    Use it where a mirror image means the same, as with clothes; it turns digits into other signs.
     """
     return moving(flip_maps(samples, rng, flip, quarter_turn))
 
 
 def flip_maps(samples: int, rng: Generator, flip: float, quarter_turn: float) -> Tensor:
     """From each pixel to the one of the same image before it was mirrored and then turned."""
-    sign = torch.where(happens(samples, flip, rng), -1.0, 1.0)
+    sign = torch.where(_happens(samples, flip, rng), -1.0, 1.0)
     quarters = torch.randint(1, 4, (samples,), generator=rng, device=rng.device)
-    turn = torch.where(happens(samples, quarter_turn, rng), quarters, 0)
-    cos, sin = torch.tensor(TURNS, device=rng.device)[turn].T
+    turn = torch.where(_happens(samples, quarter_turn, rng), quarters, 0)
+    cos, sin = torch.tensor(_TURNS, device=rng.device)[turn].T
     zero = torch.zeros_like(sign)
-    return rows([sign * cos, -sign * sin, zero], [sin, cos, zero])
+    return _rows([sign * cos, -sign * sin, zero], [sin, cos, zero])
 
 
 @AUGMENTS.register
-def erasing(samples: int, rng: Generator, *, p: Share, scale: Area, ratio: Range, value: Share) -> Draws:
+def erasing(samples: int, rng: Generator, *, p: Share, scale: _Area, ratio: _Range, value: Share) -> Draws:
     """A rectangle of one grey, with a probability p [Zhong 2020] (`torchvision.transforms.RandomErasing`).
 
     `scale` is its share of the area, `ratio` its width over its height, `value` from black (0) to white (1).
 
-    Use it where the network should not rely on any one part of the image.
+    Use it where the network should not rely on a single part of the image.
     """
     return none(samples, rng)._replace(
-        boxes=erased_boxes(samples, rng, p, scale, ratio),
+        boxes=_erased_boxes(samples, rng, p, scale, ratio),
         values=torch.full((samples,), value * WHITE, device=rng.device),
     )
 
 
-def erased_boxes(
+def _erased_boxes(
     samples: int, rng: Generator, p: float, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> Tensor:
-    """Rectangles of whole pixels anywhere in the image; empty ones where nothing happens."""
-    width, height = (side.round() for side in sides(samples, rng, scale, ratio))
-    left, top = ((uniform(samples, 0, 1, rng) * (SIDE - side + 1)).floor() for side in (width, height))
-    return torch.stack([left, top, left + width, top + height], 1) * happens(samples, p, rng)[:, None]
+    """Rectangles of whole pixels anywhere in the image; empty where nothing is erased."""
+    width, height = (side.round() for side in _sides(samples, rng, scale, ratio))
+    left, top = ((_uniform(samples, 0, 1, rng) * (SIDE - side + 1)).floor() for side in (width, height))
+    return torch.stack([left, top, left + width, top + height], 1) * _happens(samples, p, rng)[:, None]
 
 
 @AUGMENTS.register
@@ -171,19 +173,19 @@ def custom(
     *,
     flip: Share,
     quarter_turn: Share,
-    degrees: Degrees,
+    degrees: _Degrees,
     translate: Share,
-    scale: Range,
-    shear: Shear,
+    scale: _Range,
+    shear: _Shear,
     resize: Annotated[int, Field(ge=SIDE)],
-    crop_scale: Area,
-    crop_ratio: Range,
+    crop_scale: _Area,
+    crop_ratio: _Range,
     erase_p: Share,
-    erase_scale: Area,
-    erase_ratio: Range,
+    erase_scale: _Area,
+    erase_ratio: _Range,
     erase_value: Share,
 ) -> Draws:
-    """All of it in turn: flip_rotate, affine, enlarged to `resize` pixels and cut to the centre, cropped, erased.
+    """All of these in order: flip_rotate, affine, enlarged to `resize` pixels and cut to the centre, cropped, erased.
 
     Use it to combine several, or to set what the others leave out.
     """
@@ -192,12 +194,14 @@ def custom(
     enlarged = torch.eye(2, 3, device=rng.device).expand(samples, 2, 3) * (SIDE / resize)
     crops = crop_maps(samples, rng, crop_scale, crop_ratio)
     erased = erasing(samples, rng, p=erase_p, scale=erase_scale, ratio=erase_ratio, value=erase_value)
-    return erased._replace(maps=after(after(after(flips, moves), enlarged), crops))
+    return erased._replace(maps=_after(_after(_after(flips, moves), enlarged), crops))
 
 
-def after(outer: Tensor, inner: Tensor) -> Tensor:
-    """The maps that take the inner's way and then the outer's: [samples, 2, 3] each. Not by a product of matrices,
-    whose precision depends on the device's settings."""
+def _after(outer: Tensor, inner: Tensor) -> Tensor:
+    """Chain maps, [samples, 2, 3] each: first the inner, then the outer.
+
+    A product of matrices is not used: its precision depends on the device's settings.
+    """
     turned = (outer[:, :, :2, None] * inner[:, None]).sum(2)
     return turned + F.pad(outer[:, :, 2:], (2, 0))
 
@@ -207,25 +211,25 @@ def moving(maps: Tensor) -> Draws:
     return Draws(maps, maps.new_zeros(len(maps), 4), maps.new_zeros(len(maps)))
 
 
-def rows(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+def _rows(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """Maps [samples, 2, 3] from their elements [samples]."""
     return torch.stack([*first, *second], 1).view(-1, 2, 3)
 
 
-def sides(
+def _sides(
     samples: int, rng: Generator, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
     """Widths and heights, at most the image's, of rectangles with drawn shares of its area and log-uniform ratios."""
-    area = uniform(samples, *scale, rng) * SIDE**2
-    aspect = uniform(samples, math.log(ratio[0]), math.log(ratio[1]), rng).exp()
+    area = _uniform(samples, *scale, rng) * SIDE**2
+    aspect = _uniform(samples, math.log(ratio[0]), math.log(ratio[1]), rng).exp()
     return (area * aspect).sqrt().clamp(max=SIDE), (area / aspect).sqrt().clamp(max=SIDE)
 
 
-def uniform(samples: int, low: float, high: float, rng: Generator) -> Tensor:
+def _uniform(samples: int, low: float, high: float, rng: Generator) -> Tensor:
     """A number in [low, high) for each sample."""
     return torch.rand(samples, generator=rng, device=rng.device) * (high - low) + low
 
 
-def happens(samples: int, p: float, rng: Generator) -> Tensor:
-    """For each sample whether it happens, with probability p."""
+def _happens(samples: int, p: float, rng: Generator) -> Tensor:
+    """Draw for each sample whether it happens, with probability p."""
     return torch.rand(samples, generator=rng, device=rng.device) < p

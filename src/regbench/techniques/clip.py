@@ -5,21 +5,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-Limit = float | Tensor | None  # a scalar tensor where each run of a stack has its own
+_Limit = float | Tensor | None  # a scalar tensor where the runs of a stack differ
 
-EPS = 1e-6  # as in torch: a gradient of 0 stays 0
+_EPS = 1e-6  # as in torch: a gradient of 0 stays 0
 
 
 def clip(
-    gradients: Sequence[Tensor], norm_type: float, clip_norm: Limit, clip_value: Limit
+    gradients: Sequence[Tensor], norm_type: float, clip_norm: _Limit, clip_value: _Limit
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     """Limit each gradient element to ±clip_value, then the p-norm of the whole gradient to clip_norm.
 
     g · min(1, clip_norm / ‖g‖ₚ) [Pascanu 2013], as `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_` do in place.
 
-    Use it where single batches throw training off course: high learning rates, deep networks without a norm.
+    Use it where single batches spoil training: high learning rates, deep networks without a norm.
 
-    Returns the gradients, the norm before clipping and whether anything was clipped, the latter two as scalars on the
+    Return the gradients, the norm before clipping and whether anything was clipped, the last two as scalars on the
     device: no synchronization.
     """
     clipped = list(gradients)
@@ -33,7 +33,7 @@ def clip(
     if clip_norm is not None:
         changed = changed | (left > clip_norm)
         limit = torch.as_tensor(clip_norm, dtype=norm.dtype, device=norm.device)
-        factor = torch.where(limit.isinf(), 1.0, (limit / (left + EPS)).clamp(max=1.0))  # inf / inf is no number
+        factor = torch.where(limit.isinf(), 1.0, (limit / (left + _EPS)).clamp(max=1.0))  # inf / inf is no number
         clipped = [gradient * factor for gradient in clipped]
     return clipped, norm, changed
 

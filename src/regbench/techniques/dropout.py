@@ -12,8 +12,8 @@ class Dropout(nn.Module):
 
     Use it in wide networks that fit their training images too well; train longer than without.
 
-    The mask is drawn before each step, not in `forward`: a forward pass is a function of its inputs, which is what
-    lets a run train in a stack and resume to the same bits. Evaluation never drops.
+    The mask is drawn before each step, not in `forward`: a forward pass is then a function of its inputs, so that a run
+    can train in a stack and resume to the same bits. Evaluation never drops.
     """
 
     mask: Tensor | None
@@ -34,7 +34,7 @@ class Dropout(nn.Module):
 def draw(mask: Tensor, rate: float, rng: Generator) -> None:
     """Fill a mask: 0 with probability `rate`, else 1 / (1 − rate); without a draw where the rate is 0.
 
-    It is the same in any precision. On a CPU `bernoulli_` takes 2.5 times as long.
+    The mask is the same in any precision. `bernoulli_` takes 2.5 times as long (2 cores).
     """
     keep = 1 - rate
     if rate:

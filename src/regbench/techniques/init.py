@@ -13,23 +13,23 @@ from regbench.errors import UserError
 from regbench.rng import Stream, generator
 from regbench.techniques.layers import weighted_layers
 
-Distribution = Literal["normal", "uniform"]
-Value = Annotated[float, Field(ge=-1e6, le=1e6)]  # of a weight; float32 overflows far beyond
-PositiveStd = Annotated[float, Field(gt=0, le=1e6)]
-Std = Annotated[float, Field(ge=0, le=1e6)]
-Several = Annotated[int, Field(ge=2)]  # images that a norm can average over
-Gain = PositiveFloat | None  # None follows the activation
-RBM_STD = 0.01  # of the weights that pre-training starts from [Hinton 2010, section 8]
+_Distribution = Literal["normal", "uniform"]
+_Value = Annotated[float, Field(ge=-1e6, le=1e6)]  # of a weight; float32 overflows far beyond
+_PositiveStd = Annotated[float, Field(gt=0, le=1e6)]
+_Std = Annotated[float, Field(ge=0, le=1e6)]
+_Several = Annotated[int, Field(ge=2)]  # images that a norm can average over
+_Gain = PositiveFloat | None  # None follows the activation
+_RBM_STD = 0.01  # of the weights that pre-training starts from [Hinton 2010, section 8]
 
 INITS: Registry[Callable[..., None]] = Registry("init")
 
 
-def fans(weight: Tensor) -> tuple[int, int]:
+def _fans(weight: Tensor) -> tuple[int, int]:
     """Fan-in and fan-out of a dense weight [out, in] or a filter [out, in, height, width]."""
     return weight[0].numel(), weight.shape[0] * weight[0, 0].numel()
 
 
-def fill(weight: Tensor, rng: Generator, std: float, distribution: Distribution) -> None:
+def _fill(weight: Tensor, rng: Generator, std: float, distribution: _Distribution) -> None:
     """Zero-mean draws with the given standard deviation; a uniform's bound is √3 times it."""
     if distribution == "normal":
         nn.init.normal_(weight, 0.0, std, generator=rng)
@@ -47,7 +47,7 @@ def default(weight: Tensor, rng: Generator) -> None:
 
 
 @INITS.register
-def constant(weight: Tensor, rng: Generator, *, value: Value) -> None:
+def constant(weight: Tensor, rng: Generator, *, value: _Value) -> None:
     """One value everywhere (`torch.nn.init.constant_`).
 
     Use it to see why symmetry must be broken: all units of a layer stay alike.
@@ -57,10 +57,10 @@ def constant(weight: Tensor, rng: Generator, *, value: Value) -> None:
 
 
 @INITS.register
-def uniform(weight: Tensor, rng: Generator, *, a: Value, b: Value) -> None:
+def uniform(weight: Tensor, rng: Generator, *, a: _Value, b: _Value) -> None:
     """Uniform on [a, b) (`torch.nn.init.uniform_`).
 
-    Use it where the range matters and not the width of the layers.
+    Use it where the range matters and the width of the layers does not.
 
     Raises:
         UserError: a is above b.
@@ -71,7 +71,7 @@ def uniform(weight: Tensor, rng: Generator, *, a: Value, b: Value) -> None:
 
 
 @INITS.register
-def normal(weight: Tensor, rng: Generator, *, mean: Value, std: Std) -> None:
+def normal(weight: Tensor, rng: Generator, *, mean: _Value, std: _Std) -> None:
     """N(mean, std²) (`torch.nn.init.normal_`).
 
     Use it to see what a wrong scale does: with std 1 outputs and gradients are far too large.
@@ -80,22 +80,22 @@ def normal(weight: Tensor, rng: Generator, *, mean: Value, std: Std) -> None:
 
 
 @INITS.register
-def small_normal(weight: Tensor, rng: Generator, *, mean: Value, std: Std) -> None:
+def small_normal(weight: Tensor, rng: Generator, *, mean: _Value, std: _Std) -> None:
     """N(mean, std²) with the habitual standard deviation of 0.02 [Radford 2016] (`torch.nn.init.normal_`).
 
-    Use it for networks with a norm, which makes good for the scale.
+    Use it for networks with a norm, which corrects the scale.
     """
     normal(weight, rng, mean=mean, std=std)
 
 
 @INITS.register
-def truncated_normal(weight: Tensor, rng: Generator, *, mean: Value, std: PositiveStd, a: Value, b: Value) -> None:
+def truncated_normal(weight: Tensor, rng: Generator, *, mean: _Value, std: _PositiveStd, a: _Value, b: _Value) -> None:
     """N(mean, std²), cut off to [a, b] (`torch.nn.init.trunc_normal_`).
 
     Use it in place of normal where no single weight should stand out.
 
     Raises:
-        UserError: a is not below b, or the mean so far outside of them that torch's draws come out wrong.
+        UserError: a is not below b, or the mean is so far outside of them that torch draws wrong values.
     """
     if a >= b:
         raise UserError(f"init.a={a}: must be below init.b={b}")
@@ -106,12 +106,12 @@ def truncated_normal(weight: Tensor, rng: Generator, *, mean: Value, std: Positi
 
 
 @INITS.register
-def sparse(weight: Tensor, rng: Generator, *, sparsity: Share, std: Std) -> None:
+def sparse(weight: Tensor, rng: Generator, *, sparsity: Share, std: _Std) -> None:
     """Normal, with ⌈sparsity · rows⌉ zeros in each column, filters seen as [out, in · h · w] [Martens 2010].
 
-    As `torch.nn.init.sparse_`, which takes dense weights alone.
+    As `torch.nn.init.sparse_`, which takes dense weights only.
 
-    Use it for wide layers, so that a unit does not depend on a sum over all inputs.
+    Use it for wide layers, where a unit should not depend on a sum over all inputs.
     """
     nn.init.normal_(weight, 0.0, std, generator=rng)
     columns = weight.flatten(1)
@@ -121,55 +121,55 @@ def sparse(weight: Tensor, rng: Generator, *, sparsity: Share, std: Std) -> None
 
 
 @INITS.register
-def xavier(weight: Tensor, rng: Generator, *, distribution: Distribution, gain: Gain) -> None:
+def xavier(weight: Tensor, rng: Generator, *, distribution: _Distribution, gain: _Gain) -> None:
     """Std = gain · √(2 / (fan_in + fan_out)), bound = √3 · std [Glorot & Bengio 2010] (`torch.nn.init.xavier_normal_`).
 
-    Use it before activations that are straight around 0, tanh above all: keeps features and gradients in size.
+    Use it before activations that are straight around 0, tanh above all: features and gradients keep their size.
     """
-    fill(weight, rng, (gain or 1.0) * math.sqrt(2 / sum(fans(weight))), distribution)
+    _fill(weight, rng, (gain or 1.0) * math.sqrt(2 / sum(_fans(weight))), distribution)
 
 
 @INITS.register
 def kaiming(
-    weight: Tensor, rng: Generator, *, distribution: Distribution, mode: Literal["fan_in", "fan_out"], gain: Gain
+    weight: Tensor, rng: Generator, *, distribution: _Distribution, mode: Literal["fan_in", "fan_out"], gain: _Gain
 ) -> None:
     """Std = gain / √fan, bound = √3 · std [He 2015] (`torch.nn.init.kaiming_normal_`).
 
     Use it before relu and its relatives; fan_in keeps the size of features, fan_out that of gradients.
     """
-    fan_in, fan_out = fans(weight)
-    fill(weight, rng, (gain or 1.0) / math.sqrt(fan_in if mode == "fan_in" else fan_out), distribution)
+    fan_in, fan_out = _fans(weight)
+    _fill(weight, rng, (gain or 1.0) / math.sqrt(fan_in if mode == "fan_in" else fan_out), distribution)
 
 
 @INITS.register
-def orthogonal(weight: Tensor, rng: Generator, *, gain: Gain) -> None:
+def orthogonal(weight: Tensor, rng: Generator, *, gain: _Gain) -> None:
     """Orthogonal rows or columns, times gain, by QR; filters seen as [out, in · h · w] [Saxe 2014].
 
     As `torch.nn.init.orthogonal_`.
 
-    Use it for deep networks: lengths are kept exactly through a linear layer, not only in the mean.
+    Use it for deep networks: a linear layer keeps lengths exactly, not only in the mean.
     """
     nn.init.orthogonal_(weight, gain or 1.0, generator=rng)
 
 
 @INITS.register
-def lecun(weight: Tensor, rng: Generator, *, distribution: Distribution) -> None:
+def lecun(weight: Tensor, rng: Generator, *, distribution: _Distribution) -> None:
     """Variance 1 / fan_in [LeCun 1998].
 
     Use it with `activation=selu`, whose fixed point needs it, and before tanh.
     """
-    fill(weight, rng, 1 / math.sqrt(fans(weight)[0]), distribution)
+    _fill(weight, rng, 1 / math.sqrt(_fans(weight)[0]), distribution)
 
 
 @INITS.register
-def lsuv(weight: Tensor, rng: Generator, *, tol: PositiveFloat, max_iter: PositiveInt, batch_size: Several) -> None:
+def lsuv(weight: Tensor, rng: Generator, *, tol: PositiveFloat, max_iter: PositiveInt, batch_size: _Several) -> None:
     """Orthogonal; then each layer is divided by the standard deviation of its outputs [Mishkin & Matas 2016].
 
-    From input to output, on a batch of training images, until the variance is 1 ± tol (`techniques.pretrain.lsuv`).
+    From input to output, on a batch of training images, until the variance is 1 ± tol (`regbench.training.pretrain`).
 
     Use it for deep networks without a norm, and where no formula gives the gain of an activation.
     """
-    del tol, max_iter, batch_size  # of the second phase
+    del tol, max_iter, batch_size  # the second phase needs them
     orthogonal(weight, rng, gain=1.0)
 
 
@@ -187,18 +187,18 @@ def rbm(
 ) -> None:
     """N(0, 0.01²); then hidden layers are trained, one by one, as restricted Boltzmann machines [Hinton 2006].
 
-    By contrastive divergence, CD-k, with the settings that Hinton's guide names [Hinton 2010]; then training goes on
-    as usual. Pixels are taken in [0, 1] whatever `data.scaling` is, and the first layer's weights turned into those
-    that do the same to scaled pixels. Convolutions have no such machine: a cnn is refused (`techniques.pretrain.rbm`).
+    By contrastive divergence, CD-k, with the settings that Hinton's guide names [Hinton 2010]; then training follows
+    as usual. Pixels are in [0, 1] whatever `data.scaling` is, and the first layer's weights are then converted to
+    weights that do the same to scaled pixels. Convolutions have no such machine: a cnn is refused.
 
-    Use it with `activation=sigmoid`, whose deep networks learn much faster from there; elsewhere it is of the past.
+    Use it with `activation=sigmoid`, whose deep networks learn much faster from there; elsewhere it is history.
     """
-    del epochs, lr, batch_size, k, momentum, weight_decay  # of the second phase
-    nn.init.normal_(weight, 0.0, RBM_STD, generator=rng)
+    del epochs, lr, batch_size, k, momentum, weight_decay  # the second phase needs them
+    nn.init.normal_(weight, 0.0, _RBM_STD, generator=rng)
 
 
 def check_layers(option: Option, model: nn.Module) -> None:
-    """See to it that the option can start all layers of a model.
+    """Raise an error unless the option can start all layers of a model.
 
     Raises:
         UserError: rbm for a model with convolutions.
@@ -209,10 +209,11 @@ def check_layers(option: Option, model: nn.Module) -> None:
 
 
 @INITS.shared
-def initialize(model: nn.Module, option: Option, gain: float, seed: int, *, bias: Value | None) -> None:
-    """Draw every dense and convolutional layer anew; a null `bias` draws it as torch does, within ±1/√fan_in.
+def initialize(model: nn.Module, option: Option, gain: float, seed: int, *, bias: _Value | None) -> None:
+    """Draw new values for every dense and convolutional layer; a null `bias` draws as torch does, within ±1/√fan_in.
 
-    Layer i draws from part i of the seed's stream, so that a layer of one shape starts alike in every architecture.
+    Layer i draws from part i of the seed's stream, so that layer i starts alike in all networks where its shape is the
+    same.
     `gain`, that of the activation, stands in for a null `gain` of the option. Norm layers keep their start, 1 and 0.
     """
     args: dict[str, Any] = {key: value for key, value in option.args.items() if key != "bias"}
@@ -224,6 +225,6 @@ def initialize(model: nn.Module, option: Option, gain: float, seed: int, *, bias
             INITS[option.name](layer.weight, rng, **args)
             assert layer.bias is not None
             if bias is None:
-                fill(layer.bias, rng, 1 / math.sqrt(3 * fans(layer.weight)[0]), "uniform")
+                _fill(layer.bias, rng, 1 / math.sqrt(3 * _fans(layer.weight)[0]), "uniform")
             else:
                 layer.bias.fill_(bias)

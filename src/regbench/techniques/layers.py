@@ -1,4 +1,4 @@
-"""What several axes ask of a model."""
+"""What several axes need to know of a model."""
 
 from torch import nn
 

@@ -39,14 +39,14 @@ def batch(
     Evaluation takes running means of both, running ← (1 − momentum) · running + momentum · batch, or, without
     `track_running_stats`, those of the images evaluated together (`torch.nn.BatchNorm1d`, `BatchNorm2d`).
 
-    Use it first, in convolutional networks above all, unless batches are small (below some 16 images).
+    Use it first, in convolutional networks above all, unless batches are small (below about 16 images).
     """
     kind = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
     norm = kind(shape[0], eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats)
-    return norm if bias else without_shift(norm)
+    return norm if bias else _without_shift(norm)
 
 
-def without_shift(norm: nn.Module) -> nn.Module:
+def _without_shift(norm: nn.Module) -> nn.Module:
     """The norm without its β, for which the classes of torch 2.9 have no argument."""
     norm.register_parameter("bias", None)
     return norm
@@ -67,7 +67,7 @@ def layer(shape: Shape, *, eps: PositiveFloat, affine: bool, bias: bool) -> nn.M
 def rms(shape: Shape, *, eps: PositiveFloat, affine: bool) -> nn.Module:
     """x / √(mean of x² + eps) · γ over all features of one sample [Zhang & Sennrich 2019] (`torch.nn.RMSNorm`).
 
-    Use it in place of layer norm where its means hardly matter: one pass less over the features.
+    Use it in place of layer norm where the means do not matter: one pass less over the features.
     """
     return nn.RMSNorm(shape, eps=eps, elementwise_affine=affine)
 
@@ -94,7 +94,7 @@ def instance(
     norm = nn.InstanceNorm2d(
         shape[0], eps=eps, momentum=momentum, affine=affine, track_running_stats=track_running_stats
     )
-    return norm if bias else without_shift(norm)
+    return norm if bias else _without_shift(norm)
 
 
 @NORMS.register
@@ -108,7 +108,7 @@ def group(shape: Shape, *, groups: PositiveInt, eps: PositiveFloat, affine: bool
     """
     check_groups(groups, [shape])
     norm = nn.GroupNorm(groups, shape[0], eps=eps, affine=affine)
-    return norm if bias else without_shift(norm)
+    return norm if bias else _without_shift(norm)
 
 
 def arranged(norm: nn.Module | None, activation: nn.Module, position: Position) -> dict[str, nn.Module]:
@@ -122,7 +122,7 @@ def arranged(norm: nn.Module | None, activation: nn.Module, position: Position) 
 
 
 def check_groups(groups: int, shapes: Sequence[Shape]) -> None:
-    """See to it that a number of groups fits all layers of these shapes; the error names what would.
+    """Raise an error that names what fits, unless a number of groups fits all layers of these shapes.
 
     Raises:
         UserError: it does not divide a width, or leaves single dense units to a group, which would all become 0.

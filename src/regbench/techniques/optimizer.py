@@ -1,7 +1,7 @@
 """Optimizers: all arguments of the torch class that a user could want, on one run's parameters.
 
-Each takes a step by `step(closure)`; all that a user sets is in the settings of its parameter groups. What letters in
-formulas mean is in `techniques_page.HEAD`.
+`step(closure)` takes a step; everything that a user sets is in the settings of the parameter groups. The page of
+techniques says what the letters in formulas mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,21 +15,21 @@ from regbench.config.registry import Registry
 from regbench.errors import UserError
 from regbench.techniques.torch_adapters import LBFGS, MuonWithAdamW, SparseAdam
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Betas = tuple[Decay, Decay]
-Coefficients = tuple[float, float, float]
-Parameters = Sequence[Tensor]
+_Decay = Annotated[float, Field(ge=0, lt=1)]
+_Betas = tuple[_Decay, _Decay]
+_Coefficients = tuple[float, float, float]
+_Parameters = Sequence[Tensor]
 
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
 
 
 def has_momentum(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a schedule can set its momentum, or what is one to adam and its kind: the first beta."""
+    """Whether a schedule can set its momentum: the first beta of adam and its kind."""
     return all({"betas", "momentum"} & group.keys() for group in optimizer.param_groups)
 
 
 def set_momentum(optimizer: torch.optim.Optimizer, momentum: float | None) -> None:
-    """Set it, as torch's schedules do; None leaves it as it is."""
+    """Set the momentum, as torch's schedules do; None leaves it as it is."""
     for group in optimizer.param_groups if momentum is not None else ():
         if "betas" in group:
             group["betas"] = (momentum, *group["betas"][1:])
@@ -39,7 +39,7 @@ def set_momentum(optimizer: torch.optim.Optimizer, momentum: float | None) -> No
 
 @OPTIMIZERS.register
 def sgd(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
     momentum: NonNegativeFloat,
@@ -52,7 +52,7 @@ def sgd(
     v ← momentum · v + (1 − dampening) · g (at first g itself), then w ← w − lr · v; with nesterov,
     w ← w − lr · (g + momentum · v).
 
-    Use it as the plain rule that others are measured by: with momentum, and a rate that was searched for.
+    Use it as the plain rule to compare others with: with momentum, and with a rate found by search.
 
     Raises:
         UserError: nesterov without momentum, or with dampening.
@@ -72,10 +72,10 @@ def sgd(
 
 @OPTIMIZERS.register
 def adam(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
-    betas: Betas,
+    betas: _Betas,
     eps: NonNegativeFloat,
     weight_decay: NonNegativeFloat,
     amsgrad: bool,
@@ -94,10 +94,10 @@ def adam(
 
 @OPTIMIZERS.register
 def adamw(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
-    betas: Betas,
+    betas: _Betas,
     eps: NonNegativeFloat,
     weight_decay: NonNegativeFloat,
     amsgrad: bool,
@@ -106,7 +106,7 @@ def adamw(
 
     w ← (1 − lr · weight_decay) · w, then adam's step by the gradient alone.
 
-    Use it in place of adam wherever weights should decay: they do so alike, whatever their gradients have been.
+    Use it in place of adam wherever weights should decay: all decay at one pace, whatever their gradients are.
     """
     return torch.optim.AdamW(
         parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, fused=True
@@ -115,10 +115,10 @@ def adamw(
 
 @OPTIMIZERS.register
 def rmsprop(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
-    alpha: Decay,
+    alpha: _Decay,
     eps: PositiveFloat,
     weight_decay: NonNegativeFloat,
     momentum: NonNegativeFloat,
@@ -137,7 +137,7 @@ def rmsprop(
 
 @OPTIMIZERS.register
 def adagrad(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
     lr_decay: NonNegativeFloat,
@@ -149,7 +149,7 @@ def adagrad(
 
     s ← s + g², then w ← w − lr / (1 + (t − 1) · lr_decay) · g / (√s + eps).
 
-    Use it for inputs that are seldom other than 0; in long training its steps become too small to learn.
+    Use it for inputs that are 0 most of the time; in long training its steps become too small to learn.
     """
     return torch.optim.Adagrad(
         parameters,
@@ -164,10 +164,10 @@ def adagrad(
 
 @OPTIMIZERS.register
 def nadam(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
-    betas: Betas,
+    betas: _Betas,
     eps: NonNegativeFloat,
     weight_decay: NonNegativeFloat,
     momentum_decay: NonNegativeFloat,
@@ -192,10 +192,10 @@ def nadam(
 
 @OPTIMIZERS.register
 def radam(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
-    betas: Betas,
+    betas: _Betas,
     eps: NonNegativeFloat,
     weight_decay: NonNegativeFloat,
     decoupled_weight_decay: bool,
@@ -219,10 +219,10 @@ def radam(
 
 @OPTIMIZERS.register
 def adamax(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
-    betas: Betas,
+    betas: _Betas,
     eps: PositiveFloat,
     weight_decay: NonNegativeFloat,
 ) -> torch.optim.Optimizer:
@@ -237,10 +237,10 @@ def adamax(
 
 @OPTIMIZERS.register
 def adadelta(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
-    rho: Decay,
+    rho: _Decay,
     eps: PositiveFloat,
     weight_decay: NonNegativeFloat,
 ) -> torch.optim.Optimizer:
@@ -248,14 +248,14 @@ def adadelta(
 
     v ← rho · v + (1 − rho) · g², d = √(u + eps) / √(v + eps) · g, u ← rho · u + (1 − rho) · d², then w ← w − lr · d.
 
-    Use it where no rate is to be searched for: at 1, the default, it is the published rule, which has none.
+    Use it without a search for the rate: at 1, the default, it is the published rule, which has no rate.
     """
     return torch.optim.Adadelta(parameters, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay)
 
 
 @OPTIMIZERS.register
 def asgd(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
     lambd: NonNegativeFloat,
@@ -269,14 +269,14 @@ def asgd(
 
     As in torch, the weights trained and evaluated are the last ones; their average is kept beside them.
 
-    Use it for SGD whose rate decays with every step; for averaged weights it is of no use, they are not evaluated.
+    Use it for SGD whose rate decays with every step; not for averaged weights, which are not evaluated.
     """
     return torch.optim.ASGD(parameters, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
 
 
 @OPTIMIZERS.register
 def rprop(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
     etas: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=1)]],
@@ -287,17 +287,17 @@ def rprop(
     w ← w − d · sign(g), where d, of each weight, is multiplied by the second of etas while the sign of g stays, and by
     the first one after a change, when the weight rests for a step.
 
-    Made for gradients of all images at once: small batches change signs by chance. `lr` is the first step's length,
-    so that a schedule changes nothing later.
+    It is made for gradients of all images at once: small batches change signs by chance. `lr` is the first step's
+    length, so that a schedule changes nothing later.
 
-    Use it with `batch_size` as large as the training set, and nowhere else.
+    Use it only with a `batch_size` as large as the training set.
     """
     return torch.optim.Rprop(parameters, lr=lr, etas=etas, step_sizes=step_sizes)
 
 
 @OPTIMIZERS.register
 def lbfgs(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
     max_iter: PositiveInt,
@@ -312,7 +312,7 @@ def lbfgs(
     w ← w − lr · H · g, where H is the inverse of the loss's curvature as the last history_size steps show it; the line
     search tries other lengths than lr.
 
-    Evaluates a batch up to max_eval times (1.25 max_iter by default) in each step; large batches suit it.
+    It evaluates a batch up to max_eval times (1.25 max_iter by default) in each step; large batches suit it.
 
     Use it for small networks and few images, in batches as large as memory allows.
     """
@@ -330,7 +330,7 @@ def lbfgs(
 
 @OPTIMIZERS.register
 def sparse_adam(
-    parameters: Parameters, *, lr: PositiveFloat, betas: Betas, eps: PositiveFloat
+    parameters: _Parameters, *, lr: PositiveFloat, betas: _Betas, eps: PositiveFloat
 ) -> torch.optim.Optimizer:
     """Adam that leaves weights without a gradient, and their moments, as they are (`torch.optim.SparseAdam`).
 
@@ -343,7 +343,7 @@ def sparse_adam(
 
 @OPTIMIZERS.register
 def adafactor(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
     beta2_decay: Annotated[float, Field(le=0)],
@@ -357,7 +357,7 @@ def adafactor(
     w ← w − max(eps2, rms(w)) · min(lr, 1 / √t) · u / max(1, rms(u) / d), where rms is the root mean square of a matrix
     and u = g / √v; v is the product of the running mean squares of g's rows and columns, over their mean.
 
-    Use it where a second moment for each weight takes too much memory, which networks as small as these never need.
+    Use it where a second moment for each weight takes too much memory, as it never does in networks this small.
     """
     return torch.optim.Adafactor(
         parameters, lr=lr, beta2_decay=beta2_decay, eps=(eps1, eps2), d=d, weight_decay=weight_decay
@@ -366,18 +366,18 @@ def adafactor(
 
 @OPTIMIZERS.register
 def muon(
-    parameters: Parameters,
+    parameters: _Parameters,
     *,
     lr: NonNegativeFloat,
     weight_decay: NonNegativeFloat,
-    momentum: Decay,
+    momentum: _Decay,
     nesterov: bool,
-    ns_coefficients: Coefficients,
+    ns_coefficients: _Coefficients,
     ns_steps: Annotated[int, Field(ge=1, lt=100)],
     eps: PositiveFloat,
     adjust_lr_fn: Literal["original", "match_rms_adamw"],
     adamw_lr_ratio: NonNegativeFloat,
-    adamw_betas: Betas,
+    adamw_betas: _Betas,
     adamw_eps: PositiveFloat,
 ) -> torch.optim.Optimizer:
     """Orthogonalized momentum for hidden matrices, AdamW for the rest [Jordan 2024] (`torch.optim.Muon`).
@@ -386,10 +386,10 @@ def muon(
     (1 − momentum) · g) made nearly orthogonal by the Newton-Schulz iteration X ← aX + b(XXᵀ)X + c(XXᵀ)²X, and the size
     s is 0.2 √max(rows, columns), or √max(1, rows / columns) with adjust_lr_fn=original.
 
-    Hidden are the weights of dense layers but for the network's first and last layer, as in the author's text. Those
-    two, filters, biases and norm parameters train by AdamW at adamw_lr_ratio times the rate.
+    Hidden matrices are the weights of dense layers, except the network's first and last layer, as in the author's text.
+    Those two, filters, biases and norm parameters train by AdamW at adamw_lr_ratio times the rate.
 
-    Use it for deep dense networks, whose hidden matrices are most of the weights.
+    Use it for deep dense networks, where most weights are in hidden matrices.
 
     Raises:
         UserError: there are no hidden matrices.

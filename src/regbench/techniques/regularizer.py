@@ -1,4 +1,4 @@
-"""Penalties added to the loss; and two regularizers that are none: label smoothing and the max-norm constraint."""
+"""Penalties added to the loss; and two regularizers without a penalty: label smoothing and the max-norm constraint."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -36,7 +36,7 @@ def l1(weight: Tensor) -> Tensor:
 def l2(weight: Tensor, *, half: bool) -> Tensor:
     """λ Σ w², λ the strength, or half of it [Krogh & Hertz 1991]; to plain SGD that half is `weight_decay`=λ.
 
-    Use it where the network fits its training images much better than others, above all with few images.
+    Use it where the network fits its training images much better than other images, above all with few images.
     """
     return weight.square().sum() * (0.5 if half else 1.0)
 
@@ -45,7 +45,7 @@ def l2(weight: Tensor, *, half: bool) -> Tensor:
 def elastic_net(weight: Tensor, *, alpha: Share, half: bool) -> Tensor:
     """λ (α Σ|w| + (1 − α) Σ w²), λ the strength, the squares halved on request [Zou & Hastie 2005].
 
-    Use it for few weights, as with l1, where inputs are so alike that l1 alone would keep one of them by chance.
+    Use it to keep few weights, as l1 does, where inputs are so similar that l1 alone keeps one of them by chance.
     """
     return alpha * l1(weight) + (1 - alpha) * l2(weight, half=half)
 
@@ -62,12 +62,12 @@ def penalty(model: nn.Module, option: Option, *, strength: NonNegativeFloat, on:
 
 
 def smoothing(logits: Tensor, labels: Tensor, share: float | Tensor) -> Tensor:
-    """What label smoothing adds to the mean cross-entropy: share · (mean of −log p over all classes − that of labels).
+    """Added to the mean cross-entropy: share · (mean of −log p over all classes − that of labels).
 
     Logits [samples, classes] and labels [samples] to a scalar. With it the loss is that of
     `torch.nn.CrossEntropyLoss(label_smoothing)`: the label's target is 1 − share + share / classes, that of each other
-    class share / classes [Szegedy 2016]. Counted as `penalty`, so that the training loss stays comparable with that of
-    validation, which is never smoothed.
+    class share / classes [Szegedy 2016]. It counts as `penalty`, so that the training loss stays comparable with that
+    of validation, which is never smoothed.
 
     Use it where a network becomes too sure of itself: its probabilities should say how often it is right.
     """
@@ -79,10 +79,10 @@ def smoothing(logits: Tensor, labels: Tensor, share: float | Tensor) -> Tensor:
 def limited(weight: Tensor, limit: float | Tensor) -> Tensor:
     """Max-norm: each unit's incoming weights, w · min(1, limit / ‖w‖₂), after every step [Srivastava 2014].
 
-    A unit's are its row or filter of the weight [out, ...], in the output layer too; biases are free. An infinite limit
-    changes nothing.
+    A unit's incoming weights are its row or filter of the weight [out, ...], in the output layer too; biases are free.
+    An infinite limit changes nothing.
 
-    Use it together with dropout and a high learning rate: weights can move far without growing beyond all measure.
+    Use it together with dropout and a high learning rate: weights can move far and stay bounded.
     """
     norms = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
     shortened: Tensor = weight * (limit / norms).clamp(max=1)

@@ -11,9 +11,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from regbench.config.registry import Option, Registry, Share
 
-Epochs = PositiveInt | None  # null: all of them
+_Epochs = PositiveInt | None  # null: all of them
 
-Momentum = Annotated[float, Field(ge=0, lt=1)]
+_Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Setting(NamedTuple):
@@ -32,7 +32,7 @@ class Position(NamedTuple):
     epoch: float  # from 0
     epochs: float  # of the whole training
     interval: float  # how long a rate is kept: 1 epoch, or 0 for a single step
-    losses: Sequence[float]  # validation losses of the epochs behind
+    losses: Sequence[float]  # validation losses of the past epochs
 
 
 @SCHEDULERS.shared
@@ -46,19 +46,19 @@ def setting(
     warmup_epochs: NonNegativeFloat,
     interval: Literal["epoch", "step"],
 ) -> Setting:
-    """What a run whose optimizer has the rate `lr` trains at; epochs count from 0, with a fraction within an epoch.
+    """The setting for a run whose optimizer has the rate `lr`; epochs count from 0, with a fraction within an epoch.
 
-    `losses` are the validation losses of the epochs behind. In the warm-up the rate rises in a line, to `lr` at its
-    end [Goyal 2017]: by epoch, from lr / (warmup_epochs + 1); by step, from 0. The schedule begins after it, as with
-    `torch.optim.lr_scheduler.SequentialLR`, and its first momentum holds until then. By epoch, it is called with whole
-    epochs.
+    `losses` are the validation losses of the past epochs. In the warm-up the rate rises in a line, to `lr` at its end
+    [Goyal 2017]: by epoch, from lr / (warmup_epochs + 1); by step, from 0. The schedule begins after it, as with
+    `torch.optim.lr_scheduler.SequentialLR`, and its first momentum holds until then. With `interval=epoch`, `epoch` is
+    a whole number.
     """
     length = 1.0 if interval == "epoch" else 0.0
-    behind = losses[math.ceil(warmup_epochs) :]
-    position = Position(max(epoch - warmup_epochs, 0.0), epochs - warmup_epochs, length, behind)
-    own = {key: value for key, value in option.args.items() if key not in ("warmup_epochs", "interval")}
-    found = SCHEDULERS[option.name](lr, position, **own)
-    scheduled = found if isinstance(found, Setting) else Setting(found)
+    past = losses[math.ceil(warmup_epochs) :]
+    position = Position(max(epoch - warmup_epochs, 0.0), epochs - warmup_epochs, length, past)
+    args = {key: value for key, value in option.args.items() if key not in ("warmup_epochs", "interval")}
+    result = SCHEDULERS[option.name](lr, position, **args)
+    scheduled = result if isinstance(result, Setting) else Setting(result)
     if epoch < warmup_epochs:
         return scheduled._replace(lr=lr * (epoch + length) / (warmup_epochs + length))
     return scheduled
@@ -66,7 +66,7 @@ def setting(
 
 @SCHEDULERS.register
 def constant(lr: float, at: Position, *, factor: PositiveFloat, total_iters: NonNegativeInt) -> float:
-    """The same rate throughout, but for a factor in the first epochs (`torch.optim.lr_scheduler.ConstantLR`).
+    """The same rate throughout, except for a factor in the first epochs (`torch.optim.lr_scheduler.ConstantLR`).
 
     Use it as the control, and while searching for a rate.
     """
@@ -90,7 +90,7 @@ def multistep(lr: float, at: Position, *, milestones: list[PositiveInt], gamma: 
 
     In epoch k, from 0, lr · gamma^(number of milestones ≤ k).
 
-    Use it where it is known, from a constant rate's curve, when the loss stops falling.
+    Use it where a constant rate's curve shows when the loss stops falling.
     """
     return lr * float(gamma ** sum(at.epoch >= milestone for milestone in milestones))
 
@@ -108,7 +108,7 @@ def exponential(lr: float, at: Position, *, gamma: PositiveFloat) -> float:
 
 @SCHEDULERS.register
 def linear(
-    lr: float, at: Position, *, start_factor: PositiveFloat, end_factor: NonNegativeFloat, total_iters: Epochs
+    lr: float, at: Position, *, start_factor: PositiveFloat, end_factor: NonNegativeFloat, total_iters: _Epochs
 ) -> float:
     """In a line from start_factor to end_factor times lr (`torch.optim.lr_scheduler.LinearLR`).
 
@@ -121,7 +121,7 @@ def linear(
 
 
 @SCHEDULERS.register
-def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Epochs) -> float:
+def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: _Epochs) -> float:
     """Times a power of the share of epochs that is left (`torch.optim.lr_scheduler.PolynomialLR`).
 
     In epoch k, from 0, of n: lr · (1 − k / n)^power, n the total_iters.
@@ -133,18 +133,18 @@ def polynomial(lr: float, at: Position, *, power: PositiveFloat, total_iters: Ep
 
 
 @SCHEDULERS.register
-def cosine(lr: float, at: Position, *, t_max: Epochs, eta_min: NonNegativeFloat) -> float:
+def cosine(lr: float, at: Position, *, t_max: _Epochs, eta_min: NonNegativeFloat) -> float:
     """Half a cosine from lr to eta_min over t_max epochs, or over all of them [Loshchilov & Hutter 2017].
 
     In epoch k, from 0: eta_min + (lr − eta_min) · (1 + cos(π · k / t_max)) / 2, as
     `torch.optim.lr_scheduler.CosineAnnealingLR`.
 
-    Use it first when the number of epochs is fixed: hardly anything to tune, and small steps at the end.
+    Use it first when the number of epochs is fixed: little to tune, and small steps at the end.
     """
-    return between(lr, eta_min, at.epoch / (t_max or at.epochs))
+    return _between(lr, eta_min, at.epoch / (t_max or at.epochs))
 
 
-def between(start: float, end: float, share: float) -> float:
+def _between(start: float, end: float, share: float) -> float:
     """On half a cosine from start to end, a share of its length from the start."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
@@ -164,7 +164,7 @@ def cosine_restarts(
         start = int(at.epoch // t_0) * t_0
     while at.epoch >= start + length:
         start, length = start + length, length * t_mult
-    return between(lr, eta_min, (at.epoch - start) / length)
+    return _between(lr, eta_min, (at.epoch - start) / length)
 
 
 @SCHEDULERS.register
@@ -175,8 +175,8 @@ def one_cycle(
     pct_start: Annotated[float, Field(gt=0, lt=1)],
     anneal_strategy: Literal["cos", "linear"],
     cycle_momentum: bool,
-    base_momentum: Momentum,
-    max_momentum: Momentum,
+    base_momentum: _Momentum,
+    max_momentum: _Momentum,
     div_factor: PositiveFloat,
     final_div_factor: PositiveFloat,
     three_phase: bool,
@@ -195,17 +195,17 @@ def one_cycle(
     if three_phase:
         ends[1:1], rates[2:2], momenta[2:2] = [2 * ends[0]], [low], [max_momentum]
     straight = anneal_strategy == "linear"
-    rate, momentum = (through(values, ends, at.epoch, straight) for values in (rates, momenta))
+    rate, momentum = (_through(values, ends, at.epoch, straight) for values in (rates, momenta))
     return Setting(rate, momentum if cycle_momentum else None)
 
 
-def through(values: Sequence[float], ends: Sequence[float], epoch: float, straight: bool) -> float:
+def _through(values: Sequence[float], ends: Sequence[float], epoch: float, straight: bool) -> float:
     """From each value to the next until its end, straight or on half a cosine."""
     begin = 0.0
     for end, start, goal in zip(ends, values, values[1:], strict=False):
         if epoch <= end or end == ends[-1]:
             share = min((epoch - begin) / (end - begin), 1.0) if end > begin else 1.0
-            return start + (goal - start) * share if straight else between(start, goal, share)
+            return start + (goal - start) * share if straight else _between(start, goal, share)
         begin = end
     return values[-1]
 
@@ -221,8 +221,8 @@ def cyclic(
     mode: Literal["triangular", "triangular2", "exp_range"],
     gamma: Annotated[float, Field(gt=0, le=1)],
     cycle_momentum: bool,
-    base_momentum: Momentum,
-    max_momentum: Momentum,
+    base_momentum: _Momentum,
+    max_momentum: _Momentum,
 ) -> Setting:
     """Up from base_factor times lr to lr and down again, in lines [Smith 2017] (`torch.optim.lr_scheduler.CyclicLR`).
 
@@ -230,7 +230,7 @@ def cyclic(
     momentum (the first beta of adam and its kind) goes the other way: from max_momentum to base_momentum where the rate
     is highest, and back.
 
-    Use it where the best rate is known only to lie in a range: each cycle goes through all of it.
+    Use it where the best rate lies somewhere in a range: each cycle goes through all of it.
     """
     length = step_size_up + (step_size_down or step_size_up)
     cycle, place = divmod(at.epoch, length)
@@ -255,7 +255,7 @@ def reduce_on_plateau(
 ) -> float:
     """Times factor when the validation loss has not improved for more than patience epochs.
 
-    As `torch.optim.lr_scheduler.ReduceLROnPlateau`. Follows all losses anew each time, so that there is no state.
+    As `torch.optim.lr_scheduler.ReduceLROnPlateau`. It follows all losses from the first each time: there is no state.
 
     Use it where the number of epochs is ample and no decay is planned; needs validation images.
     """

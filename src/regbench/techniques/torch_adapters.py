@@ -1,4 +1,4 @@
-"""Torch's optimizers where they do not take parameters and gradients as all others do."""
+"""Torch's optimizers that do not take parameters and gradients as all others do."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Closure = Callable[[], Any]  # evaluates the model, leaves the gradients in the parameters, returns the loss
+_Closure = Callable[[], Any]  # evaluates the model, leaves the gradients in the parameters, returns the loss
 
 
-def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+def _parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """All parameters that have a gradient."""
     return [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
 
-def evaluated(closure: Closure | None) -> Any:
-    """The closure's loss, with gradients, as each optimizer's step begins."""
+def evaluated(closure: _Closure | None) -> Any:
+    """Evaluate the closure with gradients, as each optimizer's step begins; return its loss."""
     if closure is None:
         return None
     with torch.enable_grad():
@@ -26,10 +26,10 @@ class SparseAdam(torch.optim.SparseAdam):
     """`torch.optim.SparseAdam` for dense gradients: their zeros count as missing. Waits for the device."""
 
     @torch.no_grad()
-    def step(self, closure: Closure | None = None) -> Any:
-        """One step; the gradients stay dense for whoever reads them afterwards."""
+    def step(self, closure: _Closure | None = None) -> Any:
+        """Take one step; the gradients stay dense for what reads them afterwards."""
         loss = evaluated(closure)
-        parameters = parameters_of(self)
+        parameters = _parameters_of(self)
         dense = [parameter.grad for parameter in parameters]
         for parameter, gradient in zip(parameters, dense, strict=True):
             assert gradient is not None
@@ -43,12 +43,12 @@ class SparseAdam(torch.optim.SparseAdam):
 class LBFGS(torch.optim.LBFGS):
     """`torch.optim.LBFGS` for gradients in any memory format, and for a rate of 0."""
 
-    def step(self, closure: Closure) -> Any:  # type: ignore[override]
-        """One step of up to max_eval evaluations."""
+    def step(self, closure: _Closure) -> Any:  # type: ignore[override]
+        """Take one step of up to max_eval evaluations."""
 
         def flat() -> Any:
             loss = closure()
-            for parameter in parameters_of(self):  # torch's class views them as vectors
+            for parameter in _parameters_of(self):  # torch's class views them as vectors
                 parameter.grad = parameter.grad.contiguous()  # type: ignore[union-attr]
             return loss
 
@@ -60,7 +60,7 @@ class LBFGS(torch.optim.LBFGS):
 class MuonWithAdamW(torch.optim.Optimizer):
     """Muon for some parameters and AdamW for others, in one optimizer: two parameter groups, one state.
 
-    A group's `lr_ratio` says what share of its `lr` it trains at, so that one schedule serves both.
+    A group trains at `lr_ratio` times its `lr`, so that one schedule serves both.
     """
 
     def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.Optimizer, adamw_lr_ratio: float) -> None:
@@ -74,8 +74,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
         super().__init__(groups, {})
 
     @torch.no_grad()
-    def step(self, closure: Closure | None = None) -> Any:
-        """One step of either rule on its own groups."""
+    def step(self, closure: _Closure | None = None) -> Any:
+        """Take one step of each rule on the groups that it trains."""
         loss = evaluated(closure)
         for rule, optimizer in self._rules.items():
             optimizer.state = self.state

@@ -1,0 +1,1 @@
+"""What `scripts/bench` times: a module for each of its commands, and the loops that people would write instead."""
