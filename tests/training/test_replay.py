@@ -10,8 +10,8 @@ import torch
 from regbench.techniques.norm import NORMS
 from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.training import replay
-from regbench.training.replay import WARM_UP, Replayed, record
 from regbench.training.recorded_step import Figures
+from regbench.training.replay import WARM_UP, Replayed, record
 from regbench.training.stack import Stack
 from support import CPU, SMALL, SMALL_CNN, batch, outcomes, trainer_of
 
