@@ -1,16 +1,19 @@
-"""What a function did is done again, with other inputs."""
+"""A replay repeats what a function did, with other inputs."""
+
+import weakref
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from regbench.training.replay_cpu import record
 
 
 def replayed(function, *inputs, others=None):
-    """What the function and its replay make of other inputs of the same shapes."""
+    """The outputs of a replay and of the function itself for other inputs of the same shapes."""
     again, outputs = record(function, inputs)
     assert all(map(torch.equal, outputs, function(*inputs)))
     others = others or [torch.randn_like(tensor) if tensor.is_floating_point() else tensor for tensor in inputs]
@@ -18,9 +21,9 @@ def replayed(function, *inputs, others=None):
 
 
 def assert_replayed(function, *inputs, **more):
-    found, expected = replayed(function, *inputs, **more)
-    assert [one.shape for one in found] == [one.shape for one in expected]
-    assert all(map(torch.equal, found, expected))
+    outputs, expected = replayed(function, *inputs, **more)
+    assert [tensor.shape for tensor in outputs] == [tensor.shape for tensor in expected]
+    assert all(map(torch.equal, outputs, expected))
 
 
 def test_operations_and_their_gradients():
@@ -41,7 +44,7 @@ def test_views_of_views_and_of_inputs():
     assert_replayed(function, torch.randn(4, 6), torch.randn(4, 6))
 
 
-def test_what_it_writes_through_a_view_is_written():
+def test_writes_through_views():
     def function(x):
         total = torch.zeros(4, 6)
         total[1:3].t().add_(x)
@@ -51,7 +54,7 @@ def test_what_it_writes_through_a_view_is_written():
     assert_replayed(function, torch.randn(6, 2))
 
 
-def test_tensors_from_outside_are_read_and_moved_anew():
+def test_tensors_from_outside_are_read_and_changed_by_each_replay():
     state = torch.zeros(3)
 
     def function(x):
@@ -65,8 +68,8 @@ def test_tensors_from_outside_are_read_and_moved_anew():
     assert state.tolist() == [11.0] * 3
 
 
-def test_several_results_some_of_which_are_missing():
-    """Convolution's backward gives no gradient for images; topk's values are not used here."""
+def test_operations_with_several_results():
+    """The backward pass of a convolution returns None in place of a gradient of images; nothing uses topk's values."""
     weight = torch.randn(2, 1, 3, 3, requires_grad=True)
 
     def function(x):
@@ -75,6 +78,61 @@ def test_several_results_some_of_which_are_missing():
         return [gradient, out.detach().flatten(1).topk(2)[1], *torch.ops.aten._foreach_mul([gradient], 2.0)]
 
     assert_replayed(function, torch.randn(3, 1, 5, 5))
+
+
+def test_tensors_as_keywords_and_operations_with_at_most_one_argument():
+    def function(x):
+        total, rates = torch.zeros(4, 6), x.abs()
+        torch.add(x, 1, out=total)
+        return [total, torch.relu(torch.addcmul(total, x, rates, value=2)), torch.empty([]).fill_(3)]
+
+    assert_replayed(function, torch.randn(4, 6))
+
+
+class Alive(TorchDispatchMode):
+    """The most results of operations that exist at the same time."""
+
+    def __init__(self):
+        super().__init__()
+        self.results, self.most = [], 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        self.results.append(weakref.ref(result))
+        self.most = max(self.most, sum(reference() is not None for reference in self.results))
+        return result
+
+
+def test_a_replay_frees_tensors_that_it_needs_no_more():
+    def function(x):
+        for _ in range(10):
+            x = x + 1
+        return [x]
+
+    again, (x,) = record(function, [torch.zeros(2)])
+    with Alive() as alive:
+        again(x)
+    assert (len(alive.results), alive.most) == (10, 2)
+
+
+def test_what_nothing_needs_is_not_repeated():
+    def function(x):
+        (x * 3).sum()
+        return [x + 1]
+
+    again, (x,) = record(function, [torch.zeros(2)])
+    with Alive() as alive:
+        again(x)
+    assert len(alive.results) == 1
+
+
+def test_a_replay_that_is_gone_holds_no_tensors():
+    """Without waiting for the garbage collector."""
+    state = torch.zeros(3)
+    again, outputs = record(lambda x, state=state: [state.add_(x) * 2], [torch.ones(3)])
+    gone = weakref.ref(state)
+    del state, again, outputs
+    assert gone() is None
 
 
 def test_running_statistics():
@@ -90,12 +148,12 @@ def test_running_statistics():
 @pytest.mark.parametrize(
     "inputs", [lambda x: x.t(), lambda x: x[1:5], lambda x: x[:, ::2], lambda x: x[:1].expand(4, -1)]
 )
-def test_inputs_that_lie_otherwise_in_memory(inputs):
+def test_inputs_with_another_layout_in_memory(inputs):
     shape = inputs(torch.zeros(6, 6)).shape
     assert_replayed(lambda x: [x.reshape(-1) * 2, x.t() + 1], torch.randn(shape), others=[inputs(torch.randn(6, 6))])
 
 
-def test_outputs_are_not_written_to_again():
+def test_later_replays_do_not_write_to_outputs():
     again, (first,) = record(lambda x: [x + 1], [torch.zeros(2)])
     second = again(torch.ones(2))[0]
     again(torch.full((2,), 5.0))
@@ -104,11 +162,11 @@ def test_outputs_are_not_written_to_again():
 
 @pytest.mark.parametrize("function", [lambda x: [x * x.sum().item()], lambda x: [x if x.sum() > 0 else -x]])
 def test_a_number_read_out_of_a_tensor_cannot_be_repeated(function):
-    with pytest.raises(RuntimeError, match=r"_local_scalar_dense.* gives what is no tensor"):
+    with pytest.raises(RuntimeError, match=r"_local_scalar_dense.* does not return a tensor"):
         record(function, [torch.ones(2)])
 
 
-def test_neither_can_memory_that_is_read_as_another_type():
+def test_memory_that_is_read_as_another_type_cannot_be_repeated():
     with pytest.raises(RuntimeError, match=r"view of torch\.float32 as torch\.int32"):
         record(lambda x: [(x + 1).view(torch.int32) + 1], [torch.ones(2)])
 
@@ -132,7 +190,7 @@ VIEWS = [
 
 @given(st.lists(st.sampled_from(range(len(VIEWS))), max_size=6), st.booleans())
 def test_any_chain_of_views_and_changes(chain, inputs):
-    """Inputs are not to be written to: they are copied first, now and then."""
+    """The function must not write to its inputs, so the chain starts with a copy or a product."""
 
     def function(x):
         seen = [x * 2 if inputs else x.clone()]

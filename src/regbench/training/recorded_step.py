@@ -49,20 +49,20 @@ class RecordedStep:
         """`rates_by_step`: whether learning rates change within an epoch."""
         self._network, self._terms, self._masks, self._update = network, terms, masks, update
         recordable = update.recordable and not (rates_by_step and update.fixed_rates)
-        self.whole = Replayed(told=False) if recordable else None
-        self.part = Replayed()  # everything except the optimizers
+        self._whole = Replayed(warn=False) if recordable else None
+        self._part = Replayed()  # everything except the optimizers
 
     def forget(self) -> None:
         """Record the whole step again, as the optimizers have changed."""
-        if self.whole:
-            self.whole.forget()
+        if self._whole:
+            self._whole.forget()
 
     def __call__(self, images: Tensor, labels: Tensor, masks: Sequence[Tensor]) -> Figures:
         """One update from images [K, samples, 28, 28], labels [K, samples] and the masks of every dropout layer."""
-        if self.whole and not self.whole.given_up:
+        if self._whole and not self._whole.given_up:
             step = partial(self._move, self._evaluate)
-            return Figures(*self.whole(step, self._moved, images, labels, *masks))
-        return self._move(partial(self.part, self._evaluate, self._network.tensors), images, labels, *masks)
+            return Figures(*self._whole(step, self._moved, images, labels, *masks))
+        return self._move(partial(self._part, self._evaluate, self._network.tensors), images, labels, *masks)
 
     def _moved(self) -> list[Tensor] | None:
         """What a step changes."""
