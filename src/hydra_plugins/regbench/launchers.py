@@ -17,14 +17,14 @@ _MODULE = "hydra_plugins.regbench.launchers"
 
 
 @dataclass
-class LocalConf:
+class _LocalConf:
     """This process trains: there are no values."""
 
     _target_: str = f"{_MODULE}.LocalLauncher"
 
 
 @dataclass
-class ProcessesConf:
+class _ProcessesConf:
     """Workers on this machine."""
 
     _target_: str = f"{_MODULE}.ProcessesLauncher"
@@ -32,7 +32,7 @@ class ProcessesConf:
 
 
 @dataclass
-class RayConf:
+class _RayConf:
     """Workers on a Ray cluster, or on this machine."""
 
     _target_: str = f"{_MODULE}.RayLauncher"
@@ -43,7 +43,7 @@ class RayConf:
 
 
 @dataclass
-class SubmititConf:
+class _SubmititConf:
     """Jobs by submitit; parameters are those of submitit.AutoExecutor.update_parameters."""
 
     _target_: str = f"{_MODULE}.SubmititLauncher"
@@ -53,7 +53,7 @@ class SubmititConf:
 
 
 @dataclass
-class SlurmConf(SubmititConf):
+class _SlurmConf(_SubmititConf):
     """The same on a Slurm cluster."""
 
     cluster: str = "slurm"
@@ -61,11 +61,11 @@ class SlurmConf(SubmititConf):
 
 
 for _name, _values in (
-    ("local", LocalConf),
-    ("processes", ProcessesConf),
-    ("ray", RayConf),
-    ("submitit_local", SubmititConf),
-    ("submitit_slurm", SlurmConf),
+    ("local", _LocalConf),
+    ("processes", _ProcessesConf),
+    ("ray", _RayConf),
+    ("submitit_local", _SubmititConf),
+    ("submitit_slurm", _SlurmConf),
 ):
     ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_values, provider="regbench")
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 
 @dataclass
-class OptunaConf:
+class _OptunaConf:
     """Its values; `params` holds overrides as the command line does."""
 
     _target_: str = "hydra_plugins.regbench.optuna_sweeper.OptunaSweeper"
@@ -27,7 +27,7 @@ class OptunaConf:
     storage: str | None = None  # null: optuna.db in the study's folder
 
 
-ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaConf, provider="regbench")
+ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=_OptunaConf, provider="regbench")
 
 
 class OptunaSweeper(Sweeper):

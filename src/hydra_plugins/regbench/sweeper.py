@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 
 @dataclass
-class GridConf:
+class _GridConf:
     """Its values: `params` holds overrides as the command line does, `each` those to try one at a time.
 
     `zip` lists keys that go in step, `where` conditions on the config (regbench.condition): a combination for which
@@ -27,7 +27,7 @@ class GridConf:
     plan: bool = False
 
 
-ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=GridConf, provider="regbench")
+ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=_GridConf, provider="regbench")
 
 
 class GridSweeper(Sweeper):

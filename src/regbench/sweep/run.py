@@ -20,7 +20,7 @@ from regbench.text import plural
 
 
 @runtime_checkable
-class NamesEngine(Protocol):
+class _NamesEngine(Protocol):
     """A launcher of regbench, whose engine trains checked runs. Any other gets overrides and composes jobs again."""
 
     def engine(self) -> Engine:
@@ -49,7 +49,7 @@ def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False) -> Non
 
 def train(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch: Watch) -> None:
     """Train the pending ones of the runs; wait for those that another process trains."""
-    if isinstance(launcher, NamesEngine):
+    if isinstance(launcher, _NamesEngine):
         watch.add(runs, pending)
         share(pending, lambda some: launcher.engine().train(stacks(some), watch))
     else:  # each of its jobs tells of itself
