@@ -141,10 +141,9 @@ def test_affine_draws_within_its_limits(make_option):
 
 @pytest.mark.parametrize("turn", range(4))
 @pytest.mark.parametrize("flip", [False, True])
-def test_flip_and_quarter_turns_move_whole_pixels(monkeypatch, turn, flip):
+def test_flip_and_quarter_turns_move_whole_pixels(turn, flip):
     image = images(1)
-    monkeypatch.setattr(augment.torch, "randint", lambda *args, **rest: torch.tensor([turn or 1]))
-    maps = augment.flip_maps(1, rng(), float(flip), float(turn > 0))
+    maps = augment.flip_maps(torch.tensor([flip]), torch.tensor([turn]))
     turned = torch.rot90(vision.hflip(image) if flip else image, turn, (1, 2))
     assert torch.equal(apply(image, moving(maps)), turned)
 
@@ -162,11 +161,9 @@ def test_all_eight_positions_come_as_often_as_said(make_option):
 
 
 @pytest.mark.parametrize(("top", "left", "height", "width"), [(0, 0, 28, 28), (3, 5, 20, 14), (10, 2, 8, 26)])
-def test_a_crop_is_torchvision_s_but_for_its_border(monkeypatch, top, left, height, width):
-    monkeypatch.setattr(augment, "sides", lambda *args: numbers(float(width), float(height)))
-    shares = iter([left / (SIDE - width) if width < SIDE else 0.0, top / (SIDE - height) if height < SIDE else 0.0])
-    monkeypatch.setattr(augment, "uniform", lambda *args: torch.tensor([next(shares)]))
-    actual = apply(smooth()[None], moving(augment.crop_maps(1, rng(), (0.1, 1.0), (1.0, 1.0))))
+def test_a_crop_is_torchvision_s_except_at_its_border(top, left, height, width):
+    maps = augment.crop_maps(*numbers(float(width), float(height), float(left), float(top)))
+    actual = apply(smooth()[None], moving(maps))
     theirs = vision.resized_crop(smooth()[None], top, left, height, width, [SIDE, SIDE], antialias=False)
     border = math.ceil(SIDE / min(height, width))
     inner = slice(border, SIDE - border)
@@ -185,7 +182,7 @@ def test_crops_have_the_areas_and_ratios_said(make_option):
     assert left.min() >= -SIDE / 2 - 1e-4 and right.max() <= SIDE / 2 + 1e-4
 
 
-def test_resize_and_centre_crop_is_torchvision_s_but_for_its_border(make_option):
+def test_resize_and_centre_crop_is_torchvision_s_except_at_its_border(make_option):
     option = make_option("augment", "custom", resize=40)
     resized = vision.resize(smooth()[None], [40, 40], antialias=False)
     expected = vision.center_crop(resized, [SIDE, SIDE])
@@ -216,7 +213,8 @@ def test_erased_shares_are_those_said(make_option):
 
 def test_custom_does_all_in_turn():
     """Flipped, then shifted, then cropped, and the box on top."""
-    maps = augment.after(augment.flip_maps(1, rng(), 1.0, 0.0), augment.affine_maps(*numbers(0.0, 3.0, 0.0, 1.0, 0.0)))
+    flipped = augment.flip_maps(torch.tensor([True]), torch.tensor([0]))
+    maps = augment.chained(flipped, augment.affine_maps(*numbers(0.0, 3.0, 0.0, 1.0, 0.0)))
     shifted = torch.zeros(1, SIDE, SIDE)
     shifted[:, :, 3:] = vision.hflip(images(1))[:, :, :-3]
     assert torch.equal(apply(images(1), moving(maps)), shifted)

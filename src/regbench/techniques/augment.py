@@ -113,13 +113,18 @@ def random_resized_crop(samples: int, rng: Generator, *, scale: _Area, ratio: _R
 
     Use it where objects differ in size and place, and a part of an object is enough to know it.
     """
-    return moving(crop_maps(samples, rng, scale, ratio))
+    return moving(_draw_crops(samples, rng, scale, ratio))
 
 
-def crop_maps(samples: int, rng: Generator, scale: tuple[float, float], ratio: tuple[float, float]) -> Tensor:
-    """From each pixel of the enlarged part to the whole image."""
+def _draw_crops(samples: int, rng: Generator, scale: tuple[float, float], ratio: tuple[float, float]) -> Tensor:
+    """Draw the maps of crops anywhere in the image."""
     width, height = _sides(samples, rng, scale, ratio)
     left, top = (_uniform(samples, 0, 1, rng) * (SIDE - side) for side in (width, height))
+    return crop_maps(width, height, left, top)
+
+
+def crop_maps(width: Tensor, height: Tensor, left: Tensor, top: Tensor) -> Tensor:
+    """From each pixel of the enlarged part to the whole image."""
     zero = torch.zeros_like(width)
     return _rows([width / SIDE, zero, left + width / 2 - SIDE / 2], [zero, height / SIDE, top + height / 2 - SIDE / 2])
 
@@ -130,15 +135,20 @@ def flip_rotate(samples: int, rng: Generator, *, flip: Share, quarter_turn: Shar
 
     Use it where a mirror image means the same, as with clothes; it turns digits into other signs.
     """
-    return moving(flip_maps(samples, rng, flip, quarter_turn))
+    return moving(_draw_flips(samples, rng, flip, quarter_turn))
 
 
-def flip_maps(samples: int, rng: Generator, flip: float, quarter_turn: float) -> Tensor:
-    """From each pixel to the one of the same image before it was mirrored and then turned."""
-    sign = torch.where(_happens(samples, flip, rng), -1.0, 1.0)
+def _draw_flips(samples: int, rng: Generator, flip: float, quarter_turn: float) -> Tensor:
+    """Draw the maps of mirror images and quarter turns."""
+    mirrored = _happens(samples, flip, rng)
     quarters = torch.randint(1, 4, (samples,), generator=rng, device=rng.device)
-    turn = torch.where(_happens(samples, quarter_turn, rng), quarters, 0)
-    cos, sin = torch.tensor(_TURNS, device=rng.device)[turn].T
+    return flip_maps(mirrored, torch.where(_happens(samples, quarter_turn, rng), quarters, 0))
+
+
+def flip_maps(mirrored: Tensor, quarters: Tensor) -> Tensor:
+    """From each pixel to the one of the same image before it was mirrored and then turned."""
+    sign = torch.where(mirrored, -1.0, 1.0)
+    cos, sin = torch.tensor(_TURNS, device=mirrored.device)[quarters].T
     zero = torch.zeros_like(sign)
     return _rows([sign * cos, -sign * sin, zero], [sin, cos, zero])
 
@@ -189,15 +199,15 @@ def custom(
 
     Use it to combine several, or to set what the others leave out.
     """
-    flips = flip_maps(samples, rng, flip, quarter_turn)
+    flips = _draw_flips(samples, rng, flip, quarter_turn)
     moves = affine(samples, rng, degrees=degrees, translate=translate, scale=scale, shear=shear).maps
     enlarged = torch.eye(2, 3, device=rng.device).expand(samples, 2, 3) * (SIDE / resize)
-    crops = crop_maps(samples, rng, crop_scale, crop_ratio)
+    crops = _draw_crops(samples, rng, crop_scale, crop_ratio)
     erased = erasing(samples, rng, p=erase_p, scale=erase_scale, ratio=erase_ratio, value=erase_value)
-    return erased._replace(maps=_after(_after(_after(flips, moves), enlarged), crops))
+    return erased._replace(maps=chained(chained(chained(flips, moves), enlarged), crops))
 
 
-def _after(outer: Tensor, inner: Tensor) -> Tensor:
+def chained(outer: Tensor, inner: Tensor) -> Tensor:
     """Chain maps, [samples, 2, 3] each: first the inner, then the outer.
 
     A product of matrices is not used: its precision depends on the device's settings.
