@@ -12,6 +12,8 @@ from regbench.analysis.corrections import Correction
 from regbench.analysis.intervals import estimate
 from regbench.records.metrics import METRICS
 
+pytestmark = pytest.mark.slow
+
 ACC = METRICS["test_acc"]
 TABLES = 1500
 SEEDS = 8  # 256 sign patterns: the simulations take seconds, not minutes

@@ -163,6 +163,7 @@ def test_version(invoke: Invoke) -> None:
     assert invoke("--version").out == f"regbench {version('regbench')}\n"
 
 
+@pytest.mark.slow
 def test_a_summary_imports_only_what_it_needs() -> None:
     script = (
         "import sys\nfrom regbench.cli.group import main\n"
@@ -189,6 +190,7 @@ def test_help_and_ls_import_nothing_that_takes_time(arguments: list[str]) -> Non
     assert not {"torch", "numpy", "pandas", "scipy", "hydra", "omegaconf", "rich", "statsmodels"} & set(modules)
 
 
+@pytest.mark.slow
 def test_a_pipe_may_be_plain_ascii_and_may_close_early() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     plain = subprocess.run(SUMMARY, capture_output=True, env=environment, check=True)
@@ -225,6 +227,7 @@ def test_figures_of_epochs_byte_for_byte(invoke: Invoke) -> None:
     assert result.out == (GOLDEN / "weights.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_parquet_holds_what_csv_does(tmp_path: Path, invoke: Invoke) -> None:
     for name, arguments in COMPARISONS.items():
         assert invoke("summary", *arguments, "--format", "parquet", "-o", tmp_path / "t.parquet").code == 0

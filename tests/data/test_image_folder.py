@@ -149,6 +149,7 @@ def test_a_damaged_image_is_named(images):
     assert f"{images}/train/dog/2.png cannot be read as an image" in one_line(images)
 
 
+@pytest.mark.slow
 def test_it_trains_from_the_command_line(images, train):
     words = ["data=image_folder", f"data.path={images}", "model.hidden=[8]", "epochs=1", "batch_size=6"]
     ended = train(*words, "runtime.threads=1")

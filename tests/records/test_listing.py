@@ -222,6 +222,7 @@ def in_a_terminal(environment: dict[str, str]) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colours_unless_they_are_not_wanted(runs: Path) -> None:
     assert "\x1b[32mcompleted" in in_a_terminal({"NO_COLOR": ""})
     assert "\x1b" not in in_a_terminal({"NO_COLOR": "1"})

@@ -181,6 +181,7 @@ NEEDED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "name"), NEEDED, ids=lambda word: word or "the module")
 def test_without_a_name_inside_hydra_it_composes_every_job(loaded, by_hydra, monkeypatch, place, name):
     master, loader = loaded

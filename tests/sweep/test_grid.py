@@ -123,6 +123,7 @@ def seeds_and(key: str) -> set[tuple[Any, Any]]:
     }
 
 
+@pytest.mark.slow
 def test_zip_and_where_on_the_command_line(train: Any) -> None:
     ended = train("-m", "norm=none,layer", "dropout=0.1,0.2", "seed=0,1", "zip=norm,dropout", "where=seed=1", *TINY)
     assert (ended.code, ended.err) == (0, "")
@@ -139,12 +140,14 @@ def test_each_job_is_composed_once(train: Any, monkeypatch: pytest.MonkeyPatch) 
     assert len(composed) == 4
 
 
+@pytest.mark.slow
 def test_a_number_of_a_job_means_the_same_to_where_and_to_the_run(train: Any) -> None:
     ended = train("-m", "seed=${hydra:job.num}", "norm=none,layer,rms", "where=seed > 0", *TINY)
     assert (ended.code, ended.err) == (0, "")
     assert seeds_and("norm") == {(1, "layer"), (2, "rms")}
 
 
+@pytest.mark.slow
 def test_where_reads_the_whole_config_and_spares_what_would_not_fit(train: Any) -> None:
     condition = "where=norm != instance and not (seed in [0, 2] and optimizer.lr < 0.01)"
     ended = train("-m", "norm=instance,none", "seed=range(0,3)", condition, "where=drop_last == false", *TINY)
@@ -152,6 +155,7 @@ def test_where_reads_the_whole_config_and_spares_what_would_not_fit(train: Any) 
     assert seeds_and("norm") == {(1, "none")}
 
 
+@pytest.mark.slow
 def test_a_yaml_file_has_zip_and_where(train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "conf/sweeps").mkdir(parents=True)
     text = (

@@ -77,6 +77,7 @@ def stacks(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [("optimizer=lbfgs", *SMALL), SMALL_CNN], ids=["lbfgs", "cnn"])
 def test_runs_that_cannot_share_a_stack_have_one_each(make_config, stacks, overrides):
     """Even if there are more runs than lanes."""

@@ -279,7 +279,10 @@ def test_every_loss_counts_for_divergence(figure, value):
 # Resuming
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [name if name in ("adam", "muon") else pytest.param(name, marks=pytest.mark.slow) for name in OPTIMIZERS],
+)
 def test_a_saved_run_resumes_to_the_same_bits(make_config, optimizer):
     techniques = ("norm=batch", "dropout=0.3", "scheduler=cosine", "epochs=3", f"optimizer={optimizer}")
     changes = {

@@ -238,6 +238,7 @@ def test_a_wrong_number_of_workers_is_one_line(config: Any, n_jobs: Any) -> None
         workers.number_of_workers(n_jobs, [Run(config, [])], 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "module", "extra"), [("ray", "ray", "ray"), ("submitit_local", "submitit", "slurm")]
 )
@@ -252,6 +253,7 @@ def test_without_the_library_it_says_what_to_install(
     assert f"pip install 'regbench[{extra}]'" in result.err
 
 
+@pytest.mark.slow
 @needs["submitit"]
 def test_slurm_is_missed_in_one_line(train: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("PATH", "")
@@ -261,6 +263,7 @@ def test_slurm_is_missed_in_one_line(train: Any, monkeypatch: Any) -> None:
     assert "srun" in result.err
 
 
+@pytest.mark.slow
 def test_finished_runs_need_no_workers(train: Any) -> None:
     assert train("-m", "seed=0,1", "epochs=1", *TINY).code == 0
     result = train("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=0", "seed=0,1", "epochs=1", *TINY)
