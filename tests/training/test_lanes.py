@@ -11,7 +11,7 @@ from regbench.training import lanes
 from regbench.training.lanes import Lanes
 from regbench.training.machine import Machine, shared, whole
 from regbench.training.trainer import Trainer
-from support import CPU, SMALL, SMALL_CNN, assert_equal, outcomes, split_of
+from support import CPU, SMALL, SMALL_CNN, Outcome, assert_equal, outcomes, split_of
 
 
 def in_lanes(configs, number=2):
@@ -32,17 +32,17 @@ def test_a_run_has_the_bits_that_it_has_alone(make_config, number):
     configs = [make_config(*SMALL, "norm=batch", "dropout=0.2", f"seed={seed}") for seed in range(3)]
     for config, in_lane in zip(configs, together(in_lanes(configs, number)), strict=True):
         (alone,) = outcomes(Trainer([config], [split_of(config)], CPU))
-        assert_equal((*in_lane, {}), (alone[0], alone[1], {}), 0)
+        assert_equal(in_lane, alone._replace(weights={}), 0)
 
 
 def together(trainer):
-    """Each run's epochs and test figures."""
+    """Each run's epochs and test figures, without weights."""
     epochs = [[] for _ in trainer.configs]
     for records in trainer.epochs(lambda images: None):
         for run, record in records.items():
             epochs[run].append(replace(record, seconds=0.0))
     tests = trainer.test()
-    return [(records, tests.get(run)) for run, records in enumerate(epochs)]
+    return [Outcome(records, tests.get(run), weights={}) for run, records in enumerate(epochs)]
 
 
 @pytest.mark.parametrize("init", ["orthogonal", "lsuv"])
@@ -60,7 +60,8 @@ def test_initial_weights_are_those_of_the_lanes_threads(make_config, init):
     torch.set_num_threads(1)
     for trainer_of_run, in_lane in zip(alone, together(trainer), strict=True):
         trainer_of_run.pretrain([0], lambda run, row: None)
-        assert outcomes(trainer_of_run)[0][:2] == in_lane
+        (outcome,) = outcomes(trainer_of_run)
+        assert outcome._replace(weights={}) == in_lane
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_runs_that_cannot_share_a_stack_have_one_each(make_config, stacks, overr
     """Even if there are more runs than lanes."""
     trainer = in_lanes([make_config(*overrides, "epochs=1", f"seed={seed}") for seed in range(3)])
     assert sorted(stacks) == [[0], [1], [2]]
-    assert all(len(epochs) == 1 for epochs, _ in together(trainer))
+    assert all(len(outcome.epochs) == 1 for outcome in together(trainer))
 
 
 def test_runs_are_divided_among_the_lanes(make_config, stacks):
@@ -95,10 +96,10 @@ def test_a_run_that_diverges_leaves_the_others_alone(make_config):
     """Then two of three lanes are empty."""
     configs = [make_config(*SMALL, "optimizer=sgd", f"optimizer.lr={rate}") for rate in (1e30, 0.1, 1e30)]
     trainer = in_lanes(configs, 3)
-    (first, *_), (calm, tests), (last, *_) = together(trainer)
-    assert (len(first), len(calm), len(last)) == (1, 2, 1)
-    assert first[0].diverged
-    assert tests
+    outcomes_of_runs = together(trainer)
+    assert [len(outcome.epochs) for outcome in outcomes_of_runs] == [1, 2, 1]
+    assert outcomes_of_runs[0].epochs[0].diverged
+    assert outcomes_of_runs[1].tests
     assert trainer.finished == 2
 
 
@@ -119,14 +120,13 @@ def test_a_run_resumes_in_another_lane(make_config):
     for run in range(3):
         second.load_state(2 - run, first.state(run))
     assert second.finished == 1
-    for (epochs, tests), (expected, expected_tests) in zip(together(second), whole_way[::-1], strict=True):
-        assert epochs == expected[1:]
-        assert tests == expected_tests
+    for outcome, expected in zip(together(second), whole_way[::-1], strict=True):
+        assert outcome == expected._replace(epochs=expected.epochs[1:])
     assert [best.epoch for best in second.best] == [best.epoch for best in chosen(whole_way[::-1])]
 
 
 def chosen(outcomes_of_runs):
-    return [min(epochs, key=lambda epoch: epoch.val_loss) for epochs, _ in outcomes_of_runs]
+    return [min(outcome.epochs, key=lambda epoch: epoch.val_loss) for outcome in outcomes_of_runs]
 
 
 def test_what_is_shown_is_of_all_lanes(make_config, monkeypatch):

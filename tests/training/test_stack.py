@@ -310,6 +310,11 @@ def saved(trainer: Trainer, run: int) -> dict[str, Any]:
     return state
 
 
+def after_one_epoch(outcome: Outcome) -> Outcome:
+    """The outcome of a run that resumes after its first epoch."""
+    return outcome._replace(epochs=outcome.epochs[1:])
+
+
 @pytest.mark.parametrize("optimizer", STACKING)
 def test_a_saved_run_resumes_in_any_stack(make_config, optimizer):
     norm = "none" if optimizer in ROUGH else "batch"
@@ -325,13 +330,13 @@ def test_a_saved_run_resumes_in_any_stack(make_config, optimizer):
     alone = trainer_of(configs[1:2])
     alone.load_state(0, states[1])
     (found,) = outcomes(alone)
-    assert_equal(found, (whole[1][0][1:], *whole[1][1:]), EXACT)
+    assert_equal(found, after_one_epoch(whole[1]), EXACT)
 
     pair = trainer_of([configs[2], configs[0]])
     pair.load_state(0, states[2])
     pair.load_state(1, states[0])
     for found, expected in zip(outcomes(pair), (whole[2], whole[0]), strict=True):
-        assert_equal(found, (expected[0][1:], *expected[1:]), EXACT)
+        assert_equal(found, after_one_epoch(expected), EXACT)
 
 
 def test_a_run_saved_alone_resumes_in_a_stack(make_config):
@@ -343,7 +348,7 @@ def test_a_run_saved_alone_resumes_in_a_stack(make_config):
         next(alone.epochs(lambda images: None))
         trainer.load_state(run, saved(alone, 0))
     for found, expected in zip(outcomes(trainer), whole, strict=True):
-        assert_equal(found, (expected[0][1:], *expected[1:]), EXACT)
+        assert_equal(found, after_one_epoch(expected), EXACT)
 
 
 def test_a_run_s_state_holds_nothing_of_its_neighbours(make_config):

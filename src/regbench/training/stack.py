@@ -54,7 +54,7 @@ class Stack:
         self._by_step = any(config.scheduler.args["interval"] == "step" for config in configs)
         self._settings: list[Setting] = []
         self._terms, self._masks = Terms(configs, self.network), Masks(configs, self.network)
-        self.recorded_step = RecordedStep(self.network, self._terms, self._masks, self.update, self._by_step)
+        self._recorded_step = RecordedStep(self.network, self._terms, self._masks, self.update, self._by_step)
         self.diagnosed = config.runtime.diagnostics == "on"
         self._before: dict[str, Tensor] = {}  # weights before the epoch's last step
 
@@ -83,7 +83,7 @@ class Stack:
             self.update.set_rates(rates)
             self.update.set_momenta(momenta)
             if before or self.update.fixed_rates or any(momentum is not None for momentum in momenta):
-                self.recorded_step.forget()
+                self._recorded_step.forget()
         self._settings = settings
         return rates
 
@@ -95,7 +95,7 @@ class Stack:
         self._done += 1
         if self._done == self._steps and self.diagnosed:
             self._before = {name: weight.clone() for name, weight in self.network.matrices().items()}
-        return self.recorded_step(images, labels, masks)
+        return self._recorded_step(images, labels, masks)
 
     def diagnose(self, images: Tensor, labels: Tensor) -> list[list[LayerFigures]]:
         """Each run's rows of layers.csv after an epoch, from a batch as in `step`; changes nothing."""
@@ -146,7 +146,7 @@ class Stack:
         self.models[run].load_state_dict(state["weights"])
         self.update.load_state(run, state["optimizer"])
         self._settings = []  # those of the saved epoch are set now
-        self.recorded_step.forget()
+        self._recorded_step.forget()
 
 
 def _template(configs: Sequence[RunConfig]) -> nn.Sequential | None:
