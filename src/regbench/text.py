@@ -13,6 +13,11 @@ def shown(value: Any) -> str:
     return text if text.isprintable() else repr(text)
 
 
+def file_name(path: object) -> str:
+    """Write the name of a file; bytes that are no UTF-8 as `\\xfc`."""
+    return shown(str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+
+
 def plural(number: int, noun: str) -> str:
     """Write `1 run`, `2 runs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,11 +1,13 @@
 """A folder of class folders as a data set."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.datasets import ImageFolder
 from torchvision.transforms import functional as vision
 
 from regbench.config.registry import Option
@@ -124,6 +126,111 @@ def test_a_class_without_images_is_named(images):
     for file in (images / "test" / "dog").iterdir():
         file.unlink()
     assert "dog" in one_line(images)
+
+
+def test_it_says_in_which_part_a_class_has_no_images(images):
+    for file in (images / "train" / "dog").iterdir():
+        file.unlink()
+    assert "no images in train/dog: must hold .jpg, .jpeg, .png, " in one_line(images)
+
+
+def test_files_are_those_of_torchvision_in_its_order(images):
+    for name in ("a/deep/Z.JPG", "a/B.png", "b.TIFF", "a.b/x.webp"):
+        file = images / "train" / "cat" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (images / "train" / "link").symlink_to(images / "train" / "dog")
+    (images / "test" / "link").symlink_to(images / "test" / "dog")
+    for name, part in image_folder.listed(str(images)).items():
+        theirs = ImageFolder(str(images / name))
+        assert (part.classes, part.files) == (theirs.classes, theirs.samples)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train/.ipynb_checkpoints/0-checkpoint.png",
+        "train/cat/.ipynb_checkpoints/0-checkpoint.png",
+        "train/cat/deep/.git/0.png",
+        "train/cat/._0.png",
+        "test/cat/.hidden.png",
+        "test/.DS_Store",
+        "train/__MACOSX/cat/0.png",
+        "train/cat/@eaDir/0.jpg/thumbnail.jpg",
+        "train/cat/Thumbs.db",
+        "train/readme.txt",
+    ],
+)
+def test_what_systems_leave_is_skipped(images, name):
+    before = image_folder.digest(str(images))
+    image_folder.listed.cache_clear(), image_folder.digest.cache_clear()
+    (images / name).parent.mkdir(parents=True, exist_ok=True)
+    (images / name).write_bytes(b"no image")
+    assert image_folder.digest(str(images)) == before
+    assert class_count(Option("image_folder", {"path": str(images)})) == 3
+
+
+def test_a_folder_that_hides_itself_is_read(images):
+    hidden = images / ".images"
+    hidden.mkdir()
+    for part in ("train", "test"):
+        (images / part).rename(hidden / part)
+    assert len(image_folder.read(str(hidden)).train_labels) == 18
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_images_that_are_all_the_same_are_refused(images, part):
+    for file in (images / part).rglob("*.???"):
+        Image.new("RGB", (28, 28), "black").save(file, "png")
+    assert f"images in {part} are the same picture" in one_line(images)
+
+
+def test_names_that_are_no_utf_8_are_read_hashed_and_shown(images):
+    odd = os.fsdecode(b"M\xfcller")
+    for part in ("train", "test"):
+        (images / part / "cat").rename(images / part / odd)
+    picture(1).save(images / "train" / odd / f"{odd}.png", "png")
+    read = image_folder.read(str(images))
+    assert read.train_labels.tolist() == [0] * 7 + [1] * 6 + [2] * 6
+    first = image_folder.digest(str(images))
+    image_folder.digest.cache_clear(), image_folder.listed.cache_clear()
+    (images / "train" / odd / f"{odd}.png").rename(images / "train" / odd / "plain.png")
+    assert image_folder.digest(str(images)) != first
+    image_folder.listed.cache_clear()
+    (images / "train" / odd / f"{odd}.bmp").write_bytes(b"no image")
+    assert f"{images}/train/M\\xfcller/M\\xfcller.bmp cannot be read" in one_line(images)
+    (images / "test" / odd).rename(images / "test" / "cat")
+    image_folder.listed.cache_clear()
+    assert "M\\xfcller, cat in one only" in one_line(images)
+
+
+def test_the_home_folder_has_a_short_name(images, monkeypatch):
+    monkeypatch.setenv("HOME", str(images.parent))
+    assert len(image_folder.read(f"~/{images.name}").train_labels) == 18
+    assert (
+        one_line("~nobody-of-this-name/x")
+        == "data.path=~nobody-of-this-name/x: no home folder for ~nobody-of-this-name"
+    )
+
+
+@pytest.mark.parametrize("name", ["train", "train/dog", "test/eel"])
+def test_a_folder_that_cannot_be_read_is_named(images, monkeypatch, name):
+    scandir = os.scandir
+
+    def refuse(folder):
+        if Path(folder) == images / name:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert one_line(images) == f"data.path={images}: {images}/{name}: Permission denied"
+
+
+def test_a_file_that_vanishes_is_named(images):
+    image_folder.listed(str(images))
+    (images / "train/dog/0.png").unlink()
+    with pytest.raises(UserError, match=r"train/dog/0\.png: No such file"):
+        image_folder.digest(str(images))
 
 
 def test_folders_without_classes_are_refused(tmp_path):

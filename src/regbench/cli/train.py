@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from regbench.cli.arguments import flags_first, spelled_out
+from regbench.cli.home import with_homes
 from regbench.cli.hydra_errors import is_mistake, leave, one_line
 from regbench.cli.train_help import train_help
 from regbench.config.location import config_dir
@@ -34,7 +35,7 @@ def train(arguments: Sequence[str]) -> NoReturn:
     with TemporaryDirectory() as scratch:  # Hydra writes a multirun.yaml there that nobody needs
         OmegaConf.register_new_resolver("regbench_scratch", lambda: scratch, replace=True)
         try:
-            sys.argv = ["regbench train", *flags_first(spelled_out(arguments))]
+            sys.argv = ["regbench train", *flags_first(spelled_out(with_homes(arguments)))]
             decorate(lambda composed: _job(composed, statuses))()
         except KeyboardInterrupt:
             sys.stderr.write("interrupted: run the same command to resume from the last finished epoch\n")

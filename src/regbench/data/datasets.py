@@ -11,6 +11,7 @@ import torch
 from platformdirs import user_cache_path
 from pydantic import Field
 
+from regbench.config.location import user_path
 from regbench.config.registry import Option, Registry
 from regbench.data import download, idx
 from regbench.data import image_folder as folder
@@ -113,7 +114,7 @@ def class_count(option: Option) -> int:
 
 def cache_dir(setting: str | None) -> Path:
     """Where downloads are kept: the setting of `runtime.cache`, or else the system's place for caches."""
-    return user_cache_path("regbench") if setting is None else Path(setting).expanduser()
+    return user_cache_path("regbench") if setting is None else user_path("runtime.cache", setting)
 
 
 @once

@@ -1,91 +1,153 @@
 """A user's own images: a folder with train/ and test/, each with a folder of images per class."""
 
 import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
+from regbench.config.location import user_path
 from regbench.errors import UserError
-from regbench.images import SIDE, Images
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torchvision.datasets import ImageFolder
-
+from regbench.images import Images
+from regbench.text import file_name
 
 _PARTS = ("train", "test")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
+_NOT_THE_USERS = ("__MACOSX", "@eaDir")  # folders that systems leave beside images
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The classes of train/ or test/ in alphabetical order, and its files, each with the place of its class."""
+
+    root: Path
+    classes: list[str]
+    files: list[tuple[str, int]]
+
+    def relative(self, name: str) -> str:
+        """Return a file's path below train/ or test/."""
+        return Path(name).relative_to(self.root).as_posix()
 
 
 def read(path: str) -> Images:
     """Read all images, resized to 28×28 grey; a label is the place of the folder in alphabetical order.
 
     Raises:
-        UserError: not such a folder; a file that is no image.
+        UserError: not such a folder; a file that is no image; images that all look alike.
     """
-    (train_images, train_labels), (test_images, test_labels) = (_tensors(path, part) for part in listed(path).values())
-    return Images(train_images, train_labels, test_images, test_labels)
+    from regbench.data import picture  # Pillow takes a tenth of a second to import
+
+    parts = listed(path)
+    try:
+        pictures = [picture.read(name) for part in parts.values() for name, _ in part.files]
+    except UserError as error:
+        raise UserError(f"data.path={file_name(path)}: {error}") from None
+    images = np.split(picture.as_bytes(pictures), [len(parts["train"].files)])
+    tensors = []
+    for (name, part), of_part in zip(parts.items(), images, strict=True):
+        _check_that_they_differ(path, name, of_part)
+        tensors += [torch.from_numpy(of_part.copy()), torch.tensor([label for _, label in part.files])]
+    return Images(*tensors)
+
+
+def _check_that_they_differ(path: str, part: str, images: NDArray[np.uint8]) -> None:
+    if (images == images[0]).all():
+        raise UserError(f"data.path={file_name(path)}: all {len(images)} images in {part} are the same picture")
 
 
 @once
-def listed(path: str) -> "dict[str, ImageFolder]":
-    """The files of train/ and test/ and their classes, as `torchvision.datasets.ImageFolder` finds them.
+def listed(path: str) -> dict[str, _Part]:
+    """The files of train/ and test/ and their classes, in the order of `torchvision.datasets.ImageFolder`.
+
+    Hidden files and folders are skipped, and what file systems leave beside images.
 
     Raises:
         UserError: a folder that is missing or has no images; other classes in test/ than in train/, or only one.
     """
-    from torchvision.datasets import ImageFolder
-
-    root, folders = Path(path).expanduser(), {}
-    for part in _PARTS:
-        if not (root / part).is_dir():
-            raise UserError(f"data.path={path}: must hold train and test, with a folder per class: no {root / part}")
-        try:
-            folders[part] = ImageFolder(str(root / part), loader=_grey)
-        except (FileNotFoundError, OSError) as error:
-            raise UserError(f"data.path={path}: {' '.join(str(error).split())}") from None
-    train, test = (set(folders[part].classes) for part in _PARTS)
+    root = user_path("data.path", path)
+    try:
+        parts = {name: _part(root / name) for name in _PARTS}
+    except UserError as error:
+        raise UserError(f"data.path={file_name(path)}: {error}") from None
+    train, test = (set(part.classes) for part in parts.values())
     if train != test:
         raise UserError(
-            f"data.path={path}: train and test must have the same classes: {_some(train ^ test)} in one only"
+            f"data.path={file_name(path)}: train and test must have the same classes: {_some(train ^ test)} in one only"
         )
     if len(train) < 2:
-        raise UserError(f"data.path={path}: must have 2 classes or more: only {_some(train)}")
-    return folders
+        raise UserError(f"data.path={file_name(path)}: must have 2 classes or more: only {_some(train)}")
+    return parts
+
+
+def _part(root: Path) -> _Part:
+    """List train/ or test/.
+
+    Raises:
+        UserError: it is missing or cannot be read; it has no classes, or one without images.
+    """
+    if not root.is_dir():
+        raise UserError(f"must hold train and test, with a folder per class: no {file_name(root)}")
+    try:
+        classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and _is_the_users(entry.name))
+        files = [(name, label) for label, folder in enumerate(classes) for name in _images(root / folder)]
+    except OSError as error:
+        raise UserError(f"{file_name(error.filename)}: {error.strerror}") from None
+    if not classes:
+        raise UserError(f"no class folder in {file_name(root)}: put the images of each class into a folder there")
+    if empty := set(range(len(classes))) - {label for _, label in files}:
+        names = _some({f"{root.name}/{classes[label]}" for label in empty})
+        raise UserError(f"no images in {names}: must hold {', '.join(_SUFFIXES)} files")
+    return _Part(root, classes, files)
+
+
+def _images(folder: Path) -> Iterator[str]:
+    """Find the images of a class, in folders of any depth.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    inside = len(folder.parts)
+    for place, _, names in sorted(os.walk(folder, onerror=fail, followlinks=True)):
+        if all(map(_is_the_users, Path(place).parts[inside:])):
+            for name in sorted(names):
+                if name.lower().endswith(_SUFFIXES) and _is_the_users(name):
+                    yield f"{place}{os.sep}{name}"
+
+
+def _is_the_users(name: str) -> bool:
+    return not name.startswith(".") and name not in _NOT_THE_USERS
 
 
 @once
 def digest(path: str) -> str:
-    """Sha256 over the names and contents of all images; raises what `listed` raises."""
+    """Sha256 over the names and contents of all images.
+
+    Raises:
+        UserError: as `listed`; a file cannot be read.
+    """
     whole = hashlib.sha256()
-    for part, files in listed(path).items():
-        for name, _ in files.samples:
-            with Path(name).open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            whole.update(f"{part}/{Path(name).relative_to(files.root).as_posix()} {content}\n".encode())
+    for name, part in listed(path).items():
+        for file, _ in part.files:
+            whole.update(os.fsencode(f"{name}/{part.relative(file)} {_content(path, file)}\n"))
     return whole.hexdigest()
 
 
-def _grey(name: str) -> "Image":
-    from PIL import Image
-
-    with Image.open(name) as image:
-        return image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)  # as torchvision resizes: antialiased
-
-
-def _tensors(path: str, files: "ImageFolder") -> tuple[Tensor, Tensor]:
-    images = torch.empty(len(files.samples), SIDE, SIDE, dtype=torch.uint8)
-    for image, (name, _) in zip(images, files.samples, strict=True):
-        try:
-            pixels: Any = np.asarray(files.loader(name))
-        except OSError as error:
-            raise UserError(f"data.path={path}: {name} cannot be read as an image: {error}") from None
-        image.copy_(torch.from_numpy(pixels.copy()))
-    return images, torch.tensor(files.targets)
+def _content(path: str, name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"data.path={file_name(path)}: {file_name(name)}: {error.strerror}") from None
 
 
 def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "")
+    return ", ".join(map(file_name, sorted(names)[:5])) + (", …" if len(names) > 5 else "")

@@ -14,6 +14,7 @@ from regbench.data.datasets import DATASETS, cache_dir
 from regbench.data.split import training_size
 from regbench.errors import UserError, no_such
 from regbench.models.architectures import MODELS, skeleton
+from regbench.records.run_status import check_names
 from regbench.techniques.activation import ACTIVATIONS
 from regbench.techniques.augment import AUGMENTS
 from regbench.techniques.init import INITS
@@ -121,9 +122,11 @@ def check(composed: Mapping[str, Any]) -> RunConfig:
             raise UserError(f"{axis}={shown(node)}: {no_such('option', shown(node), repr(axis), registry)}")
         values[axis] = registry.check(node)
     try:
-        return RunConfig.model_validate(values)
+        config = RunConfig.model_validate(values)
     except ValidationError as error:
         raise UserError(wrong_value(error, RunConfig)) from None
+    check_names(config)
+    return config
 
 
 def checked(composed: DictConfig) -> RunConfig:

@@ -107,7 +107,7 @@ def _facts(records: Mapping[Path, Record]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "status": [run.status for run in runs],
         "identity": [run.identity for run in runs],
-        "path": list(map(str, records)),
+        "path": pd.Series(list(map(str, records)), dtype=object),  # bytes that are no UTF-8 are no text to pandas
         "finished": pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
         "seconds": pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
     }

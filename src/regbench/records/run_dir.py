@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -33,7 +32,7 @@ from regbench.records.files import (
     now,
     write_atomically,
 )
-from regbench.records.run_status import RunStatus, run_path
+from regbench.records.run_status import RunStatus, run_path, study_path
 from regbench.records.run_tables import RunTables
 
 if TYPE_CHECKING:
@@ -50,8 +49,11 @@ def check_place(config: RunConfig) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    study = Path(config.runtime.dir) / config.runtime.study
-    folder = next(folder for folder in (study, *study.parents) if folder.exists())
+    study = study_path(config.runtime)
+    try:
+        folder = next(folder for folder in (study, *study.parents) if folder.exists())
+    except OSError as error:
+        raise _no_place(config, error.strerror) from None
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise _no_place(config, folder)
 

@@ -6,13 +6,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regbench.config.run_config import ID_LENGTH, RunConfig
+from regbench.config.location import user_path
+from regbench.config.run_config import ID_LENGTH, RunConfig, Runtime
+from regbench.errors import UserError
 from regbench.records.files import FINAL, FORMAT, METRICS, PRUNED_ERROR, RUN, Status
+
+_LONGEST_NAME = 255  # bytes, on nearly every file system
+
+
+def study_path(runtime: Runtime) -> Path:
+    """Name the folder of a study's runs: `runs/<study>`.
+
+    Raises:
+        UserError: runtime.dir begins with the home folder of nobody.
+    """
+    return user_path("runtime.dir", runtime.dir) / runtime.study
 
 
 def run_path(config: RunConfig, identity: str) -> Path:
     """Name the directory of a run: `runs/<study>/<slug>-<id>`."""
-    return Path(config.runtime.dir) / config.runtime.study / f"{config.slug()}-{identity[:ID_LENGTH]}"
+    return study_path(config.runtime) / f"{config.slug()}-{identity[:ID_LENGTH]}"
+
+
+def check_names(config: RunConfig) -> None:
+    """Raise unless a file system takes the names of the study and of the run.
+
+    Raises:
+        UserError: one of them is too long.
+    """
+    study, seed = config.runtime.study, str(config.seed)
+    if (size := len(study.encode())) > _LONGEST_NAME:
+        raise UserError(f"study={study[:20]}…: names a folder: must be at most {_LONGEST_NAME} bytes, not {size}")
+    if (more := len(run_path(config, "0" * ID_LENGTH).name) - _LONGEST_NAME) > 0:
+        most = len(seed) - more
+        raise UserError(
+            f"seed={seed[:20]}…: is part of the run's name: must have at most {most} digits, not {len(seed)}"
+        )
 
 
 @dataclass(frozen=True)

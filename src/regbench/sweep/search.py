@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from regbench.errors import UserError
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
+from regbench.records.run_status import study_path
 from regbench.sweep.compose import Composer
 from regbench.sweep.plan import Plan, plan
 from regbench.sweep.run import leave_if_failed, train
@@ -49,7 +50,7 @@ class Search:
 
     def run(self) -> None:
         """Ask, train and tell until there are as many trials as wanted; leave with exit code 1 if one failed."""
-        folder = Path(self._runtime.dir) / self._runtime.study
+        folder = study_path(self._runtime)
         trials = Trials(folder, self._runtime.study, self._settings, self._space)
         begun, done = trials.begun(), trials.done()
         trials.retry_failed()

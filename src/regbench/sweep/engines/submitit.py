@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from regbench.config.location import user_path
 from regbench.errors import UserError
 from regbench.sweep.engines import environment
 from regbench.sweep.engines.workers import Outcomes, Unit, Workers, current_folder, threads_of, work
@@ -26,7 +27,8 @@ class Submitit(Workers):
     """The engine of `hydra/launcher=submitit_local` and `hydra/launcher=submitit_slurm`."""
 
     def __init__(self, cluster: str, folder: str, parameters: Mapping[str, Any]) -> None:
-        self._cluster, self._folder, self._parameters = cluster, folder, parameters
+        self._cluster, self._parameters = cluster, parameters
+        self._folder = user_path("hydra.launcher.folder", folder)
 
     def outcomes(self, units: Sequence[Unit]) -> Outcomes:
         """Yield each unit when its job has ended."""
