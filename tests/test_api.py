@@ -1,9 +1,11 @@
 """The summary in Python."""
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,63 @@ def test_any_recorded_figure_with_its_direction(tmp_path: Path) -> None:
     assert sorted(regbench.compare(runs, metric="weight_norm:lower", select="last")["mean"]) == [5, 15]
     with pytest.raises(UserError, match=r"no metric 'weight_nrm' .*Did you mean 'weight_norm'"):
         regbench.compare(runs, metric="weight_nrm")
+
+
+SMALL: dict[str, Any] = {"epochs": 1, "data.train_size": 300, "data.val_size": 200, "model.hidden": [8], "study": "x"}
+
+
+@pytest.mark.slow
+def test_a_run_in_python_is_the_run_of_the_command_line(train: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    status = regbench.train("norm=batch", **SMALL)
+    assert (status.state, status.path.parent) == ("completed", Path("runs/x"))
+    assert 0 < status.result["best_val"]["test_acc"] < 1
+    assert capfd.readouterr().out == ""
+    words = ("norm=batch", "epochs=1", "data.train_size=300", "data.val_size=200", "model.hidden=[8]", "study=x")
+    assert "already trained" in train(*words).out
+    assert len(list(Path("runs/x").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_in_python_is_a_frame_of_its_runs(own_process: None) -> None:
+    small = SMALL | {"model.hidden": [[8]]}
+    before = sys.argv
+    frame = regbench.sweep(
+        "+experiment=mlp_small", norm=["none", "batch"], seed=range(2), where="norm != batch or seed == 0", **small
+    )
+    assert frame[["norm", "seed"]].to_numpy().tolist() == [["none", 0], ["none", 1], ["batch", 0]]
+    assert set(frame["status"]) == {"completed"}
+    assert set(frame["experiment"]) == {"mlp_small"}
+    assert sys.argv is before
+    one = regbench.sweep("norm=none", "+experiment=mlp_small", seed=1, **small)
+    assert one["path"].tolist() == frame["path"].tolist()[1:2]
+    table = regbench.compare(regbench.load("runs"), by="experiment")
+    assert table["experiment"].tolist() == ["mlp_small"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: regbench.train("norm=bacth"), "no option 'bacth' in the group 'norm'. Did you mean 'batch'?"),
+        (lambda: regbench.train("optimizer.lrr=1"), "Did you mean 'lr'?"),
+        (lambda: regbench.train(epochs=-1), "epochs=-1: must be"),
+        (lambda: regbench.train("+study=norms"), "is a sweep. In Python: regbench.sweep('+study=norms')"),
+        (lambda: regbench.train("--plan"), "--plan: is a flag of the command line, and has no meaning in Python"),
+        (lambda: regbench.train(epochs={}), "{}: must be text, a number, True, False, None or a list"),
+        (lambda: regbench.sweep("norm=none,bacth"), "Did you mean 'batch'?"),
+        (lambda: regbench.sweep(seed=[0, -1]), "seed=-1: must be"),
+        (lambda: regbench.sweep("hydra/sweeper=optuna", seed=[0, 1]), "to search, run regbench train -m"),
+    ],
+)
+def test_a_mistake_in_python_is_a_user_error(own_process: None, call: Any, message: str) -> None:
+    with pytest.raises(regbench.UserError, match=re.escape(message)):
+        call()
+    assert not list(Path().iterdir())
+
+
+def test_the_public_names_are_listed() -> None:
+    assert dir(regbench) == ["UserError", "compare", "curves", "load", "sweep", "train"]
+    assert all(callable(getattr(regbench, name)) for name in dir(regbench))
 
 
 def test_importing_imports_next_to_nothing() -> None:

@@ -1,7 +1,8 @@
-"""The Python interface: runs, epochs and comparisons as DataFrames."""
+"""The Python interface: train and sweep; runs, epochs and comparisons as DataFrames."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -16,6 +17,10 @@ from regbench.records.metrics import Selection
 from regbench.tables.record import to_frame
 from regbench.text import shown
 
+if TYPE_CHECKING:
+    from regbench.records.run_status import RunStatus
+
+_Progress = Literal["off", "plain", "bar", "auto"]
 _Dirs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
@@ -91,3 +96,50 @@ def compare(
         test_noise=test_noise,
     )
     return to_frame(table)
+
+
+def train(*words: str, progress: _Progress = "off", **values: object) -> "RunStatus":
+    """Train one run as `regbench train` does, unless it is trained already: `train("norm=batch", epochs=1)`.
+
+    Its directory is `path`; `state` is `completed`, `diverged` or `failed` (then `error` says why), and `result` holds
+    the figures: `result["best_val"]["test_acc"]`.
+
+    Args:
+        words: what follows `regbench train` on the command line, without flags: `"norm=batch"`, `"+experiment=NAME"`.
+        progress: `"plain"` prints a line for each epoch, `"auto"` draws a bar on a terminal.
+        values: the same with Python's values: `epochs=1`, `**{"optimizer.lr": 0.1, "model.hidden": [64, 64]}`.
+
+    Raises:
+        UserError: a name or value is wrong; nothing has been written.
+    """
+    from regbench.cli import in_python  # Hydra and torch take seconds to import
+
+    return in_python.train(words, _with_progress(words, values, progress))
+
+
+def sweep(*words: str, progress: _Progress = "off", **values: object) -> pd.DataFrame:
+    """Train all combinations as `regbench train -m` does: `sweep("norm=none,batch", seed=range(5), epochs=1)`.
+
+    Returns the rows of `load` for exactly these runs, in the order of the sweep; those that failed have their status.
+
+    Args:
+        words: what follows `regbench train -m` on the command line: `"norm=none,batch"`, `"+study=norms"`.
+        progress: `"plain"` prints a line for each run that ends, `"auto"` draws bars on a terminal.
+        values: the same with Python's values; a list, tuple or range holds several: `norm=["none", "batch"]`. One value
+            that is a list itself stands in another: `**{"model.hidden": [[64, 64]]}`.
+
+    Raises:
+        UserError: a name or value is wrong in one of the runs; nothing has been trained then.
+    """
+    from regbench.cli import in_python
+
+    paths = in_python.sweep(words, _with_progress(words, values, progress))
+    places = {str(path): place for place, path in enumerate(paths)}
+    return load(paths).sort_values("path", key=lambda column: column.map(places), ignore_index=True)
+
+
+def _with_progress(words: Sequence[str], values: Mapping[str, object], progress: str) -> dict[str, object]:
+    """Add how progress is shown, unless the caller has set it as a value of the config."""
+    key = "runtime.progress"
+    given = key in values or any(word.startswith(key) for word in words)
+    return {**values} if given else {**values, key: progress}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from regbench.config.location import CHECKOUT, config_dir
-from regbench.experiment.provenance import facts
+from regbench.experiment.provenance import facts, heading, recipes
 
 pytestmark = pytest.mark.skipif(not (CHECKOUT / ".git").exists(), reason="not a checkout with a .git")
 
@@ -38,3 +38,27 @@ def test_the_checkout_holds_the_package_and_its_configs():
     assert (CHECKOUT / "pyproject.toml").is_file()
     assert (CHECKOUT / "src" / "regbench" / "experiment" / "provenance.py").is_file()
     assert config_dir() == CHECKOUT / "conf"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "experiment", "recipe"),
+    [
+        (["norm=batch"], None, None),
+        (["+experiment=mlp_xavier", "study=x", "runtime.study=y"], "mlp_xavier", None),
+        (["+study=norms", "norm=batch"], None, "norms"),
+        (["++experiment='mlp_xavier'", "+study=mine"], "mlp_xavier", "mine"),
+        (["+experiment=[mlp_normal,mlp_deep]"], "mlp_normal+mlp_deep", None),
+        (["+experiment@_global_=mlp_deep"], "mlp_deep", None),
+    ],
+)
+def test_a_run_knows_the_recipes_that_it_came_from(overrides, experiment, recipe):
+    assert recipes(overrides) == {"experiment": experiment, "recipe": recipe}
+
+
+def test_the_first_lines_of_a_log():
+    command, versions, machine = heading(
+        ["norm=batch", "runtime.study=a b"], facts(torch.device("cpu"), 1) | {"stack": 3}
+    )
+    assert command == "regbench train norm=batch 'study=a b'"
+    assert f"torch {torch.__version__}" in versions
+    assert machine.endswith(", 1 thread, 3 runs together")

@@ -113,7 +113,25 @@ def test_without_validation_there_are_dashes():
     screen, file = console(False)
     chosen = {**RESULT["last"], "val_loss": None}
     Reporter("plain", screen).result(finished_run({"best_val": chosen, "last": chosen}))
-    assert "after epoch 3 (the last: no validation images)" in file.getvalue()
+    assert file.getvalue().splitlines()[:-1] == [
+        "test accuracy 96.98 %, loss 0.1075, after epoch 3 (the last: no validation images)"
+    ]
+
+
+def test_a_chosen_epoch_that_is_the_last_one_is_told_once():
+    screen, file = console(False)
+    Reporter("plain", screen).result(finished_run({"best_val": RESULT["last"], "last": RESULT["last"]}))
+    assert file.getvalue().splitlines()[:-1] == [
+        "test accuracy 96.98 %, loss 0.1075, after epoch 3 (least validation loss, and the last)"
+    ]
+
+
+def test_a_run_whose_result_could_not_be_kept_has_failed():
+    screen, file = console(False)
+    Reporter("plain", screen).result(finished_run(RESULT, "failed", "No space left on device (model.safetensors)"))
+    line, place = file.getvalue().splitlines()
+    assert line == "failed: No space left on device (model.safetensors) (train.log has the rest)"
+    assert place == "runs/x/y"
 
 
 def test_on_a_terminal_a_bar_moves_and_goes_away():
@@ -131,7 +149,7 @@ def test_on_a_terminal_a_bar_moves_and_goes_away():
 
 def test_after_an_interruption_the_bar_begins_where_the_run_goes_on():
     text = shown("bar", terminal=True, finished=2, moving=True)
-    assert "resumes after epoch 2" in text
+    assert "resuming after epoch 2" in text
     assert "epoch 3/3" in text
     assert "epoch 1/3" not in text
     assert "epoch 4/3" not in text

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import sys
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from regbench.experiment import train as experiment
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run as CheckedRun
 from regbench.models.architectures import build
-from regbench.records import correct_images
+from regbench.records import correct_images, run_dir
 from regbench.records.run_dir import RunDir
 from regbench.training.stack import Stack
 from regbench.training.trainer import Trainer
@@ -147,7 +148,16 @@ def test_a_run_leaves_a_directory_with_all_there_is_to_know(run):
     assert record["machine"]["threads"] == torch.get_num_threads()
     assert str(one.path) in lines
     assert f"{record['result']['best_val']['test_acc']:.2%}".replace("%", " %") in lines[-3]
-    assert "3/3" in (one.path / "train.log").read_text()
+    log = [line.split("  ", 1)[1] for line in (one.path / "train.log").read_text().splitlines()]
+    assert log[0] == "regbench train seed=0"
+    assert f"torch {torch.__version__}" in log[1]
+    assert ": cpu (" in log[2]
+    assert log[3].startswith("mlp-batch-relu-kaiming-adam-s0: ")
+    assert log[4] == "mnist: 500 images to train, 300 to validate, 10,000 to test"
+    assert [line.split()[0] for line in log[5:9]] == ["epoch", "1/3", "2/3", "3/3"]
+    assert log[9] in lines
+    assert log[9].startswith("test accuracy ")
+    assert log[-1].startswith("completed: ")
 
 
 def test_the_figures_are_those_of_the_kept_weights_and_rows(run):
@@ -496,7 +506,10 @@ def test_runs_that_train_together_leave_what_each_leaves_alone(some, number):
         assert one.record["stack"] == number
         assert one.record["overrides"] == [f"seed={one.config.seed}"]
         log = (one.path / "train.log").read_text()
+        assert f"regbench train seed={one.config.seed}\n" in log
         assert "3/3" in log
+        assert f"test accuracy {one.record['result']['best_val']['test_acc']:.2%}".replace("%", " %") in log
+        assert log.splitlines()[-1].split("  ")[1].startswith("completed: ")
 
 
 def test_each_log_has_the_run_s_own_figures(some):
@@ -672,6 +685,40 @@ def test_a_run_that_cannot_be_written_fails_alone(some, monkeypatch, name):
         assert "No space left" in together[1].record["error"]
     assert_as_alone(together[::2], some(3)[::2])
     assert together[1].train() == "completed"
+
+
+def test_a_disk_that_fills_at_the_end_of_a_run_is_a_failure_with_its_reason(run, monkeypatch):
+    one = run()
+    original = run_dir.write_atomically
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "model.safetensors":
+            raise OSError(28, "No space left on device", str(path))
+        original(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_dir, "write_atomically", full)
+        status, lines = spoken(one.train)
+    assert status == one.record["status"] == "failed"
+    assert one.record["error"] == "No space left on device (model.safetensors)"
+    assert lines[-2] == "failed: No space left on device (model.safetensors) (train.log has the rest)"
+    assert not any("test accuracy" in line for line in lines)
+    assert (one.path / "train.log").read_text().endswith("failed: No space left on device (model.safetensors)\n")
+    assert one.train() == "completed"
+
+
+def test_warnings_of_libraries_go_into_the_log(run, monkeypatch, capfd):
+    original = Stack.begin_epoch
+
+    def warns(self: Stack, *args: Any) -> None:
+        warnings.warn("a library\n says so", UserWarning, stacklevel=1)
+        original(self, *args)
+
+    monkeypatch.setattr(Stack, "begin_epoch", warns)
+    one = run()
+    one.train()
+    assert (one.path / "train.log").read_text().count("  warning: a library says so\n") == 1
+    assert "a library" not in capfd.readouterr().err
 
 
 def test_a_directory_that_goes_away_costs_its_own_run_only(some):

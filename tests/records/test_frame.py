@@ -99,7 +99,7 @@ def test_no_run_at_all_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^no runs in .*Train one: regbench train$"):
         load([tmp_path])
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(UserError, match=r"^no runs in .*\(unreadable: .*run.json\)"):
+    with pytest.raises(UserError, match=r"^no runs in .* that can be read: .*run.json is no JSON"):
         load([tmp_path])
 
 

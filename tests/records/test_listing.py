@@ -115,6 +115,9 @@ def test_runs_are_filtered(runs: Path) -> None:
         (["seed", True], "dcba"),
         (["norm"], "bacd"),
         (["norm.eps"], "bacd"),
+        (["-seed"], "dcba"),
+        (["-test_acc"], "bacd"),
+        (["-seed", True], "abcd"),
     ],
     ids=str,
 )
@@ -125,16 +128,14 @@ def test_runs_are_sorted_those_without_a_value_last(key: list[Any], expected: st
 def test_the_table_fits_and_keeps_paths_whole(runs: Path, invoke: Callable[..., Ended]) -> None:
     result = invoke("ls", "--show", "seed,norm.eps", "--sort", "seed", "--reverse")
     head, *rows, empty, foot = result.out.splitlines()
-    assert head.split() == ["status", "age", "epochs", "test", "%", "seed", "norm.eps", "path"]
-    assert [row.split()[-1] for row in rows] == [f"runs/default/{name}" for name in "dcba"]
-    assert rows[2].split()[0:1] + rows[2].split()[2:] == ["completed", "5/5", "98.00", "1", "1e-05", "runs/default/b"]
+    assert head.split() == ["status", "age", "epochs", "test", "%", "norm", "seed", "norm.eps", "run"]
+    assert [row.split()[-1] for row in rows] == [f"default/{name}" for name in "dcba"]
+    assert rows[2].split()[2:] == ["5/5", "98.00", "batch", "1", "1e-05", "default/b"]
     assert rows[0].split()[2:4] == ["1/5", "-"]
     assert (empty, foot) == ("", "4 runs: 2 completed, 1 killed, 1 failed")
     long = write(Path("elsewhere"), record(seed=11, norm=NORMS["batch"]))
-    text = to_table(listing([long]), room=80)
-    assert max(map(len, text.splitlines())) == 80
-    assert text.splitlines()[1].endswith(long.name[-12:])
-    assert str(long) in to_table(listing([long]))
+    assert to_table(listing([long]), room=80).splitlines()[1].endswith(f"  elsewhere/default/{long.name[-12:]}")
+    assert str(long) in to_table(listing([long]), ["path"])
 
 
 @pytest.mark.parametrize(
@@ -161,8 +162,84 @@ def test_what_cannot_be_read_is_counted(runs: Path, invoke: Callable[..., Ended]
     result = invoke("ls")
     assert result.out.splitlines()[-2:] == [
         "3 runs: 1 completed, 1 killed, 1 failed",
-        "1 unreadable: runs/default/b/run.json",
+        "1 unreadable: runs/default/b/run.json is no JSON (line 1, column 2)",
     ]
+
+
+def test_the_keys_that_differ_are_columns(runs: Path) -> None:
+    assert listing([runs]).differing == ["norm", "seed"]
+    write(runs, record(seed=4, norm=NORMS["batch"] | {"eps": 0.1}) | {"experiment": "mlp_xavier"}, "e")
+    assert listing([runs]).differing == ["experiment", "norm", "norm.eps", "seed"]
+    assert listing([runs / "default/a"]).differing == []
+    head = to_table(listing([runs]), by=["seed", "dropout"]).splitlines()[0]
+    assert head.split()[-3:] == ["seed", "dropout", "run"]
+
+
+def test_what_does_not_fit_becomes_one_column_of_changes(runs: Path) -> None:
+    write(runs, record(dropout=0.1, clip_norm=1.0, batch_size=64, epochs=6), "e")
+    found = listing([runs])
+    assert "  dropout  clip_norm  " in to_table(found).splitlines()[0]
+    text = to_table(found, room=80)
+    assert [line.split()[4:] for line in text.splitlines()[:6]] == [
+        ["%", "change", "run"],
+        ["-", "default/a"],
+        ["norm=batch", "seed=1", "default/b"],
+        ["seed=2", "default/c"],
+        ["seed=3", "default/d"],
+        ["dropout=0.1", "clip_norm=1", "epochs=6", "ba…", "default/e"],
+    ]
+    assert max(map(len, text.splitlines())) == 80
+
+
+def test_the_first_runs_and_rounded_seconds(runs: Path, invoke: Callable[..., Ended]) -> None:
+    write(runs, record(seed=8) | {"result": record()["result"] | {"seconds": 1.00249}}, "slow")
+    head, row, _, foot = invoke("ls", "--sort", "-seed", "--limit", "1", "--show", "seconds").out.splitlines()
+    assert head.split()[-2:] == ["seconds", "run"]
+    assert row.split()[-2:] == ["1.00", "default/slow"]
+    assert foot == "5 runs: 3 completed, 1 killed, 1 failed, the first 1 are shown"
+    assert len(json.loads(invoke("ls", "--limit", "2", "--format", "json").out)["runs"]) == 2
+
+
+def test_studies_have_a_line_each(runs: Path, invoke: Callable[..., Ended]) -> None:
+    for seed in range(3):
+        write(runs, record(seed=seed, test_acc=0.9, study="other"), f"{seed}")
+    result = invoke("ls", "--studies").out.splitlines()
+    assert [" ".join(line.split()[:2] + line.split()[3:]) for line in result[1:3]] == [
+        "default 4 98.00 2 completed, 1 killed, 1 failed norm, seed",
+        "other 3 90.00 3 completed seed",
+    ]
+    assert result[-1] == "2 studies, 7 runs: 5 completed, 1 killed, 1 failed"
+    studies = json.loads(invoke("ls", "--studies", "--format", "json").out)["studies"]
+    assert [(study["path"], study["killed"], study["differs"]) for study in studies] == [
+        ("runs/default", 1, ["norm", "seed"]),
+        ("runs/other", 0, ["seed"]),
+    ]
+    assert invoke("ls", "--studies", "--format", "csv").out.splitlines()[2].startswith("other,runs/other,3,3,")
+
+
+def test_a_file_s_name_says_the_format(runs: Path, invoke: Callable[..., Ended]) -> None:
+    assert invoke("ls", "-o", "runs.json", "--csv", "runs.csv").out == ""
+    assert len(json.loads(Path("runs.json").read_text())["runs"]) == 4
+    assert Path("runs.csv").read_text().startswith("status,age,trained,")
+    invoke("ls", "--output", "runs.txt")
+    assert Path("runs.txt").read_text().splitlines()[-1] == "4 runs: 2 completed, 1 killed, 1 failed"
+    assert invoke("ls", "--csv", "-").out.startswith("status,age,trained,")
+
+
+def test_short_names_are_runs(runs: Path, invoke: Callable[..., Ended]) -> None:
+    write(runs, record(seed=5), "mlp-s5-00000000000a")
+    write(runs, record(seed=6), "mlp-s6-00000000001b")
+    assert [line.split()[-1] for line in invoke("ls").out.splitlines()[5:7]] == [
+        "default/00000000000a",
+        "default/00000000001b",
+    ]
+    for name in ("default/00000000000a", "00000000000a", "runs/default/00000000000a"):
+        assert invoke("ls", name).out.splitlines()[1].split()[-1] == "default/00000000000a"
+    several = invoke("ls", "0000000000").err
+    assert several.startswith("error: 0000000000: 2 runs have such an id. Write more of one: default/00000000000a, ")
+    assert invoke("rm", "--yes", "default/00000000000a").out.endswith("1 run removed\n")
+    assert not (runs / "default/mlp-s5-00000000000a").exists()
+    assert "no directory 'abcd'" in invoke("ls", "abcd").err
 
 
 def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
@@ -181,9 +258,14 @@ def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
         (["ls", "--where", "norm > 3"], "not supported between"),
         (["ls", "--sort", "sed"], "Did you mean 'seed'?"),
         (["ls", "--show", "sed"], "Did you mean 'seed'?"),
-        (["rm"], "name runs, or say which"),
-        (["rm", "runs"], "runs: is no run. Say which below it"),
-        (["rm", "runs/default/a", "runs/default"], "runs/default: is no run"),
+        (["ls", "--by", "sed"], "Did you mean 'seed'?"),
+        (["ls", "--sort", "-sed"], "--sort -sed: no key 'sed'"),
+        (["ls", "-o", "runs.xyz"], "--output runs.xyz: no format 'xyz'"),
+        (["ls", "--sort", "seed", "--sort", "norm"], "--sort: is given 2 times"),
+        (["rm"], "rm needs run directories, or a filter: --status failed, or --where CONDITION"),
+        (["rm", "runs"], "runs is a folder of studies, not a study or a run. Choose some runs with"),
+        (["rm", "runs/default/a", "."], ". is a folder of studies"),
+        (["explain", "runs/default"], "explain needs a cell, as in norm=batch. To list all runs: regbench ls runs/def"),
         (["rm", "nowhere"], "no directory 'nowhere'"),
         (["rm", "--where", "sed=1"], "Did you mean 'seed'?"),
     ],
@@ -198,7 +280,8 @@ def test_a_mistake_is_one_line_and_code_2(arguments: list[str], message: str, ru
 
 
 def test_the_statuses_offered_are_those_there_are() -> None:
-    assert cli.STATES == STATES
+    (option,) = (option for option in cli.ls.params if option.name == "statuses")
+    assert tuple(option.type.choices) == STATES
 
 
 def test_it_imports_neither_pandas_nor_torch(runs: Path) -> None:
@@ -241,7 +324,7 @@ def test_it_shows_asks_and_removes(runs: Path, invoke: Any, monkeypatch: pytest.
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     refused = invoke("rm", "--status", "failed", "--status", "killed")
     assert refused.code == 0
-    assert "runs/default/c" in refused.out
+    assert "default/c" in refused.out
     assert "Remove 2 runs, 0.0 MB? [y/N]" in refused.out
     assert refused.out.endswith("nothing removed\n")
     assert names() == ["a", "b", "c", "d"]
@@ -255,6 +338,62 @@ def test_it_shows_asks_and_removes(runs: Path, invoke: Any, monkeypatch: pytest.
 def test_nothing_is_removed_where_nobody_answers(runs: Path, invoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert invoke("rm", "--status", "failed").code == 130
+    assert names() == ["a", "b", "c", "d"]
+
+
+def test_a_study_is_removed_with_its_folder(runs: Path, invoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(runs, record(seed=0, study="old"), "x")
+    write(runs, record(seed=1, study="old"), "y")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    result = invoke("rm", "runs/old")
+    assert "Remove 2 runs, 0.0 MB? [y/N]" in result.out
+    assert result.out.endswith("2 runs removed\n")
+    assert not (runs / "old").exists()
+    (runs / "default/notes.txt").write_text("mine")
+    assert invoke("rm", "--yes", "runs/default").code == 0
+    assert [path.name for path in (runs / "default").iterdir()] == ["notes.txt"]
+    assert invoke("rm", "--yes", "runs/default").err == "error: runs/default: is neither a run nor a folder of runs\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (json.dumps({"format": 2}), "was written by a newer regbench (format 2; this one reads format 1)"),
+        ("{", "is no JSON (line 1, column 2)"),
+        ("", "is empty"),
+        ('{"name": "not ours"}', "is no record of a run"),
+        (json.dumps(record() | {"status": "done"}), "is damaged (status: Input should be 'running', 'completed'"),
+    ],
+    ids=["newer", "broken", "empty", "other", "damaged"],
+)
+def test_a_run_that_cannot_be_read_says_why(content: str, reason: str, runs: Path, invoke: Any) -> None:
+    path = runs / "default/b/run.json"
+    path.write_text(content)
+    assert f"1 unreadable: {path} {reason}" in invoke("ls").out
+    for command in (["rm", "--yes", "runs/default/b"], ["rm", "--yes", "runs/default"]):
+        assert invoke(*command).err.startswith(f"error: {path} {reason}")
+    summary = invoke("summary", "runs/default/b")
+    assert summary.err.startswith(f"error: no runs in runs/default/b that can be read: {path} {reason}")
+    assert "regbench train" not in summary.err
+    assert path.exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_run_that_an_editor_saved_again_is_read(encoding: str, runs: Path, invoke: Any) -> None:
+    path = runs / "default/b/run.json"
+    path.write_text(path.read_text(), encoding=encoding)
+    assert names() == ["a", "b", "c", "d"]
+    assert "4 runs read" in invoke("summary", "runs").out
+    assert invoke("rm", "--yes", "runs/default/b").code == 0
+
+
+def test_nobody_can_answer_on_a_closed_standard_input(runs: Path) -> None:
+    command = [sys.executable, "-m", "regbench", "rm", "--status", "failed"]
+    done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: rm: standard input is closed, and nobody can answer. To remove without a question, add --yes\n"
+    )
     assert names() == ["a", "b", "c", "d"]
 
 
@@ -325,5 +464,5 @@ def test_a_run_that_cannot_be_removed_says_why(runs: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "rename", refuse)
     assert removal.remove(listing([runs / "default/a"]).entries[0]) == "Permission denied"
     with pytest.raises(UserError):
-        removal.chosen(["runs"], (), ())
+        removal.chosen([Path("runs")], (), ())
     assert names() == ["a", "b", "c", "d"]

@@ -1,14 +1,18 @@
 """The sweeper `regbench`: every combination that is wanted, all checked before the first trains, a table at the end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from regbench.sweep.job import Job
 
 
 @dataclass
@@ -46,19 +50,24 @@ class GridSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Prepare: Hydra calls this once, before `sweep`."""
         self._config, self._loader = config, hydra_context.config_loader
-        self._launcher = Plugins.instance().instantiate_launcher(
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to."""
+        from regbench.sweep.run import run
+
+        run(self.launcher, self.jobs(arguments), only_plan=self._plan)
+
+    def jobs(self, arguments: list[str]) -> "Iterable[Job]":
+        """Compose all that the arguments combine to."""
         from regbench.experiment.reporter import Reporter
         from regbench.sweep import grid
         from regbench.sweep.compose import Composer
-        from regbench.sweep.run import run
 
         overrides = grid.expand(self._loader, self._params, arguments, self._zip, self._each)
         jobs = Composer(self._config, self._loader).jobs(overrides)
         if self._where:
-            jobs = grid.matching(jobs, self._where, Reporter(str(self._config.runtime.progress)))
-        run(self._launcher, jobs, only_plan=self._plan)
+            return grid.matching(jobs, self._where, Reporter(str(self._config.runtime.progress)))
+        return jobs

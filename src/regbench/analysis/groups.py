@@ -11,9 +11,10 @@ from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
 from regbench.errors import UserError, no_such
 from regbench.records.frame import FACTS
 from regbench.records.metrics import SELECTIONS
+from regbench.records.run_json import RECIPES
 from regbench.text import shown
 
-_NEVER_A_DEFAULT = (*NO_EFFECT_ON_NUMBERS, "study", "seed")
+_NEVER_A_DEFAULT = (*NO_EFFECT_ON_NUMBERS, *RECIPES, "study", "seed")
 Values = Mapping[str, Any]
 
 

@@ -71,7 +71,7 @@ def compare(
         without_figure=sample.statuses.count("completed") - sum(row.estimate.n for row in rows),
         without_validation=_without_validation(frame),
         duplicates=runs.duplicates,
-        unreadable=runs.unreadable,
+        unreadable=(*runs.unreadable, *epochs.unreadable(frame, chosen, select)),
         columns=tuple(key for key in keys if key in columns),
         contrast=_contrast(sample, keys, against) if against else None,
         where=where,

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from regbench.cli.commands import effects, summary
-from regbench.cli.runs import diff, explain, ls, reproduce, rm
+from regbench.cli.inspection import diff, explain, reproduce
+from regbench.cli.runs import ls, rm
 from regbench.errors import INTERRUPTED, MISTAKE, UserError
 
 

@@ -1,18 +1,44 @@
 """Where a command's table goes: to the terminal, or into a file."""
 
 import io
+import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from regbench.errors import UserError
-from regbench.tables.choices import SUMMARY_FORMATS
+from regbench.errors import UserError, no_such
+from regbench.tables.choices import ENDINGS, SUMMARY_FORMATS
 
 if TYPE_CHECKING:
     from regbench.analysis.table import Table
 
 _FILE_WIDTH = 120  # of a table in a file
+_STANDARD = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # names of the standard output
+
+
+def is_standard(path: Path | None) -> bool:
+    """Tell whether a path means the standard output."""
+    return str(path) in _STANDARD
+
+
+def format_of(output: str | None, file: Path | None, formats: "list[str]") -> str:
+    """Return the format that is asked for, or that the file's ending says.
+
+    Raises:
+        UserError: the ending says none of the formats, or another than the one that is asked for.
+    """
+    if file is None or is_standard(file):
+        return output or "table"
+    ending = file.suffix.removeprefix(".").lower()
+    known = {name: format for name, format in ENDINGS.items() if format in formats}
+    if output is None and ending not in known:
+        reason = no_such("format", ending, "the endings of files", known) if ending else "the name has no ending"
+        raise UserError(f"--output {file}: {reason}. Or name it by --format")
+    if output and ENDINGS.get(ending, output) != output:
+        raise UserError(f"--output {file}: the ending means {ENDINGS[ending]}, and --format {output} another format")
+    return output or known[ending]
 
 
 def print_table(table: "Table", output: str, file: Path | None) -> None:
@@ -59,17 +85,38 @@ def _as_in_a_terminal(table: "Table") -> str:
     return captured.get()
 
 
+def write_csv(path: Path, text: str) -> None:
+    """Write the CSV of --csv: into a file, or to the standard output."""
+    if is_standard(path):
+        click.echo(text, nl=False)
+        sys.stdout.flush()
+    else:
+        write_file("--csv", path, text.encode())
+
+
 def write_file(option: str, path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; a pipe or a device is written to.
 
     Raises:
-        UserError: the path is not a regular file, or cannot be written; `option` names it in the message.
+        UserError: the path is a directory or a link to a file, or cannot be written; `option` names it in the message.
     """
     from regbench.records.files import write_atomically
 
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise UserError(f"{option} {path}: is not a regular file, which could be replaced")
     try:
-        write_atomically(path, content)
+        if _is_stream(path):
+            path.write_bytes(content)
+        elif path.is_symlink() or (path.exists() and not path.is_file()):
+            raise UserError(f"{option} {path}: is not a regular file, which could be replaced")
+        else:
+            write_atomically(path, content)
     except OSError as error:
         raise UserError(f"{option} {path}: cannot be written: {error.strerror}") from None
+
+
+def _is_stream(path: Path) -> bool:
+    """Tell whether the path is a pipe or a device, as `>(gzip > t.csv.gz)` of a shell and /dev/stderr are."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

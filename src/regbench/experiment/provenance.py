@@ -2,7 +2,9 @@
 
 import os
 import platform
+import re
 import subprocess
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +13,34 @@ from typing import Any
 import torch
 
 from regbench.config.location import CHECKOUT
+from regbench.records.names import command
+from regbench.records.run_json import RECIPES
+from regbench.text import plural
+
+_RECIPE = re.compile(r"\+{1,2}(experiment|study)(?:@\w+)?=(.+)")
+
+
+def recipes(overrides: Sequence[str]) -> dict[str, str | None]:
+    """Name the experiment and the study recipe that a run came from: NAME of `+experiment=NAME` and `+study=NAME`.
+
+    Several experiments, `+experiment=[a,b]`, are `a+b`.
+    """
+    names: dict[str, str | None] = dict.fromkeys(RECIPES)
+    for match in filter(None, map(_RECIPE.fullmatch, overrides)):
+        key = "recipe" if match[1] == "study" else "experiment"  # the key `study` is the folder of the run
+        names[key] = "+".join(name.strip(" '\"") for name in match[2].strip("[]").split(","))
+    return names
+
+
+def heading(overrides: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
+    """Write the first lines of train.log: the command, the versions, the machine, how many runs train together."""
+    git, machine, runs = facts.get("git"), facts["machine"], facts.get("stack", 1)
+    code = [f"commit {git['commit']}{' with changes' if git['dirty'] else ''}"] if git else []
+    versions = ", ".join([*(f"{name} {version}" for name, version in facts["versions"].items()), *code])
+    together = f", {runs} runs together" if runs > 1 else ""
+    threads = plural(machine["threads"], "thread")
+    place = f"{machine['host']}, {machine['platform']}: {machine['device']} ({machine['device_name']}), {threads}"
+    return [command(overrides), versions, place + together]
 
 
 def facts(device: torch.device, threads: int) -> dict[str, Any]:

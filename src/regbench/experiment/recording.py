@@ -1,17 +1,18 @@
 """Write down what happens to runs that train together, in the directory of each. A run that fails stops no other."""
 
 import math
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from regbench.experiment.checks import warnings
-from regbench.experiment.reporter import Reporter
+from regbench.experiment.failure import Failure, diverted_warnings
+from regbench.experiment.provenance import heading, recipes
+from regbench.experiment.reporter import HEADER, Reporter, resuming, scores
 from regbench.experiment.run import Run
 from regbench.records.correct_images import encoded
+from regbench.records.files import Status
 from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
 from regbench.training.trainer import Tests, TrainsRuns
@@ -20,20 +21,6 @@ _AT_ONCE = 8  # runs whose files are written side by side: most of writing is wa
 
 _Item = TypeVar("_Item")
 State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An exception as text: the exception itself would keep the memory of all that was computed."""
-
-    line: str
-    traceback: str
-
-    @classmethod
-    def of(cls, error: Exception) -> "Failure":
-        """Describe an exception in one line, and in full."""
-        line = f"{type(error).__name__}: {error}".splitlines()[0]
-        return cls(line, "".join(traceback.format_exception(error)))
 
 
 class Recording:
@@ -64,7 +51,9 @@ class Recording:
     def _begin(self, place: int, facts: Mapping[str, Any]) -> State:
         run, directory = self.runs[place], self.directories[place]
         try:
-            state = directory.start({"overrides": list(run.overrides), "data_digest": run.data_digest, **facts})
+            origin = {"overrides": list(run.overrides), **recipes(run.overrides), "data_digest": run.data_digest}
+            state = directory.start({**origin, **facts})
+            directory.log(*heading(run.overrides, facts))
             for warning in warnings(run.config):
                 self.reporter.warn(warning)
                 directory.log(f"warning: {warning}")
@@ -75,6 +64,27 @@ class Recording:
             self.reporter.warn(f"{directory.path}: {error}")
             return None
         return state
+
+    def announce(self, about: str, images: int, epochs: int, finished: int) -> None:
+        """Show what begins and write it into every log: what is trained, images per epoch, epochs in all, finished."""
+        self.reporter.begin(about, images, epochs, finished)
+        lines = [*about.splitlines(), *([resuming(finished)] if finished else []), HEADER]
+        for place in self.running:
+            self._note(place, *lines)
+
+    def _note(self, place: int, *lines: str) -> None:
+        """Write into the log of a run; what depends on that file being whole fails elsewhere."""
+        with suppress(OSError):
+            self.directories[place].log(*lines)
+
+    def library_warnings(self) -> AbstractContextManager[None]:
+        """Write what libraries warn of into the logs of the runs that train then, and not onto the screen."""
+
+        def note(text: str) -> None:
+            for place in self.running:
+                self._note(place, text)
+
+        return diverted_warnings(note)
 
     def pretrained(self, place: int, row: Progress) -> None:
         """Keep a row of what pre-training did, and show it."""
@@ -91,7 +101,7 @@ class Recording:
             directory.save(epoch, state, trainer.layers.get(place, []))
             directory.log(self.reporter.line(epoch))
             if epoch.diverged:
-                directory.end("diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
+                self._end(place, "diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
 
         trainer.drop(self._side_by_side(save, epochs))
         for epoch in epochs.values():
@@ -105,19 +115,23 @@ class Recording:
             rows = directory.tables.rows
             if run.stop and 0 < len(rows) < run.config.epochs and run.stop(rows):
                 directory.prune(len(rows))
+                self._note(place, f"{directory.status.state}: {directory.status.error}")
                 pruned.append(place)
         trainer.drop(pruned)
 
     def complete(self, trainer: TrainsRuns, tests: Mapping[int, Tests], test_set: str) -> None:
         """Save the results of the runs; `test_set` is the fingerprint of the images that they were tested on."""
 
-        def complete(place: int, scores: Tests) -> None:
+        def complete(place: int, tested: Tests) -> None:
             directory, best = self.directories[place], trainer.best[place]
             assert best is not None, "a test follows an epoch"
-            if not all(math.isfinite(loss) for loss, _ in scores.values()):
-                directory.end("diverged", "the loss on the test images is not finite")
+            if not all(math.isfinite(loss) for loss, _ in tested.values()):
+                self._end(place, "diverged", "the loss on the test images is not finite")
             else:
-                directory.complete(best.weights, best.epoch, scores, encoded(trainer.rights[place], test_set))
+                directory.complete(best.weights, best.epoch, tested, encoded(trainer.rights[place], test_set))
+                result = directory.status.result
+                assert result
+                self._note(place, *scores(result), f"completed: {result['seconds']:.2f} s of training")
 
         self._side_by_side(complete, tests)
 
@@ -130,7 +144,7 @@ class Recording:
         directory = self.directories[place]
         try:
             directory.log(failure.traceback)
-            directory.end("failed", failure.line)
+            self._end(place, "failed", failure.line)
         except OSError as error:
             if self.alone:
                 raise
@@ -141,7 +155,12 @@ class Recording:
         """Record that the user stopped the runs that have not ended."""
         for place in self.running:
             with suppress(OSError):  # of this run's files: the others have theirs to write
-                self.directories[place].end("interrupted", "stopped by the user")
+                self._end(place, "interrupted", "stopped by the user")
+
+    def _end(self, place: int, status: Status, reason: str) -> None:
+        """Record how a run ended that is not completed, in run.json and in the log."""
+        self.directories[place].end(status, reason)
+        self._note(place, f"{status}: {reason}")
 
     def _side_by_side(self, work: Callable[[int, _Item], None], items: Mapping[int, _Item]) -> list[int]:
         """Write the files of several runs at once; the places of the runs that failed.

@@ -48,7 +48,7 @@ class Reporter:
         self._images, self._epochs, self._seen = images, epochs, finished * images
         self.say(about)
         if finished:
-            self.say(f"resumes after epoch {finished}")
+            self.say(resuming(finished))
         self.say(HEADER, "bold")
         if self.mode == "bar":
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[speed]}"))
@@ -95,19 +95,34 @@ class Reporter:
 
     def result(self, status: "RunStatus") -> None:
         """Show the end of a run: its test figures, or why it has none, and where it is kept."""
-        result = status.result
+        result = status.result if status.state == "completed" else None
         if result is None:
             self.say(f"{status.state}: {status.error} ({LOG} has the rest)", "bold red")
         else:
-            chosen, last = result["best_val"], result["last"]
-            how = "least validation loss" if chosen["val_loss"] is not None else "the last: no validation images"
-            self.say(f"test accuracy {self._score(chosen)} after epoch {chosen['epoch']} ({how})", "bold")
-            self.say(f"              {self._score(last)} after epoch {last['epoch']} (last)")
+            first, *rest = scores(result)
+            self.say(first, "bold")
+            for line in rest:
+                self.say(line)
         self.say(str(status.path))
 
-    @staticmethod
-    def _score(figures: Mapping[str, Any]) -> str:
-        return f"{figures['test_acc']:.2%}".replace("%", " %") + f", loss {figures['test_loss']:.4f},"
+
+def resuming(finished: int) -> str:
+    """Say after which epoch a run resumes."""
+    return f"resuming after epoch {finished}"
+
+
+def scores(result: Mapping[str, Any]) -> list[str]:
+    """Write the test figures of the chosen epoch and, if it is another one, those of the last."""
+    chosen, last = result["best_val"], result["last"]
+    how = "least validation loss" if chosen["val_loss"] is not None else "the last: no validation images"
+    same = chosen["epoch"] == last["epoch"]
+    how += ", and the last" if same and chosen["val_loss"] is not None else ""
+    lines = [f"test accuracy {_score(chosen)} after epoch {chosen['epoch']} ({how})"]
+    return lines if same else [*lines, f"              {_score(last)} after epoch {last['epoch']} (last)"]
+
+
+def _score(figures: Mapping[str, Any]) -> str:
+    return f"{figures['test_acc']:.2%}".replace("%", " %") + f", loss {figures['test_loss']:.4f},"
 
 
 def _loss(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Train a run again elsewhere, and tell whether it gives the same numbers."""
+"""Train a run again in a temporary folder, and check that every number matches."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from regbench.experiment.run import Run
 from regbench.experiment.train import record
 from regbench.records import correct_images, epochs
 from regbench.records.correct_images import Correct
-from regbench.records.files import RUN
+from regbench.records.files import METRICS, RUN
 from regbench.records.frame import load
 from regbench.records.metrics import SELECTIONS
 from regbench.training.machine import whole
@@ -53,6 +53,8 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         raise UserError(f"{path}: must be the directory of one completed run")
     place = Path(found.frame["path"].iloc[0])
     recorded = json.loads((place / RUN).read_bytes())
+    if fault := epochs.fault(place, recorded["result"]["last"]["epoch"]):
+        raise UserError(f"{place / METRICS} cannot be read: {fault}")
     with tempfile.TemporaryDirectory() as folder:
         threads = recorded["machine"]["threads"]  # not auto: other sums come from another number
         runtime = recorded["config"]["runtime"] | {"dir": folder, "progress": reporter.mode, "threads": threads}
@@ -84,7 +86,7 @@ def _with_images(found: Outcome, before: Correct | None, now: Correct | None) ->
 
 def _figures(run: Path, result: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """List what must repeat, in the order of time: each epoch's columns, then the final figures."""
-    for row in epochs.read(run):
+    for row in epochs.read(run, completed=True):
         yield from (
             (f"epoch {row['epoch']:.0f}, {name}", value) for name, value in row.items() if name not in _LEFT_OUT
         )

@@ -10,13 +10,15 @@ from regbench.data.datasets import cache_dir
 from regbench.data.split import Split, load_split
 from regbench.errors import UserError
 from regbench.experiment.checks import check_machine, check_techniques
+from regbench.experiment.failure import Failure
 from regbench.experiment.provenance import facts
-from regbench.experiment.recording import Failure, Recording, State
+from regbench.experiment.recording import Recording, State
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.correct_images import fingerprint
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus
+from regbench.text import plural
 from regbench.training import lanes
 from regbench.training.machine import Machine, set_up, shared, whole
 from regbench.training.trainer import TrainsRuns
@@ -67,7 +69,8 @@ def record(runs: Sequence[Run], directories: Sequence[RunDir], machine: Machine,
     recording = Recording(runs, directories, reporter, alone=len(places) == 1).part(places)
     try:
         states = recording.begin({**facts(machine.device, machine.threads), "stack": len(places)})
-        _train_in_halves(recording, states, machine)
+        with recording.library_warnings():
+            _train_in_halves(recording, states, machine)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         recording.interrupt()
         raise
@@ -116,7 +119,7 @@ def _fit(recording: Recording, states: Sequence[State], machine: Machine) -> Non
         if state:
             trainer.load_state(place, state)
     trainer.pretrain([place for place, state in enumerate(states) if not state], recording.pretrained)
-    reporter.begin(_about(trainer, machine), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
+    recording.announce(_about(trainer, machine), trainer.images_per_epoch, configs[0].epochs, trainer.finished)
     recording.prune(trainer)  # runs that were killed between an epoch and its consequences
     for epochs in trainer.epochs(reporter.tick):
         recording.save(trainer, epochs)
@@ -135,7 +138,8 @@ def _about(trainer: TrainsRuns, machine: Machine) -> str:
     config, split = trainer.configs[0], trainer.splits[0]
     runs = len(trainer.configs)
     name = config.slug() if runs == 1 else f"{runs} runs together"
-    each = f"{machine.threads} threads" if machine.lanes == 1 else f"{machine.lanes} × {machine.threads} threads"
+    threads = plural(machine.threads, "thread")
+    each = threads if machine.lanes == 1 else f"{machine.lanes} × {threads}"
     where = f"cpu, {each}" if machine.device.type == "cpu" else str(machine.device)
     return (
         f"{name}: {trainer.weight_count():,} parameters{' each' * (runs > 1)} on {where}\n"

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 _EPOCH = "epoch"
 
 
-def read(run: Path) -> list[dict[str, float]]:
-    """Read a run's epochs, NaN for an empty cell, up to a line that is torn or not a row of numbers."""
+def read(run: Path, completed: bool = False) -> list[dict[str, float]]:
+    """Read a run's epochs, NaN for an empty cell, up to a line that is torn or not a row of numbers.
+
+    The last line may lack its line break if the run is completed: then an editor removed it.
+    """
     try:
-        text = (run / METRICS).read_text(encoding="utf-8")
+        text = (run / METRICS).read_text(encoding="utf-8-sig")  # editors put a byte order mark first
     except (OSError, UnicodeDecodeError):
         return []
-    whole = text[: text.rfind("\n") + 1]
+    whole = text if completed else text[: text.rfind("\n") + 1]
     return list(_rows(csv.reader(io.StringIO(whole))))
 
 
@@ -40,11 +43,39 @@ def _rows(lines: Iterator[list[str]]) -> Iterator[dict[str, float]]:
         yield row
 
 
+def fault(run: Path, epochs: float) -> str | None:
+    """Say why the metrics.csv of a run that has trained `epochs` cannot be read; None where it can.
+
+    Editors save it with other separators or numbers: those figures are not guessed.
+    """
+    try:
+        head = (run / METRICS).read_text(encoding="utf-8-sig").partition("\n")[0]
+    except OSError as error:
+        return str(error.strerror)
+    except UnicodeDecodeError:
+        return "is not UTF-8 text"
+    separator = next((name for mark, name in ((";", "semicolons"), ("\t", "tabs")) if mark in head), None)
+    if separator:
+        return f"its columns are separated by {separator}, not by commas"
+    rows = len(read(run, completed=True))
+    return None if rows == epochs else f"holds {rows} of {epochs:.0f} epochs"
+
+
+def unreadable(frame: "pd.DataFrame", metric: Metric, select: Selection) -> tuple[str, ...]:
+    """Name the files of completed runs that would hold the metric and cannot be read; a file that is gone is none."""
+    last = "last.epoch"
+    if metric.column(select) in frame or not {"path", last} <= set(frame):
+        return ()
+    done = frame[frame["status"] == "completed"]
+    runs = zip(map(Path, done["path"]), done[last], strict=True)
+    return tuple(str(run / METRICS) for run, epochs in runs if (run / METRICS).exists() and fault(run, epochs))
+
+
 def recorded(frame: "pd.DataFrame") -> set[str]:
     """Name the per-epoch figures of the runs: those in run.json, and those in the first metrics.csv that has any."""
     final = {name.partition(".")[2] for name in map(str, frame.columns) if name.partition(".")[0] in SELECTIONS}
     done = frame.loc[frame["status"] == "completed", "path"] if "path" in frame else ()
-    return final | next((set(rows[0]) for path in done if (rows := read(Path(path)))), set())
+    return final | next((set(rows[0]) for path in done if (rows := read(Path(path), completed=True))), set())
 
 
 def figures(frame: "pd.DataFrame", metric: Metric, select: Selection) -> list[float]:
@@ -59,13 +90,15 @@ def figures(frame: "pd.DataFrame", metric: Metric, select: Selection) -> list[fl
 
 
 def _figure(run: Path, name: str, epoch: float) -> float:
-    if math.isnan(epoch):
+    if math.isnan(epoch):  # the run is not completed
         return math.nan
-    return next((row.get(name, math.nan) for row in read(run) if row[_EPOCH] == epoch), math.nan)
+    return next((row.get(name, math.nan) for row in read(run, completed=True) if row[_EPOCH] == epoch), math.nan)
 
 
 def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     """Make a row for each epoch of each run: `path`, `status`, the keys, and all columns of metrics.csv.
+
+    `attrs["unreadable"]` names the files of completed runs that cannot be read, with the reason.
 
     Raises:
         UserError: no run has epochs.
@@ -73,9 +106,16 @@ def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd  # takes half a second, and a search needs none of it
 
     parts = []
+    faults = {}
     for run in frame[["path", "status", *keys]].to_dict("records"):
-        rows = read(Path(run["path"]))
+        path, completed = Path(run["path"]), run["status"] == "completed"
+        rows = read(path, completed)
+        if completed and not rows and (reason := fault(path, 1)):
+            faults[str(path / METRICS)] = reason
         parts += [{**run, **row} for row in rows]
     if not parts:
-        raise UserError(f"none of {len(frame)} runs has a {METRICS}")
-    return pd.DataFrame(parts).astype({_EPOCH: int})
+        first = next((f": {path} cannot be read: {reason}" for path, reason in faults.items()), "")
+        raise UserError(f"none of {len(frame)} runs has a {METRICS}{first}")
+    table = pd.DataFrame(parts).astype({_EPOCH: int})
+    table.attrs["unreadable"] = faults
+    return table

@@ -9,12 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from regbench.errors import UserError
 from regbench.records.files import RUN
 from regbench.records.metrics import SELECTIONS
-from regbench.records.run_json import Record, find
+from regbench.records.run_json import Record, UnreadableError, find, parse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,18 +52,28 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
 
 def _load(roots: Sequence[Path]) -> Runs:
     records: dict[Path, Record] = {}
-    unreadable = []
+    unreadable: dict[str, str] = {}
     for path in find(roots):
         try:
-            records[path] = Record.model_validate_json((path / RUN).read_bytes())
+            records[path] = parse((path / RUN).read_bytes(), Record)
             records[path].config = records[path].values()  # 10,000 nested ones take 100 MB more
-        except (OSError, ValidationError):
-            unreadable.append(str(path / RUN))
+        except OSError as error:
+            unreadable[str(path / RUN)] = f"cannot be read ({error.strerror})"
+        except UnreadableError as error:
+            unreadable[str(path / RUN)] = str(error)
     if not records:
-        found = f" (unreadable: {', '.join(unreadable[:3])})" if unreadable else ""
-        raise UserError(f"no runs in {', '.join(map(str, roots))}{found}. Train one: regbench train")
+        raise _no_runs(roots, unreadable)
     kept = _unique(records)
     return Runs(_frame(kept), tuple(map(str, sorted(records.keys() - kept.keys()))), tuple(unreadable))
+
+
+def _no_runs(roots: Sequence[Path], unreadable: Mapping[str, str]) -> UserError:
+    places = ", ".join(map(str, roots))
+    if not unreadable:
+        return UserError(f"no runs in {places}. Train one: regbench train")
+    path, reason = next(iter(unreadable.items()))
+    more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+    return UserError(f"no runs in {places} that can be read: {path} {reason}{more}")
 
 
 def _unique(records: Mapping[Path, Record]) -> dict[Path, Record]:

@@ -1,19 +1,22 @@
 """List run directories with status, age and figures: quickly, without pandas or torch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel
 
 from regbench.condition import condition
+from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
 from regbench.errors import UserError, no_such
 from regbench.records.files import RUN, State
-from regbench.records.run_json import Recorded, find, is_locked
+from regbench.records.run_json import RECIPES, Recorded, UnreadableError, find, is_locked, parse
 from regbench.records.run_status import epochs_written
 from regbench.text import shown
+
+_ALWAYS_SHOWN = ("study",)  # by the path
 
 
 class _Times(BaseModel):
@@ -30,11 +33,13 @@ class Entry:
     """A run directory. `values` holds all that can be shown, sorted and filtered by.
 
     status, age (seconds since run.json was last written), trained (epochs), seconds, error, path; figures of the epoch
-    that validation chose (test_acc, …) and of the last one (last.test_acc, …), fractions; every key of the config.
+    that validation chose (test_acc, …) and of the last one (last.test_acc, …), fractions; all of `config`: every key
+    of the config, and the names of the recipes that the run came from.
     """
 
     path: Path
     values: Mapping[str, Any] = field(repr=False)
+    config: Mapping[str, Any] = field(repr=False)
     content: int = field(repr=False)  # a hash of run.json, which tells whether it has changed
 
     @property
@@ -46,15 +51,28 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The runs found below the directories, by path, and the run.json files that cannot be read."""
+    """The runs found below the directories, by path, and the run.json files that cannot be read, each with a reason."""
 
     entries: Sequence[Entry]
-    unreadable: Sequence[str] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
         """The keys that at least one run has a value for."""
         return list(dict.fromkeys(key for entry in self.entries for key in entry.values))
+
+    @property
+    def differing(self) -> list[str]:
+        """The keys of the config that differ between the runs: the recipes first, the seed last.
+
+        An argument differs only if runs of the same option differ in it. Left out is what cannot change a number.
+        """
+        configs = [entry.config for entry in self.entries]
+        keys = dict.fromkeys(key for config in configs for key in config)
+        recipes = [key for key in RECIPES if len({config.get(key) for config in configs}) > 1]
+        left_out = (*RECIPES, *_ALWAYS_SHOWN, "seed", *NO_EFFECT_ON_NUMBERS)
+        rest = [key for key in keys if key.partition(".")[0] not in left_out and _differs(configs, key)]
+        return [*recipes, *rest, *(["seed"] if _differs(configs, "seed") else [])]
 
     def only(self, statuses: Sequence[str] = (), where: Sequence[str] = ()) -> "Listing":
         """Keep the runs that present one of the statuses and meet all conditions: expressions, or KEY=VALUE.
@@ -66,20 +84,35 @@ class Listing:
         for expression in conditions:
             expression.check(self.keys, "the runs")
         kept = [entry for entry in self.entries if not statuses or entry.status in statuses]
-        return Listing([e for e in kept if all(holds(e.values) for holds in conditions)], self.unreadable)
+        return replace(self, entries=[e for e in kept if all(holds(e.values) for holds in conditions)])
+
+    def first(self, limit: int | None) -> "Listing":
+        """Keep the first runs, or all."""
+        return replace(self, entries=self.entries[:limit])
 
     def by(self, key: str, reverse: bool = False) -> "Listing":
-        """Sort by a key's values: numbers, then text, then the runs without a value.
+        """Sort by a key's values: numbers, then text, then the runs without a value. `-` before the key reverses.
 
         Raises:
             UserError: no run has such a key.
         """
-        if self.entries and key not in self.keys:
-            raise UserError(f"--sort {key}: {no_such('key', key, 'the runs', self.keys)}")
-        present = [entry for entry in self.entries if entry.values.get(key) is not None]
-        absent = [entry for entry in self.entries if entry.values.get(key) is None]
-        ordered = sorted(present, key=lambda entry: _rank(entry.values[key]), reverse=reverse)
-        return Listing([*ordered, *absent], self.unreadable)
+        name = key.removeprefix("-")
+        if self.entries and name not in self.keys:
+            raise UserError(f"--sort {key}: {no_such('key', name, 'the runs', self.keys)}")
+        present = [entry for entry in self.entries if entry.values.get(name) is not None]
+        absent = [entry for entry in self.entries if entry.values.get(name) is None]
+        backwards = reverse != key.startswith("-")
+        ordered = sorted(present, key=lambda entry: _rank(entry.values[name]), reverse=backwards)
+        return replace(self, entries=[*ordered, *absent])
+
+
+def _differs(configs: Sequence[Mapping[str, Any]], key: str) -> bool:
+    values = {config[key] for config in configs if key in config}
+    if len(values) < 2:  # true of most keys, and quick to find out
+        return False
+    axis, dot, _ = key.partition(".")
+    pairs = {(config.get(axis) if dot else None, config[key]) for config in configs if key in config}
+    return len(pairs) > len({option for option, _ in pairs})
 
 
 def listing(dirs: Iterable[str | Path], moment: datetime | None = None) -> Listing:
@@ -89,21 +122,25 @@ def listing(dirs: Iterable[str | Path], moment: datetime | None = None) -> Listi
         UserError: a directory that does not exist.
     """
     moment = moment or datetime.now(UTC)
-    entries, unreadable = [], []
+    entries: list[Entry] = []
+    unreadable: dict[str, str] = {}
     for path in find([Path(name) for name in dirs]):
         try:
             content = (path / RUN).read_bytes()
-            record = _Record.model_validate_json(content)
+            record = parse(content, _Record)
         except FileNotFoundError:  # removed meanwhile
             continue
-        except (OSError, ValidationError):
-            unreadable.append(str(path / RUN))
+        except OSError as error:
+            unreadable[str(path / RUN)] = f"cannot be read ({error.strerror})"
+        except UnreadableError as error:
+            unreadable[str(path / RUN)] = str(error)
         else:
-            entries.append(Entry(path, dict(_values(path, record, moment)), hash(content)))
+            config = record.values()
+            entries.append(Entry(path, dict(_facts(path, record, moment)) | config, config, hash(content)))
     return Listing(entries, unreadable)
 
 
-def _values(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str, Any]]:
+def _facts(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str, Any]]:
     killed = record.status == "running" and not is_locked(path)
     yield "status", "killed" if killed else record.status
     yield "age", max((moment - record.times.updated).total_seconds(), 0.0) if record.times.updated else None
@@ -115,7 +152,6 @@ def _values(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str
         yield "seconds", result.seconds
     yield "error", record.error
     yield "path", str(path)
-    yield from record.values().items()
 
 
 def _rank(value: Any) -> tuple[bool, float, str]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,19 +15,32 @@ from regbench.records.listing import Entry, Listing, listing
 _REMOVED = ".removed-{}-{}"  # the name of a run directory while its files are removed: no sweep finds it
 
 
-def chosen(paths: Sequence[str], statuses: Sequence[str], where: Sequence[str]) -> Listing:
-    """Choose the runs to remove: those named by their own directory, and with a filter those below other directories.
+def chosen(paths: Sequence[Path], statuses: Sequence[str], where: Sequence[str]) -> Listing:
+    """Choose the runs to remove: those in the directories of runs and studies, and with a filter those below any other.
 
     Raises:
-        UserError: a directory does not exist, or is no run while there is no filter; a wrong filter.
+        UserError: a directory does not exist, or is neither a run nor a study while there is no filter; a wrong filter.
     """
     found = listing(paths)
     if not (statuses or where):
-        run_paths = {entry.path for entry in found.entries}
         for path in paths:
-            if Path(path) not in run_paths:
-                raise UserError(f"{path}: is no run. Say which below it: --status failed, or --where CONDITION")
+            _check_named(path, found)
     return found.only(statuses, where)
+
+
+def _check_named(path: Path, found: Listing) -> None:
+    """Raise UserError unless the path is a run or a study, which holds runs and nothing else."""
+    below = [entry.path for entry in found.entries if path in (entry.path, *entry.path.parents)]
+    for name, reason in found.unreadable.items():
+        if path in Path(name).parents:
+            raise UserError(f"{name} {reason}: regbench removes only what it can read")
+    if not below:
+        raise UserError(f"{path}: is neither a run nor a folder of runs")
+    if any(path not in (run, run.parent) for run in below):
+        raise UserError(
+            f"{path} is a folder of studies, not a study or a run. "
+            "Choose some runs with --status or --where, or name the studies"
+        )
 
 
 def size(entries: Iterable[Entry]) -> int:
@@ -64,6 +78,13 @@ def remove(entry: Entry) -> str | None:
         return None
     except OSError as error:
         return error.strerror or str(error)
+
+
+def remove_empty_studies(entries: Iterable[Entry]) -> None:
+    """Remove the folders in which the removed runs were, if nothing else is in them."""
+    for folder in dict.fromkeys(entry.path.parent for entry in entries):
+        with suppress(OSError):  # it holds something, or is the current folder
+            folder.rmdir()
 
 
 def _reason_to_stay(entry: Entry) -> str | None:

@@ -198,10 +198,10 @@ class RunDir:
         """Know the run as failed although that cannot be written."""
         self._record |= {"status": "failed", "error": error}
 
-    def log(self, text: str) -> None:
-        """Append to train.log."""
-        with (self.path / LOG).open("a") as file:
-            file.write(f"{now()}  {text}\n")
+    def log(self, *texts: str) -> None:
+        """Append to train.log, each text with the time before it."""
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.writelines(f"{now()}  {text}\n" for text in texts)
 
     def _update(self, status: Status, error: str | None = None) -> None:
         times = self._record["times"]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class RunStatus:
     """What a run's directory says of it. `record` is its run.json; empty where there is none, or another run's."""
 
     path: Path
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def read(cls, path: Path, identity: str) -> "RunStatus":

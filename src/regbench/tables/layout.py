@@ -34,7 +34,7 @@ def lay_out(cells: Cells, room: int | None = None) -> list[str]:
         cells: the table.
         room: the width of the terminal: the text of the last column is shortened in its middle to fit into it.
     """
-    widths = [max(map(len, column)) for column in zip(cells.headings, *cells.rows, strict=True)]
+    widths = _widths(cells)
     rows = [cells.headings, *cells.rows]
     if room:
         last = max(room - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1), _LEAST)
@@ -42,6 +42,16 @@ def lay_out(cells: Cells, room: int | None = None) -> list[str]:
     pads = [str.rjust if side == "right" else str.ljust for side in cells.alignment]
     lines = ((pad(text, width) for pad, text, width in zip(pads, row, widths, strict=True)) for row in rows)
     return [_GAP.join(line).rstrip() for line in lines]
+
+
+def width(cells: Cells) -> int:
+    """Return the width of the table if nothing is shortened."""
+    widths = _widths(cells)
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _widths(cells: Cells) -> list[int]:
+    return [max(map(len, column)) for column in zip(cells.headings, *cells.rows, strict=True)]
 
 
 def _shortened(text: str, room: int) -> str:

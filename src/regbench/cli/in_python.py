@@ -1,0 +1,141 @@
+"""Train as the command line does, from inside a Python program: no argv is read, and no mistake ends the process."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from regbench.cli.arguments import flags_first, spelled_out
+from regbench.cli.hydra_errors import explain, is_mistake
+from regbench.config.location import config_dir
+from regbench.errors import UserError
+from regbench.text import shown
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+
+    from regbench.records.run_status import RunStatus
+
+_SWEEP = "--multirun"
+
+
+def train(words: Sequence[str], values: Mapping[str, object]) -> "RunStatus":
+    """Train one run, unless it is trained already.
+
+    Raises:
+        UserError: a name or value is wrong, or the words mean a sweep.
+        OSError: the run's files cannot be written.
+    """
+    given = _overrides([*words, *(f"{key}={_written(value)}" for key, value in values.items())])
+    with _hydra() as hydra:
+        config = hydra.compose_config("config", given, RunMode.RUN, from_shell=False)
+        if config.hydra.mode == RunMode.MULTIRUN:
+            raise UserError(f"{' '.join(words)}: is a sweep. In Python: regbench.sweep({', '.join(map(repr, words))})")
+        HydraConfig.instance().set_config(config)
+        from regbench.experiment import train as experiment  # after the config: torch takes seconds to import
+        from regbench.experiment.checks import checked
+        from regbench.experiment.reporter import Reporter
+        from regbench.experiment.run import Run
+        from regbench.sweep.job import without_hydra
+
+        run = Run(checked(without_hydra(config)), _task_words(config))
+        return experiment.run(run, Reporter(run.config.runtime.progress))
+
+
+def sweep(words: Sequence[str], values: Mapping[str, object]) -> list[Path]:
+    """Train all combinations, each once; return the directories of the runs, in the order of the sweep.
+
+    Raises:
+        UserError: a name or value is wrong in one of the runs; nothing is trained then.
+    """
+    given = _overrides([_SWEEP, *words, *(word for key, value in values.items() for word in _sweep_words(key, value))])
+    with _hydra() as hydra:
+        config = hydra.compose_config("config", [*given, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN, from_shell=False)
+        from hydra._internal.callbacks import Callbacks
+
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        sweeper: Any = Plugins.instance().instantiate_sweeper(
+            hydra_context=context, task_function=lambda _: None, config=config
+        )
+        if not hasattr(sweeper, "jobs"):
+            raise UserError("hydra/sweeper: regbench.sweep combines values; to search, run regbench train -m")
+        from regbench.experiment.reporter import Reporter
+        from regbench.sweep import run as sweeps
+        from regbench.sweep.plan import plan
+        from regbench.sweep.watch import Watch
+
+        planned = plan(sweeper.jobs(_task_words(config)))
+        with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
+            sweeps.train(sweeper.launcher, planned.runs, planned.pending, watch)
+        return [run.path for run in planned.runs]
+
+
+@contextmanager
+def _hydra() -> "Iterator[Hydra]":
+    """Lend Hydra, and put back what a program had of its own; turn mistakes into UserError."""
+    before = HydraConfig.instance().cfg
+    try:
+        with (
+            TemporaryDirectory() as scratch,
+            initialize_config_dir(str(config_dir()), job_name="regbench", version_base="1.3"),
+        ):
+            OmegaConf.register_new_resolver("regbench_scratch", lambda: scratch, replace=True)
+            hydra = GlobalHydra.instance().hydra
+            assert hydra
+            yield hydra
+    except Exception as error:
+        if isinstance(error, UserError) or not is_mistake(error):
+            raise
+        raise UserError(explain(error)) from None
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _overrides(words: Sequence[str]) -> list[str]:
+    """Check and spell out the words as the command line does.
+
+    Raises:
+        UserError: one of them is a flag, or cannot be read.
+    """
+    for word in words:
+        if word.startswith("-") and word != _SWEEP:
+            raise UserError(f"{word}: is a flag of the command line, and has no meaning in Python")
+    return [word for word in flags_first(spelled_out(words)) if not word.startswith("-")]
+
+
+def _task_words(config: DictConfig) -> list[str]:
+    return cast(list[str], OmegaConf.to_container(config.hydra.overrides.task))
+
+
+def _sweep_words(key: str, value: object) -> list[str]:
+    """Write the values of a sweep: those of a list, tuple or range, or the only one; zip and where may be several."""
+    several = value if isinstance(value, list | tuple | range) else [value]
+    if key in ("zip", "where"):
+        return [f"{key}={text}" for text in several]
+    return [f"{key}={','.join(map(_written, several))}"]
+
+
+def _written(value: object) -> str:
+    """Write a value in Hydra's grammar, text in quotes unless it is a plain word.
+
+    Raises:
+        UserError: the value is of no type that a config has.
+    """
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, str | Path):
+        text = str(value)
+        plain = text.replace("_", "").replace(".", "").replace("-", "").isalnum() and text.isascii()
+        return text if plain else str(QuotedString(text, Quote.single).with_quotes())
+    if value is None or isinstance(value, bool | int | float) or hasattr(value, "__index__"):
+        return shown(value)
+    raise UserError(f"{value!r}: must be text, a number, True, False, None or a list")

@@ -1,0 +1,80 @@
+"""The commands that look into runs: explain, diff, reproduce."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from regbench.cli import options
+from regbench.cli.options import Command
+from regbench.cli.output import format_of
+from regbench.cli.runs import put
+from regbench.errors import FAILED, UserError
+from regbench.tables.choices import RUN_LIST_FORMATS
+
+
+@click.command(cls=Command)
+@click.argument("words", nargs=-1, required=True, metavar="KEY=VALUE... [DIRS]...")
+@click.option("--long", is_flag=True, help="Show of each run its command, versions and machine too.")
+@options.output_format(*RUN_LIST_FORMATS)
+@options.output_file
+def explain(words: tuple[str, ...], long: bool, output: str | None, file: Path | None) -> None:
+    """Show the runs behind a cell, norm=batch init=xavier: their figures, the mean, the commit.
+
+    csv and json hold the commands, versions and machines as well.
+    """
+    from regbench.analysis.baseline import spec
+    from regbench.records.frame import load
+    from regbench.records.names import run_path_of
+    from regbench.tables import cell
+
+    wanted = [word for word in words if "=" in word]
+    dirs = [run_path_of(word) for word in words if "=" not in word]
+    if not wanted:
+        places = " ".join(map(str, dirs))
+        raise UserError(f"explain needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
+    runs = cell.runs_behind(load(dirs or ("runs",)), spec(wanted))
+    writers = {"table": cell.to_lines if long else cell.to_table, "csv": cell.to_csv, "json": cell.to_json}
+    put(writers[format_of(output, file, list(writers))](runs), file)
+
+
+@click.command(cls=Command)
+@click.argument("first")
+@click.argument("second")
+@click.option("--long", is_flag=True, help="Show all figures, and the arguments of options that differ.")
+@options.output_format(*RUN_LIST_FORMATS)
+@options.output_file
+def diff(first: str, second: str, long: bool, output: str | None, file: Path | None) -> None:
+    """Show how two runs differ: config, data, versions, figures."""
+    from rich.console import Console
+
+    from regbench.records.names import run_path_of
+    from regbench.tables import difference
+
+    found = difference.between(run_path_of(first), run_path_of(second))
+    chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])
+    if chosen == "table":
+        console = Console(highlight=False)
+        with console.capture() as captured:
+            difference.show(found, console, long)
+        put(captured.get(), file)
+    else:
+        put(getattr(difference, RUN_LIST_FORMATS[chosen])(found), file)
+
+
+@click.command()
+@click.argument("run")
+def reproduce(run: str) -> None:
+    """Retrain RUN in a temporary folder and check that every number matches: exit code 1 if not."""
+    from regbench.experiment.reporter import Reporter
+    from regbench.experiment.reproduce import reproduce as again
+    from regbench.records.names import run_path_of
+
+    outcome = again(run_path_of(run), Reporter("plain"))
+    images = f", {outcome.flipped:,} of {outcome.images:,} test images classified differently" if outcome.images else ""
+    click.echo(f"{outcome.verdict}: {outcome.figures} figures compared{images}")
+    if outcome.first:
+        limit = f"largest relative difference {outcome.largest:.2g} (limit {outcome.limit:g})"
+        click.echo(f"first at {outcome.first}; {limit}")
+    if outcome.verdict == "different":
+        sys.exit(FAILED)

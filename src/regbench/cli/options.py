@@ -1,0 +1,101 @@
+"""The options that commands share, and how they are read."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import click
+
+from regbench.errors import UserError
+from regbench.records.files import STATES
+from regbench.records.metrics import SELECTIONS
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command that takes an option of one value once, and all keys that follow an option for keys.
+
+    `--rows norm init --cols seed` is `--rows norm --rows init --cols seed`.
+    """
+
+    spread: ClassVar = ("--by", "--rows", "--cols", "--show")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each further value: anything except an option or a directory."""
+        names = {name for option in self.params for name in option.opts} & set(self.spread)
+        spread: list[str] = []
+        option, first = "", False
+        for word in args:
+            if word.startswith("-"):
+                option, first = (word if word in names else ""), True
+            elif option and not first:
+                option = "" if Path(word).is_dir() else option
+                spread += [option] if option else []
+            else:
+                first = False
+            spread.append(word)
+        self._check_once(ctx, spread)
+        return super().parse_args(ctx, spread)
+
+    def _check_once(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise UserError if an option that takes one value is given twice: click would drop the first."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            if times > 1 and isinstance(option, click.Option) and not (option.multiple or option.is_flag):
+                raise UserError(f"{max(option.opts, key=len)}: is given {times} times, and takes one value")
+
+
+def split(texts: tuple[str, ...]) -> list[str]:
+    """Split the values of an option for several keys at commas and blanks."""
+    return [key for text in texts for key in re.split(r"[,\s]+", text) if key]
+
+
+dirs = click.argument("dirs", nargs=-1)
+where = click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only runs for which it holds: norm=batch, or \"optimizer.lr<0.01 and norm!='none'\". Keys, study and "
+    "figures; accuracies are fractions. All of several must hold.",
+)
+status = click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(STATES), help="Only runs that ended so; may be repeated."
+)
+select = click.option(
+    "--select",
+    type=click.Choice(sorted(SELECTIONS)),
+    default="best_val",
+    show_default=True,
+    help="Which epoch to report: that of the best validation loss, or the last.",
+)
+csv_file = click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the table as CSV too; - is the standard output. null is written (null).",
+)
+decimal_comma = click.option(
+    "--decimal-comma", is_flag=True, help="CSV with semicolons and decimal commas, for Excel where numbers have them."
+)
+output_file = click.option(
+    "--output",
+    "-o",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Print into a file; without --format, its ending says the format: .txt .csv .md .tex .json .html .parquet.",
+)
+
+
+def output_format(*formats: str) -> Callable[[_Function], _Function]:
+    """Offer formats, by default a table in the terminal."""
+    return click.option(
+        "--format",
+        "output",
+        type=click.Choice(["table", *formats]),
+        help="How to print the table; csv, json and parquet have full precision.  [default: table]",
+    )

@@ -1,0 +1,48 @@
+"""How people name runs: short names instead of paths, and the commands that train them."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from regbench.config.run_config import ID_LENGTH
+from regbench.errors import UserError
+
+_RUNS = "runs"  # the folder that a short name leaves out
+_SHORTER = re.compile(r"^runtime\.(?=(?:study|diagnostics)=)")  # as on the command line
+_PART_OF_ID = re.compile(rf"[0-9a-f]{{4,{ID_LENGTH}}}")
+_ID = re.compile(rf".*-([0-9a-f]{{{ID_LENGTH}}})")
+
+
+def short_name(path: Path) -> str:
+    """Write `norms/28e60382b7ca` for `runs/norms/mlp-relu-kaiming-adam-s0-28e60382b7ca`."""
+    with_id = _ID.fullmatch(path.name)
+    short = path.with_name(with_id[1]) if with_id else path
+    return str(short.relative_to(_RUNS) if short.parts[:1] == (_RUNS,) and len(short.parts) > 1 else short)
+
+
+def run_path_of(name: str | Path) -> Path:
+    """Return the directory that a short name means; any other name is a path. Four digits of an id are enough.
+
+    Raises:
+        UserError: several runs have such an id.
+    """
+    path = Path(name)
+    if path.exists() or not _PART_OF_ID.fullmatch(path.name):
+        return path
+    wanted = f"*-{path.name}*"
+    runs = [*path.parent.glob(wanted), *(_RUNS / path.parent).glob(wanted)]
+    if path.parent == Path():
+        runs += Path(_RUNS).glob(f"*/{wanted}")
+    with_id = ((run, _ID.fullmatch(run.name)) for run in dict.fromkeys(runs))
+    runs = [run for run, match in with_id if match and match[1].startswith(path.name)]
+    if len(runs) > 1:
+        some = ", ".join(map(short_name, sorted(runs)[:3]))
+        raise UserError(f"{name}: {len(runs)} runs have such an id. Write more of one: {some}")
+    return runs[0] if runs else path
+
+
+def command(overrides: Sequence[object]) -> str:
+    """Write the command of a run as a person types it, quoted for a shell."""
+    words = (_SHORTER.sub("", str(word)) for word in overrides)
+    return " ".join(["regbench train", *map(shlex.quote, words)])

@@ -1,0 +1,129 @@
+"""The runs behind a cell of a table."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from regbench.analysis.baseline import matches, written
+from regbench.analysis.groups import checked, differing
+from regbench.errors import UserError, no_such
+from regbench.records.files import RUN
+from regbench.records.frame import ORIGINS, Runs
+from regbench.records.names import command, short_name
+from regbench.tables.layout import Cells, csv_text, lay_out
+from regbench.text import plural, printable, shown
+
+_COMMIT = 7  # digits of a short commit
+_Run = Mapping[str, Any]
+
+
+def runs_behind(runs: Runs, wanted: Mapping[str, str]) -> list[_Run]:
+    """Describe each run with these values: its path, status, the keys that differ, test_acc, command, versions.
+
+    Raises:
+        UserError: no run has such a key, or no run has these values.
+    """
+    checked(wanted, runs.frame)
+    every: list[Any] = runs.frame.to_dict("records")
+    places = [place for place, row in enumerate(every) if all(matches(row, key, text) for key, text in wanted.items())]
+    if not places:
+        raise _none_of(every, wanted)
+    keys = [*differing(runs.frame.iloc[places]), "seed"]
+    rows = sorted((every[place] for place in places), key=lambda row: (str(row["study"]), row["seed"]))
+    return [_described(row, keys) for row in rows]
+
+
+def _none_of(rows: Sequence[Any], wanted: Mapping[str, str]) -> UserError:
+    for key, text in wanted.items():
+        if not any(matches(row, key, text) for row in rows):
+            values = {_shown(row[key]) for row in rows} - {"-"}
+            return UserError(f"{key}={text}: {no_such('value', text, f'the runs of {key!r}', values)}")
+    return UserError(f"{written(wanted)}: no run has all of these values")
+
+
+def _described(row: Mapping[Any, Any], keys: Sequence[str]) -> _Run:
+    known = {key: None if value != value else value for key, value in row.items()}
+    return {
+        "path": known["path"],
+        "status": known["status"],
+        **{key: known.get(key) for key in keys},
+        "test_acc": known.get("best_val.test_acc") if known["status"] == "completed" else None,
+        "command": _command(Path(known["path"])),
+        **{name: known.get(name) for name in ORIGINS},
+    }
+
+
+def _command(run: Path) -> str:
+    overrides = json.loads((run / RUN).read_bytes()).get("overrides")
+    return command(overrides if isinstance(overrides, list) else [])
+
+
+def to_table(runs: Sequence[_Run]) -> str:
+    """Write a line for each run: what differs, its test accuracy, status and commit; below them the mean."""
+    names = list(runs[0])
+    keys = names[names.index("status") + 1 : names.index("test_acc")]
+    rows = [
+        [
+            *(_shown(run[key]) for key in keys),
+            _percent(run["test_acc"]),
+            run["status"],
+            _short_commit(run["commit"]),
+            printable(short_name(Path(run["path"]))),
+        ]
+        for run in runs
+    ]
+    headings = [*map(printable, keys), "test %", "status", "commit", "run"]
+    lines = lay_out(Cells(headings, rows, figures=range(len(keys), len(keys) + 1)))
+    return "\n".join([*lines, "", *_footer(runs)]) + "\n"
+
+
+def _footer(runs: Sequence[_Run]) -> Iterator[str]:
+    counts = Counter(run["status"] for run in runs)
+    yield f"{plural(len(runs), 'run')}: {', '.join(f'{number} {status}' for status, number in counts.items())}"
+    accuracies = [run["test_acc"] for run in runs if run["test_acc"] is not None]
+    if accuracies:
+        mean = sum(accuracies) / len(accuracies)
+        span = f", from {_percent(min(accuracies))} to {_percent(max(accuracies))}" if len(accuracies) > 1 else ""
+        yield f"mean test_acc {_percent(mean)} %{span}, at the epoch with the best validation loss"
+
+
+def to_lines(runs: Sequence[_Run]) -> str:
+    """Write for each run its whole path and figure, its command, its versions and machine."""
+    return "".join(f"{printable(line)}\n" for run in runs for line in _about(run)) + "\n".join(["", *_footer(runs), ""])
+
+
+def _about(run: _Run) -> Iterator[str]:
+    accuracy = "" if run["test_acc"] is None else f", test_acc {_percent(run['test_acc'])} %"
+    yield f"{run['path']}: {run['status']}{accuracy}"
+    yield f"    {run['command']}"
+    yield f"    {', '.join(f'{name} {run[name]}' for name in ORIGINS if run[name])}"
+
+
+def to_csv(runs: Sequence[_Run]) -> str:
+    """Write every value of each run; accuracies as fractions."""
+    rows = [{key: None if value is None else shown(value) for key, value in run.items()} for run in runs]
+    return csv_text(list(runs[0]), rows)
+
+
+def to_json(runs: Sequence[_Run]) -> str:
+    """Write every value of each run with its type."""
+    return json.dumps({"runs": runs}, indent=1, allow_nan=False) + "\n"
+
+
+def _percent(accuracy: float | None) -> str:
+    return "-" if accuracy is None else f"{100 * accuracy:.2f}"
+
+
+def _short_commit(commit: str | None) -> str:
+    """Write `1a2b3c4`, and a `+` behind it if files differed from the commit."""
+    if not commit:
+        return "-"
+    digits, _, changes = commit.partition(" ")
+    return digits[:_COMMIT] + "+" * bool(changes)
+
+
+def _shown(value: Any) -> str:
+    return "-" if isinstance(value, float) and math.isnan(value) else printable(shown(value))

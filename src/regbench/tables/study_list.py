@@ -1,0 +1,73 @@
+"""A list of studies, the folders that runs are in: a line each in the terminal, CSV or JSON."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from regbench.records.files import STATES
+from regbench.records.listing import Entry, Listing
+from regbench.records.names import short_name
+from regbench.tables.layout import Cells, csv_text, lay_out
+from regbench.tables.run_list import age, footer, statuses
+from regbench.text import plural, shown
+
+_NAMED = 6  # keys of a study that are named; the others are counted
+
+
+def to_table(listing: Listing, room: int | None = None, limit: int | None = None) -> str:
+    """Write a line for each study: its runs, the youngest one's age, the best accuracy, and what differs in it."""
+    studies = _studies(listing)
+    rows = [_row(path, entries) for path, entries in list(studies.items())[:limit]]
+    lines = lay_out(Cells(["study", "runs", "age", "best %", "status", "differs"], rows, figures=range(1, 4)), room)
+    total, *unreadable = footer(listing)
+    count = plural(len(studies), "study").replace("studys", "studies")
+    return "\n".join([*lines, "", f"{count}, {total}", *unreadable]) + "\n"
+
+
+def _studies(listing: Listing) -> Mapping[Path, list[Entry]]:
+    """Group the runs by their folder, in the order of the list."""
+    studies: dict[Path, list[Entry]] = {}
+    for entry in listing.entries:
+        studies.setdefault(entry.path.parent, []).append(entry)
+    return studies
+
+
+def _row(path: Path, entries: Sequence[Entry]) -> list[str]:
+    known = _figures(path, entries)
+    best = known["best_test_acc"]
+    keys: list[str] = known["differs"]
+    rest = len(keys) - _NAMED
+    differs = ", ".join(keys[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    accuracy = "-" if best is None else f"{100 * best:.2f}"
+    return [shown(known["study"]), str(known["runs"]), age(known["age"]), accuracy, statuses(entries), differs or "-"]
+
+
+def _figures(path: Path, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Count and compare the runs of a study; the accuracy is a fraction, the age in seconds."""
+    ages = [entry.values["age"] for entry in entries if entry.values["age"] is not None]
+    accuracies = [entry.values["test_acc"] for entry in entries if entry.values.get("test_acc") is not None]
+    counts = Counter(entry.status for entry in entries)
+    return {
+        "study": short_name(path),
+        "path": str(path),
+        "runs": len(entries),
+        **{state: counts[state] for state in STATES},
+        "age": min(ages, default=None),
+        "best_test_acc": max(accuracies, default=None),
+        "differs": Listing(entries).differing,
+    }
+
+
+def to_csv(listing: Listing) -> str:
+    """Write a line for each study; the keys that differ in it stand in one cell, with blanks between them."""
+    rows = [_figures(path, entries) for path, entries in _studies(listing).items()]
+    lines = [{**row, "differs": " ".join(row["differs"])} for row in rows]
+    return csv_text(list(rows[0]) if rows else ["study"], lines)
+
+
+def to_json(listing: Listing) -> str:
+    """Write all that is known of each study."""
+    rows = [_figures(path, entries) for path, entries in _studies(listing).items()]
+    return json.dumps({"studies": rows, "unreadable": dict(listing.unreadable)}, indent=1, allow_nan=False) + "\n"
