@@ -221,7 +221,7 @@ def test_comparisons_byte_for_byte(name: str, arguments: tuple[str, ...], output
 
 
 def test_figures_of_epochs_byte_for_byte(invoke: Invoke) -> None:
-    """A torn last line and a damaged file leave their cells empty."""
+    """A torn last line and a damaged file leave their cells empty, and are named."""
     arguments = ("--rows", "seed", "--cols", "norm", "--metric", "weight_norm:lower", "--select", "last")
     result = invoke("summary", "verdicts", *arguments, "--where", "seed>=4 and norm in ['rms','group']")
     assert result.out == (GOLDEN / "weights.txt").read_text(encoding="utf-8")
@@ -280,10 +280,18 @@ def test_effects_explain_and_diff_print(tmp_path: Path, invoke: Invoke) -> None:
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("effect    df  share %")
     assert pd.read_csv(tmp_path / "t.csv")["term"].tolist() == ["norm", "seed", "residual"]
-    assert invoke("explain", "norm=rms", "seed=3", "verdicts").out.count("\n") == 3
+    assert invoke("explain", "norm=rms", "seed=3", "verdicts").out.count("\n") == 5
+    assert (
+        invoke("explain", "norm=rms", "seed=3", "verdicts", "--long")
+        .out.splitlines()[1]
+        .startswith("    regbench train")
+    )
+    invoke("explain", "norm=rms", "verdicts", "-o", tmp_path / "rms.json")
+    assert len(json.loads((tmp_path / "rms.json").read_text())["runs"]) == 10
     runs = sorted((GOLDEN / "verdicts" / "verdicts").glob("*-rms-*"))
     assert "seed" in invoke("diff", *runs[:2]).out
-    assert "No key differs." in invoke("diff", runs[0], runs[0]).out
+    assert invoke("diff", runs[0], runs[0]).out.startswith("The two configs are identical.\n")
+    assert invoke("diff", *runs[:2], "--format", "csv").out.startswith("kind,name,first,second\nconfig,seed,")
     for words in (["effects", "runs"], ["explain", "norm=x"], ["diff", "runs", "runs"], ["reproduce", "runs"]):
         result = invoke(*words)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)

@@ -522,6 +522,6 @@ def test_a_killed_process_resumes_to_the_same_numbers(train, halfway):
 def assert_resumes(train: Train) -> None:
     ended = train(*LONG)
     assert ended.code == 0
-    assert "resumes after epoch" in ended.out
+    assert "resuming after epoch" in ended.out
     train(*LONG, "runtime.dir=whole")
     assert numbers(only_run()) == numbers(runs(Path("whole/default"))[0])

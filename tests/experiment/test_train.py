@@ -147,7 +147,7 @@ def test_a_run_leaves_a_directory_with_all_there_is_to_know(run):
     assert record["machine"]["device"] == "cpu"
     assert record["machine"]["threads"] == torch.get_num_threads()
     assert str(one.path) in lines
-    assert f"{record['result']['best_val']['test_acc']:.2%}".replace("%", " %") in lines[-3]
+    assert f"{record['result']['best_val']['test_acc']:.2%}".replace("%", " %") in lines[-2]
     log = [line.split("  ", 1)[1] for line in (one.path / "train.log").read_text().splitlines()]
     assert log[0] == "regbench train seed=0"
     assert f"torch {torch.__version__}" in log[1]
@@ -230,7 +230,7 @@ def test_an_interrupted_run_ends_with_the_same_numbers(run, techniques):
     assert stopped.rows() == whole.rows()[:1]
     status, lines = spoken(stopped.train)
     assert status == "completed"
-    assert "resumes after epoch 1" in lines
+    assert "resuming after epoch 1" in lines
     assert [line.split()[0] for line in lines if "/3 " in line] == ["2/3", "3/3"]
     assert stopped.numbers() == whole.numbers()
     assert not (stopped.path / "checkpoint.pt").exists()
@@ -446,7 +446,7 @@ def test_a_failed_run_goes_on_when_the_defect_is_gone(run, broken):
     assert one.train() == "failed"
     broken.undo()
     _, lines = spoken(one.train)
-    assert "resumes after epoch 1" in lines
+    assert "resuming after epoch 1" in lines
     whole.train()
     assert one.numbers() == whole.numbers()
 

@@ -268,7 +268,7 @@ def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) 
     rate = next(record["config"]["optimizer"]["lr"] for record in stopped)
     ended = train(*TINY, "epochs=3", "optimizer=sgd", f"optimizer.lr={rate}")
     assert ended.code == 0
-    assert "resumes after epoch" in ended.out
+    assert "resuming after epoch" in ended.out
     assert sum(record["status"] == "interrupted" for record in records()) == len(pruned) - 1
 
 

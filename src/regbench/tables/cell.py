@@ -45,7 +45,7 @@ def _none_of(rows: Sequence[Any], wanted: Mapping[str, str]) -> UserError:
 
 
 def _described(row: Mapping[Any, Any], keys: Sequence[str]) -> _Run:
-    known = {key: None if value != value else value for key, value in row.items()}
+    known: dict[Any, Any] = {key: None if value != value else value for key, value in row.items()}
     return {
         "path": known["path"],
         "status": known["status"],
