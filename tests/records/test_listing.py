@@ -155,6 +155,8 @@ def test_csv_and_json_hold_every_value(runs: Path, invoke: Callable[..., Ended])
     assert [row["status"] for row in rows] == ["completed", "completed", "failed", "killed"]
     assert rows[1]["norm.eps"] == "1e-05"
     assert rows[2]["test_acc"] == ""
+    assert {row["clip_norm"] for row in rows} == {"(null)"}
+    assert (rows[0]["norm.eps"], rows[0]["error"]) == ("", "")
 
 
 def test_what_cannot_be_read_is_counted(runs: Path, invoke: Callable[..., Ended]) -> None:
@@ -387,13 +389,20 @@ def test_a_run_that_an_editor_saved_again_is_read(encoding: str, runs: Path, inv
     assert invoke("rm", "--yes", "runs/default/b").code == 0
 
 
-def test_nobody_can_answer_on_a_closed_standard_input(runs: Path) -> None:
-    command = [sys.executable, "-m", "regbench", "rm", "--status", "failed"]
-    done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr == (
-        "error: rm: standard input is closed, and nobody can answer. To remove without a question, add --yes\n"
-    )
+@pytest.mark.parametrize(
+    ("words", "redirect", "message"),
+    [
+        ("rm --status failed", "<&-", "rm: standard input or output is closed, and nobody can answer. To remove with"),
+        ("rm --status failed", ">&-", "rm: standard input or output is closed, and nobody can answer. To remove with"),
+        ("ls", ">&-", "standard output is closed: nothing can be printed. To write a file, add --output FILE"),
+        ("explain norm=none", ">&-", "standard output is closed: nothing can be printed."),
+    ],
+)
+def test_an_unusable_input_or_output_is_one_line(words: str, redirect: str, message: str, runs: Path) -> None:
+    command = f"{sys.executable} -m regbench {words} {redirect}"
+    done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, capture_output=True)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert done.stderr.decode().startswith(f"error: {message}")
     assert names() == ["a", "b", "c", "d"]
 
 

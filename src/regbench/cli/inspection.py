@@ -33,9 +33,9 @@ def explain(words: tuple[str, ...], long: bool, output: str | None, file: Path |
     if not wanted:
         places = " ".join(map(str, dirs))
         raise UserError(f"explain needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
-    runs = cell.runs_behind(load(dirs or ("runs",)), spec(wanted))
+    found = cell.runs_behind(load(dirs or ("runs",)), spec(wanted))
     writers = {"table": cell.to_lines if long else cell.to_table, "csv": cell.to_csv, "json": cell.to_json}
-    put(writers[format_of(output, file, list(writers))](runs), file)
+    put(writers[format_of(output, file, list(writers))](found), file)
 
 
 @click.command(cls=Command)

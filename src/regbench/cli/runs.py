@@ -77,7 +77,13 @@ def ls(
 
 
 def put(text: str, file: Path | None) -> None:
-    """Print text, or write it into a file."""
+    """Print text, or write it into a file.
+
+    Raises:
+        UserError: standard output is closed, or the file cannot be written.
+    """
+    if (file is None or is_standard(file)) and sys.stdout is None:
+        raise UserError("standard output is closed: nothing can be printed. To write a file, add --output FILE")
     if file is None or is_standard(file):
         click.echo(text, nl=False)
     else:
@@ -117,11 +123,18 @@ def _agreed(question: str) -> bool:
     """Ask; without an answer the command ends.
 
     Raises:
-        UserError: standard input is closed.
+        UserError: nobody can answer, because standard input or output cannot be used.
     """
-    if sys.stdin is None or sys.stdin.closed:
-        raise UserError("rm: standard input is closed, and nobody can answer. To remove without a question, add --yes")
-    return click.confirm(question)
+    try:
+        return click.confirm(question)
+    except click.Abort:  # Ctrl-C, or standard input is at its end
+        click.echo("\nnothing removed")
+        raise
+    except (OSError, RuntimeError) as error:  # the latter if one of them is closed
+        reason = "is closed" if isinstance(error, RuntimeError) else f"cannot be used: {error.strerror}"
+        raise UserError(
+            f"rm: standard input or output {reason}, and nobody can answer. To remove without a question, add --yes"
+        ) from None
 
 
 def _remove(entries: "Sequence[Entry]") -> None:
@@ -140,10 +153,14 @@ def _remove(entries: "Sequence[Entry]") -> None:
 
 def _paint(text: str, colour: str) -> str:
     """Colour text on a terminal, unless NO_COLOR is set (https://no-color.org)."""
-    plain = not colour or os.environ.get("NO_COLOR") or not sys.stdout.isatty()
+    plain = not colour or os.environ.get("NO_COLOR") or not _on_terminal()
     return text if plain else click.style(text, fg=colour)
 
 
 def _room() -> int | None:
     """Return the width of the terminal; None in a pipe or a file."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if _on_terminal() else None
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()  # None: it is closed

@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,26 @@ from regbench.errors import UserError, no_such
 from regbench.records.files import RUN
 from regbench.records.frame import ORIGINS, Runs
 from regbench.records.names import command, short_name
-from regbench.tables.layout import Cells, csv_text, lay_out
+from regbench.tables.layout import Cells, csv_text, csv_value, lay_out
 from regbench.text import plural, printable, shown
 
 _COMMIT = 7  # digits of a short commit
 _Run = Mapping[str, Any]
 
 
-def runs_behind(runs: Runs, wanted: Mapping[str, str]) -> list[_Run]:
-    """Describe each run with these values: its path, status, the keys that differ, test_acc, command, versions.
+@dataclass(frozen=True)
+class Cell:
+    """The runs behind a cell, each with its path, status, `keys`, test_acc, command, versions and machine.
+
+    `keys` are those that differ between the runs, and the seed; a run lacks those that its option does not have.
+    """
+
+    keys: Sequence[str]
+    runs: Sequence[_Run]
+
+
+def runs_behind(runs: Runs, wanted: Mapping[str, str]) -> Cell:
+    """Find the runs with these values.
 
     Raises:
         UserError: no run has such a key, or no run has these values.
@@ -33,7 +45,7 @@ def runs_behind(runs: Runs, wanted: Mapping[str, str]) -> list[_Run]:
         raise _none_of(every, wanted)
     keys = [*differing(runs.frame.iloc[places]), "seed"]
     rows = sorted((every[place] for place in places), key=lambda row: (str(row["study"]), row["seed"]))
-    return [_described(row, keys) for row in rows]
+    return Cell(keys, [_described(row, keys) for row in rows])
 
 
 def _none_of(rows: Sequence[Any], wanted: Mapping[str, str]) -> UserError:
@@ -49,7 +61,7 @@ def _described(row: Mapping[Any, Any], keys: Sequence[str]) -> _Run:
     return {
         "path": known["path"],
         "status": known["status"],
-        **{key: known.get(key) for key in keys},
+        **{key: row[key] for key in keys if row[key] == row[key]},
         "test_acc": known.get("best_val.test_acc") if known["status"] == "completed" else None,
         "command": _command(Path(known["path"])),
         **{name: known.get(name) for name in ORIGINS},
@@ -61,23 +73,21 @@ def _command(run: Path) -> str:
     return command(overrides if isinstance(overrides, list) else [])
 
 
-def to_table(runs: Sequence[_Run]) -> str:
+def to_table(cell: Cell) -> str:
     """Write a line for each run: what differs, its test accuracy, status and commit; below them the mean."""
-    names = list(runs[0])
-    keys = names[names.index("status") + 1 : names.index("test_acc")]
     rows = [
         [
-            *(_shown(run[key]) for key in keys),
+            *(_shown(run.get(key, math.nan)) for key in cell.keys),
             _percent(run["test_acc"]),
             run["status"],
             _short_commit(run["commit"]),
             printable(short_name(Path(run["path"]))),
         ]
-        for run in runs
+        for run in cell.runs
     ]
-    headings = [*map(printable, keys), "test %", "status", "commit", "run"]
-    lines = lay_out(Cells(headings, rows, figures=range(len(keys), len(keys) + 1)))
-    return "\n".join([*lines, "", *_footer(runs)]) + "\n"
+    headings = [*map(printable, cell.keys), "test %", "status", "commit", "run"]
+    lines = lay_out(Cells(headings, rows, figures=range(len(cell.keys), len(cell.keys) + 1)))
+    return "\n".join([*lines, "", *_footer(cell.runs)]) + "\n"
 
 
 def _footer(runs: Sequence[_Run]) -> Iterator[str]:
@@ -90,9 +100,11 @@ def _footer(runs: Sequence[_Run]) -> Iterator[str]:
         yield f"mean test_acc {_percent(mean)} %{span}, at the epoch with the best validation loss"
 
 
-def to_lines(runs: Sequence[_Run]) -> str:
+def to_lines(cell: Cell) -> str:
     """Write for each run its whole path and figure, its command, its versions and machine."""
-    return "".join(f"{printable(line)}\n" for run in runs for line in _about(run)) + "\n".join(["", *_footer(runs), ""])
+    return "".join(f"{printable(line)}\n" for run in cell.runs for line in _about(run)) + "\n".join(
+        ["", *_footer(cell.runs), ""]
+    )
 
 
 def _about(run: _Run) -> Iterator[str]:
@@ -102,15 +114,16 @@ def _about(run: _Run) -> Iterator[str]:
     yield f"    {', '.join(f'{name} {run[name]}' for name in ORIGINS if run[name])}"
 
 
-def to_csv(runs: Sequence[_Run]) -> str:
-    """Write every value of each run; accuracies as fractions."""
-    rows = [{key: None if value is None else shown(value) for key, value in run.items()} for run in runs]
-    return csv_text(list(runs[0]), rows)
+def to_csv(cell: Cell) -> str:
+    """Write every value of each run; accuracies as fractions, an empty cell for an unknown one."""
+    columns = ["path", "status", *cell.keys, "test_acc", "command", *ORIGINS]
+    known = ({key: value for key, value in run.items() if value is not None or key in cell.keys} for run in cell.runs)
+    return csv_text(columns, ({key: csv_value(value) for key, value in run.items()} for run in known))
 
 
-def to_json(runs: Sequence[_Run]) -> str:
+def to_json(cell: Cell) -> str:
     """Write every value of each run with its type."""
-    return json.dumps({"runs": runs}, indent=1, allow_nan=False) + "\n"
+    return json.dumps({"runs": cell.runs}, indent=1, allow_nan=False) + "\n"
 
 
 def _percent(accuracy: float | None) -> str:

@@ -12,7 +12,7 @@ from regbench.errors import UserError
 from regbench.records.frame import ORIGINS, load
 from regbench.records.metrics import METRICS, SELECTIONS
 from regbench.records.run_json import RECIPES
-from regbench.tables.layout import Cells, csv_text
+from regbench.tables.layout import Cells, csv_text, csv_value
 from regbench.text import printable, shown
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def to_csv(difference: Difference) -> str:
     return csv_text(["kind", "name", "first", "second"], rows)
 
 
-def _plain(value: Any) -> str | None:
-    return None if _missing(value) else shown(value)
+def _plain(value: Any) -> Any:
+    return None if _missing(value) else csv_value(value)
 
 
 def to_json(difference: Difference) -> str:

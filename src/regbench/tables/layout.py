@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from regbench.text import shown
+
 _GAP = "  "
 _TAIL, _LEAST = 16, 24  # of a path in a narrow terminal: its end, which holds the id, and its shortest length
 
@@ -56,6 +58,16 @@ def _widths(cells: Cells) -> list[int]:
 
 def _shortened(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: room - _TAIL - 1]}…{text[-_TAIL:]}"
+
+
+NULL = "(null)"  # of CSV: pandas and R read `null` and an empty cell as missing, and no option has this name
+
+
+def csv_value(value: Any) -> Any:
+    """Return the value of a key as CSV holds it: null as a word, numbers as numbers, lists as on the command line."""
+    if value is None:
+        return NULL
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else shown(value)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

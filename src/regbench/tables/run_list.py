@@ -11,7 +11,7 @@ from regbench.records.files import STATES
 from regbench.records.listing import Entry, Listing
 from regbench.records.metrics import METRICS, Metric
 from regbench.records.names import short_name
-from regbench.tables.layout import Cells, csv_text, lay_out, width
+from regbench.tables.layout import Cells, csv_text, csv_value, lay_out, width
 from regbench.text import plural, printable, shown
 
 _COLOURS = {"completed": "green", "diverged": "yellow", "running": "cyan", "failed": "red"}
@@ -123,11 +123,16 @@ def _painted(line: str, status: str, paint: _Paint) -> str:
 
 
 def to_csv(listing: Listing) -> str:
-    """Write every value of every run: plain numbers, ages and times in seconds, accuracies as fractions."""
-    values = [entry.values.items() for entry in listing.entries]
-    return csv_text(
-        listing.keys, ({key: None if value is None else shown(value) for key, value in row} for row in values)
-    )
+    """Write every value of every run: plain numbers, ages and times in seconds, accuracies as fractions.
+
+    A cell is empty where a run has no such value; a key that is null has a word for it.
+    """
+    return csv_text(listing.keys, map(_csv_row, listing.entries))
+
+
+def _csv_row(entry: Entry) -> dict[str, Any]:
+    known = {key: value for key, value in entry.values.items() if value is not None or key in entry.config}
+    return {key: csv_value(value) for key, value in known.items()}
 
 
 def to_json(listing: Listing) -> str:
