@@ -72,7 +72,7 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     words = [*SEARCH, RATES, "norm=none,layer", *TINY]
     first = train(*words, "hydra.sweeper.n_trials=3")
     assert (first.code, first.err) == (0, "")
-    assert first.out.startswith("3 trials: 3 to ask for\n")
+    assert first.out.startswith("3 trials: 3 still to run\n")
     found = trials()
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 3
     losses = {record["config"]["optimizer"]["lr"]: record["result"]["best_val"]["val_loss"] for record in records()}
@@ -83,11 +83,11 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     assert table[-1] == "3 complete"
 
     more = train(*words, "hydra.sweeper.n_trials=4")
-    assert more.out.startswith("4 trials: 3 done already, 1 to ask for\n")
+    assert more.out.startswith("4 trials: 3 done already, 1 still to run\n")
     assert [trial.params for trial in trials()[:3]] == [trial.params for trial in found]
     assert len({trial.params["optimizer.lr"] for trial in trials()}) == 4, "no start repeats another's draws"
     again = train(*words, "hydra.sweeper.n_trials=4")
-    assert again.out.startswith("4 trials: 4 done already, 0 to ask for\n")
+    assert again.out.startswith("4 trials: 4 done already, 0 still to run\n")
     assert len(records()) == 4
 
 
@@ -103,7 +103,7 @@ def test_a_trial_that_was_begun_is_finished_first(train: Callable[..., Any], mon
     begun = trials()
     assert [trial.state for trial in begun] == [TrialState.RUNNING] * 2
     ended = train(*words)
-    assert ended.out.startswith("2 trials: 2 begun, 0 to ask for\n")
+    assert ended.out.startswith("2 trials: 2 begun, 0 still to run\n")
     assert [(trial.state, trial.params) for trial in trials()] == [(TrialState.COMPLETE, t.params) for t in begun]
 
 
