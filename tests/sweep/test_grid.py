@@ -14,7 +14,8 @@ from regbench.cli.arguments import spelled_out
 from regbench.config.location import config_dir
 from regbench.errors import UserError
 from regbench.sweep.compose import Composer
-from regbench.sweep.grid import expand, float_range
+from regbench.sweep.grid import expand, values_of
+from regbench.sweep.ranges import numbers, override_parser
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
 
@@ -45,6 +46,17 @@ def jobs(loader: Any, *words: str, **options: Any) -> list[str]:
         ("a=range(1e-4,5e-4,1e-4)", "0.0001 0.0002 0.0003 0.0004"),
         ("a=range(0.5,2)", "0.5 1.5"),
         ("a=sort(range(0,0.4,0.1),reverse=true)", "0.3 0.2 0.1 0.0"),
+        ("a=sort(range(2,10,3))", "2 5 8"),
+        ("a=sort(range(2,10,3),reverse=true)", "8 5 2"),
+        ("a=sort(range(9,0,-4))", "1 5 9"),
+        ("a=sort(range(9,0,-4),reverse=true)", "9 5 1"),
+        ("a=sort(sweep=range(0,2),reverse=true)", "1 0"),
+        ("a=sort(range(0.2,0.65,0.3),reverse=true)", "0.5 0.2"),
+        ("a=sort(range(0.5,0,-0.2))", "0.1 0.3 0.5"),
+        ("a=sort(shuffle(range(0,4)))", "0 1 2 3"),
+        ("a=sort(shuffle(range(0.3,0,-0.1)))", "0.1 0.2 0.3"),
+        ("a=sort(shuffle(3,1,2))", "1 2 3"),
+        ("a=float(sort(range(5,0,-2)))", "1.0 3.0 5.0"),
         ("a=sort(3,1,2)", "1 2 3"),
         ("a=float(range(0,2))", "0.0 1.0"),
         ("a=[8],[16,8]", "[8] [16,8]"),
@@ -73,7 +85,24 @@ def test_ranges_are_what_decimal_arithmetic_gives(start: int, count: int, step: 
         return float(f"{number}e-{places}")
 
     sweep = RangeSweep(start=written(start), stop=written(start + count * step), step=written(step))
-    assert float_range(sweep) == [written(start + place * step) for place in range(count)]
+    assert numbers(sweep) == [written(start + place * step) for place in range(count)]
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-9, 9).filter(bool), st.sampled_from([1, 10, 1000]))
+def test_sorted_ranges_are_the_numbers_of_the_range_in_order(start: int, stop: int, step: int, divisor: int) -> None:
+    def values(word: str) -> list[str]:
+        return values_of(override_parser().parse_override(f"a={word}"))
+
+    def value(word: str) -> float:
+        return float(word.removeprefix("a="))
+
+    ends = (start, stop, step) if divisor == 1 else (start / divisor, stop / divisor, step / divisor)
+    written = f"range({','.join(map(str, ends))})"
+    rising = sorted(values(written), key=value)
+    for inner in (written, f"shuffle({written})", f"sort({written},reverse=true)"):
+        assert values(f"sort({inner})") == rising
+        assert values(f"sort({inner},reverse=true)") == rising[::-1]
+    assert sorted(values(f"shuffle(sort({written}))"), key=value) == rising
 
 
 def test_the_last_varies_fastest_and_a_word_replaces_the_one_before(loader: Any) -> None:
@@ -102,7 +131,10 @@ def test_keys_in_step(loader: Any) -> None:
         (["a=interval(0,1)"], [], "hydra/sweeper=optuna"),
         (["a=choice(1,2),3"], [], "one sweep inside of another"),
         (["a=range(0,1,0.0)"], [], "step other than 0"),
+        (["a=range(0,1,0)"], [], "step other than 0"),
+        (["a=sort(range(0,1,0))"], [], "step other than 0"),
         (["a=range(0,inf,0.5)"], [], "finite"),
+        (["a=sort(range(0,inf,0.5),reverse=true)"], [], "finite"),
         (["a=range(1,0,0.5)"], [], "no runs"),
         (["norm=glob(x*)"], [], "no runs"),
     ],

@@ -251,13 +251,16 @@ def test_nothing_of_hydra_is_written(train):
 
 def test_it_ends_with_the_table_of_its_own_runs(train):
     train("norm=layer", "seed=7", *TINY)
-    train("norm=none", "seed=7", *TINY)
+    train("-m", "norm=none", "seed=7,0,1", *TINY)
     ended = train("-m", "norm=batch,none", "seed=0,1", *TINY)
     table = ended.out[ended.out.index("test_acc %") :]
     assert "batch  2" in table
     assert "none   2" in table
     assert "layer" not in table
     assert "4 runs read: 4 completed" in table
+    *_, where, command = ended.out.splitlines()
+    assert re.fullmatch(r"4 runs in runs/default, 2 trained in \d:\d\d:\d\d. To compare them:", where)
+    assert command == "  regbench summary runs/default --baseline norm=none"
 
 
 def test_a_run_that_fails_stops_no_other(train, fails):
@@ -421,8 +424,9 @@ def interrupted(monkeypatch):
 def test_ctrl_c_ends_the_sweep_and_the_same_command_goes_on(train, interrupted, stack, statuses, left):
     ended = train("-m", "seed=0,1,2", *TINY, f"runtime.stack={stack}")
     assert ended.code == 130
-    assert ended.err.startswith("interrupted: ")
-    assert ended.err.count("\n") == 1
+    done = statuses.count("completed")
+    command = f"regbench train -m seed=0,1,2 {shlex.join(TINY)} runtime.stack={stack}"
+    assert ended.err == f"Interrupted: {done} of 3 runs done. To resume: {command}\n"
     assert [record["status"] for record in records()] == statuses
     interrupted.undo()
     again = train("-m", "seed=0,1,2", *TINY, f"runtime.stack={stack}")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from regbench.experiment.recording import Recording
 from regbench.training.stack import Stack
@@ -18,6 +17,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState  # noqa: E402
 
 from regbench.sweep.pruning import Median  # noqa: E402
+from regbench.sweep.ranges import override_parser  # noqa: E402
 from regbench.sweep.space import distribution, written  # noqa: E402
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
@@ -44,13 +44,16 @@ def records() -> list[dict[str, Any]]:
         ("a=tag(log,int(interval(1,8)))", IntDistribution(1, 8, log=True)),
         ("a=range(0,10,3)", IntDistribution(0, 9, step=3)),
         ("a=range(10,0,-5)", IntDistribution(5, 10, step=5)),
+        ("a=sort(range(0,10,3),reverse=true)", IntDistribution(0, 9, step=3)),
+        ("a=sort(range(9,0,-4))", IntDistribution(1, 9, step=4)),
+        ("a=sort(shuffle(range(0.2,0.65,0.3)))", FloatDistribution(0.2, 0.5, step=0.3)),
         ("a=range(0,0.5,0.1)", FloatDistribution(0, 0.4, step=0.1)),
         ("a=x,y", CategoricalDistribution(["x", "y"])),
         ("a=choice([8],[16,8])", CategoricalDistribution(["[8]", "[16,8]"])),
     ],
 )
 def test_a_sweep_spans_a_dimension(word: str, expected: Any) -> None:
-    (override,) = OverridesParser.create().parse_overrides([word])
+    (override,) = override_parser().parse_overrides([word])
     assert distribution(override) == expected
 
 
@@ -69,7 +72,7 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     words = [*SEARCH, RATES, "norm=none,layer", *TINY]
     first = train(*words, "hydra.sweeper.n_trials=3")
     assert (first.code, first.err) == (0, "")
-    assert first.out.startswith("3 trials: 3 to ask for\n")
+    assert first.out.startswith("3 trials: 3 still to run\n")
     found = trials()
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 3
     losses = {record["config"]["optimizer"]["lr"]: record["result"]["best_val"]["val_loss"] for record in records()}
@@ -80,11 +83,11 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     assert table[-1] == "3 complete"
 
     more = train(*words, "hydra.sweeper.n_trials=4")
-    assert more.out.startswith("4 trials: 3 done already, 1 to ask for\n")
+    assert more.out.startswith("4 trials: 3 done already, 1 still to run\n")
     assert [trial.params for trial in trials()[:3]] == [trial.params for trial in found]
     assert len({trial.params["optimizer.lr"] for trial in trials()}) == 4, "no start repeats another's draws"
     again = train(*words, "hydra.sweeper.n_trials=4")
-    assert again.out.startswith("4 trials: 4 done already, 0 to ask for\n")
+    assert again.out.startswith("4 trials: 4 done already, 0 still to run\n")
     assert len(records()) == 4
 
 
@@ -100,7 +103,7 @@ def test_a_trial_that_was_begun_is_finished_first(train: Callable[..., Any], mon
     begun = trials()
     assert [trial.state for trial in begun] == [TrialState.RUNNING] * 2
     ended = train(*words)
-    assert ended.out.startswith("2 trials: 2 begun, 0 to ask for\n")
+    assert ended.out.startswith("2 trials: 2 begun, 0 still to run\n")
     assert [(trial.state, trial.params) for trial in trials()] == [(TrialState.COMPLETE, t.params) for t in begun]
 
 

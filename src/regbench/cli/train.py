@@ -37,8 +37,8 @@ def train(arguments: Sequence[str]) -> NoReturn:
         try:
             sys.argv = ["regbench train", *flags_first(spelled_out(with_homes(arguments)))]
             decorate(lambda composed: _job(composed, statuses))()
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted: run the same command to resume from the last finished epoch\n")
+        except KeyboardInterrupt as interrupt:  # a sweep says how many of its runs are done
+            sys.stderr.write(f"{str(interrupt) or 'Interrupted. Run the same command to resume.'}\n")
             sys.exit(INTERRUPTED)
         except Exception as error:
             if is_mistake(error):

@@ -1,10 +1,7 @@
 """The grid of a sweep: from its overrides to those of each job, in every combination, with some keys in step."""
 
-import math
-import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -18,9 +15,8 @@ from regbench.config.run_config import flat
 from regbench.errors import UserError, no_such
 from regbench.experiment.reporter import Reporter
 from regbench.sweep.job import Job
+from regbench.sweep.ranges import numbers, override_parser
 from regbench.text import plural
-
-_DIGITS = 12  # of a float that a person writes: what follows them in 0.3 - 0.1 is rounding
 
 
 def expand(
@@ -40,7 +36,7 @@ def expand(
         UserError: there is no combination; a zipped key is missing, or zipped keys differ in their number of values.
         HydraException: an override cannot be read.
     """
-    parser = OverridesParser.create(config_loader=loader)
+    parser = override_parser(loader)
     given = {override.key_or_group for override in parser.parse_overrides(list(arguments))}
     words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     changes = [[f"{key}={value}"] for key, value in (each or {}).items() if key not in given]
@@ -102,24 +98,9 @@ def values_of(override: Override) -> list[str]:
         )
     if isinstance(value, ChoiceSweep) and any(isinstance(item, Sweep) for item in value.list):
         raise UserError(f"{override.input_line}: one sweep inside of another")
-    if isinstance(value, RangeSweep) and not isinstance(value.range(), range):
-        return [f"{key}={number}" for number in float_range(value)]
+    if isinstance(value, RangeSweep):
+        return [f"{key}={number}" for number in numbers(value)]
     return [f"{key}={text}" for text in override.sweep_string_iterator()]
-
-
-def float_range(sweep: RangeSweep) -> list[float]:
-    """List the numbers that a person means: `range(0,0.4,0.1)` is 0.0, 0.1, 0.2, 0.3, not 0.30000000000000004.
-
-    Raises:
-        UserError: the step is zero, or something is not finite.
-    """
-    start, stop, step = (Decimal(f"{number:.{_DIGITS}g}") for number in (sweep.start, sweep.stop, sweep.step))
-    if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):
-        raise UserError(f"range({sweep.start},{sweep.stop},{sweep.step}): needs finite numbers and a step other than 0")
-    numbers = [float(start + place * step) for place in range(max(math.ceil((stop - start) / step), 0))]
-    if sweep.shuffle:
-        random.shuffle(numbers)
-    return numbers
 
 
 def _in_step(

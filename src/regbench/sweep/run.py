@@ -2,7 +2,10 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from hydra.plugins.launcher import Launcher
@@ -11,6 +14,7 @@ from regbench.errors import FAILED
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
+from regbench.sweep import comparison
 from regbench.sweep.engines.workers import Engine
 from regbench.sweep.job import Job
 from regbench.sweep.plan import plan, show, stacks
@@ -41,9 +45,13 @@ def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False) -> Non
     if only_plan:
         show(planned, reporter)
         return
-    with Watch(reporter, len(planned.runs)) as watch:
-        train(launcher, planned.runs, planned.pending, watch)
-    _compare(planned.runs, reporter)
+    start = time.monotonic()
+    runs = planned.runs
+    with resumable(lambda: f"{count_ended(runs)} of {plural(len(runs), 'run')}"), Watch(reporter, len(runs)) as watch:
+        train(launcher, runs, planned.pending, watch)
+    seconds = time.monotonic() - start
+    _compare(runs, reporter)
+    show_end(runs, len(planned.pending), seconds, reporter)
     leave_if_failed(planned.pending, "run", reporter)
 
 
@@ -67,6 +75,32 @@ def _compare(runs: Sequence[Run], reporter: Reporter) -> None:
 
     reporter.say("")
     terminal.table(summary.compare(load(paths)), reporter.console)
+
+
+@contextmanager
+def resumable(done: Callable[[], str]) -> Iterator[None]:
+    """Say after Ctrl-C what is `done`, and how to resume.
+
+    Raises:
+        KeyboardInterrupt: with these words.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted: {done()} done. To resume: {_command()}") from None
+
+
+def count_ended(runs: Iterable[Run]) -> int:
+    """Count the runs that are not trained again."""
+    statuses = [run.status() for run in runs]
+    return sum(status.finished or status.pruned for status in statuses)
+
+
+def show_end(runs: Sequence[Run], trained: int, seconds: float, reporter: Reporter) -> None:
+    """Say where the runs are, how long they took, and how to compare them."""
+    took = f", {trained} trained in {timedelta(seconds=round(seconds))}" if trained else ""
+    reporter.say(f"\n{plural(len(runs), 'run')} in {', '.join(comparison.places(runs))}{took}. To compare them:")
+    reporter.say(f"  {comparison.command(runs)}")
 
 
 def leave_if_failed(runs: Sequence[Run], noun: str, reporter: Reporter) -> None:

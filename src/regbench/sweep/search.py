@@ -1,5 +1,6 @@
 """Random and Bayesian search: Optuna asks for trials, the launcher trains them as runs, their figures are told."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from regbench.experiment.run import Run
 from regbench.records.run_status import study_path
 from regbench.sweep.compose import Composer
 from regbench.sweep.plan import Plan, plan
-from regbench.sweep.run import leave_if_failed, train
+from regbench.sweep.run import count_ended, leave_if_failed, resumable, show_end, train
 from regbench.sweep.search_settings import Settings
 from regbench.sweep.watch import Watch
 from regbench.text import plural
@@ -55,17 +56,24 @@ class Search:
         begun, done = trials.begun(), trials.done()
         trials.retry_failed()
         self._announce(len(begun), done)
-        with Watch(self._reporter, max(self._settings.n_trials - done, len(begun))) as watch:
+        start, total = time.monotonic(), max(self._settings.n_trials - done, len(begun))
+        with resumable(lambda: self._done(done)), Watch(self._reporter, total) as watch:
             while numbers := begun[: self._settings.batch] or trials.ask(self._runs):
                 begun = begun[self._settings.batch :]
                 self._train(trials, numbers, watch)
         for line in ["", *trials.table()]:
             self._reporter.say(line)
+        if self._runs:
+            show_end(list(self._runs.values()), len(self._runs), time.monotonic() - start, self._reporter)
         leave_if_failed(list(self._runs.values()), "trial", self._reporter)
+
+    def _done(self, before: int) -> str:
+        """Say how many trials are done, with those of earlier starts."""
+        return f"{before + count_ended(self._runs.values())} of {plural(self._settings.n_trials, 'trial')}"
 
     def _announce(self, begun: int, done: int) -> None:
         parts = [f"{done} done already"] * bool(done) + [f"{begun} begun"] * bool(begun)
-        parts += [f"{max(self._settings.n_trials - done - begun, 0)} to ask for"]
+        parts += [f"{max(self._settings.n_trials - done - begun, 0)} still to run"]
         self._reporter.say(f"{plural(self._settings.n_trials, 'trial')}: {', '.join(parts)}", "bold")
 
     def _train(self, trials: Trials, numbers: Sequence[int], watch: Watch) -> None:

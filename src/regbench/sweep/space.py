@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regbench.errors import UserError
-from regbench.sweep.grid import float_range, values_of
+from regbench.sweep.grid import values_of
+from regbench.sweep.ranges import numbers, override_parser
 
 _GOLDEN = 0.618  # of the way through an interval: not a round number, so that interval(1,8) for an integer is noticed
 
@@ -30,7 +30,7 @@ class Space:
             UserError: the ends of an interval make no dimension; there is none.
             HydraException: an override cannot be read.
         """
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+        parsed = override_parser(loader).parse_overrides(list(words))
         last = {override.get_key_element(): override for override in parsed}
         dimensions = {key: distribution(override) for key, override in last.items() if override.is_sweep_override()}
         fixed = [word for key, override in last.items() if key not in dimensions for word in values_of(override)]
@@ -74,11 +74,10 @@ def _of_interval(value: IntervalSweep) -> BaseDistribution:
 
 
 def _of_range(value: RangeSweep) -> BaseDistribution:
-    whole = isinstance(value.range(), range)
-    numbers = sorted(value.range()) if whole else sorted(float_range(value))
-    if not numbers:
+    values = sorted(numbers(value))
+    if not values:
         raise ValueError("holds no number")
-    return _kind(whole)(numbers[0], numbers[-1], step=abs(value.step))
+    return _kind(isinstance(values[0], int))(values[0], values[-1], step=abs(value.step))
 
 
 def _kind(whole: bool) -> Callable[..., BaseDistribution]:
