@@ -270,7 +270,11 @@ def test_too_many_convolutions_are_refused(make_config):
     [
         (["norm=instance"], r"^norm=instance: needs spatial dimensions"),
         (["norm=group", "norm.groups=7"], r"^norm\.groups=7: must divide the layer's width 256"),
-        (["norm=group", "model=cnn"], r"^norm\.groups=8: must divide the layer's width 100"),
+        (["norm=group", "model=cnn", "norm.groups=8"], r"^norm\.groups=8: must divide the layer's width 100"),
+        (["norm=group", "model.hidden=[8,1]"], r"^norm=group: averages over 1 feature"),
+        (["norm=group", "model.hidden=[8,1]", "norm.groups=8"], r"^norm=group: averages over 1 feature"),
+        (["norm=layer", "model.hidden=[1]"], r"^norm=layer: averages over 1 feature"),
+        (["norm=rms", "model=cnn", "model.dense=[1]"], r"^norm=rms: averages over 1 feature"),
         (["norm=group", "model=cnn", "norm.groups=5"], r"^norm\.groups=5: must divide the layer's width 16"),
     ],
     ids=str,

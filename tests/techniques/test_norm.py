@@ -238,7 +238,7 @@ def test_yaml_s_defaults_are_torch_s(make_option):
     running = ("eps", "momentum", "affine", "track_running_stats")
     assert options("batch") == {"bias": True, **attributes(nn.BatchNorm2d(1), *running)}
     assert options("instance") == {"bias": True, **attributes(nn.InstanceNorm2d(1), *running)}
-    assert options("group") == {"groups": 8, "bias": True, **attributes(nn.GroupNorm(1, 1), "eps", "affine")}
+    assert options("group") == {"groups": None, "bias": True, **attributes(nn.GroupNorm(1, 1), "eps", "affine")}
     assert options("layer") == {"eps": nn.LayerNorm(1).eps, "affine": True, "bias": True}
 
 
@@ -251,9 +251,47 @@ def test_instance_on_dense_features_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("shape", "groups", "nearest"), [((256,), 7, 8), ((100,), 8, 10), ((32, 14, 14), 9, 8), ((3,), 8, 1)]
+    ("shape", "groups", "nearest"),
+    [((256,), 7, 8), ((100,), 8, 10), ((32, 14, 14), 9, 8), ((3,), 8, 1), ((4, 1, 1), 4, 2)],
 )
 def test_groups_that_do_not_divide_the_width_are_refused(shape, groups, nearest):
     with pytest.raises(UserError, match=rf"^norm\.groups={groups}: .*width {shape[0]}\b") as caught:
         NORMS["group"](shape, groups=groups, eps=EPS, affine=True, bias=True)
     assert f"Nearest: {nearest}." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((256,), 8), ((100,), 5), ((16, 28, 28), 8), ((6, 3, 3), 6), ((6,), 3), ((7,), 1), ((7, 3, 3), 7), ((101,), 1)],
+)
+def test_groups_of_null_divide_the_width(shape, expected):
+    assert NORMS["group"](shape, groups=None, eps=EPS, affine=True, bias=True).num_groups == expected
+
+
+LEFT = {"layer": "0", "rms": "its sign", "group": "0", "instance": "0"}
+SINGLE = [
+    ("layer", (1,)),
+    ("rms", (1,)),
+    ("group", (1,)),
+    ("layer", (1, 1, 1)),
+    ("rms", (1, 1, 1)),
+    ("group", (1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), [*SINGLE, ("instance", (1, 1, 1)), ("instance", (64, 1, 1))])
+def test_a_mean_over_a_single_feature_is_refused(make_option, name, shape):
+    args = make_option("norm", name).args
+    line = rf"^norm={name}: averages over 1 feature, of which it leaves {LEFT[name]}: needs a layer of 2 or more$"
+    with pytest.raises(UserError, match=line):
+        NORMS[name](shape, **args)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2, 1), (2, 3, 3)])
+@pytest.mark.parametrize("name", sorted(NORMS.keys() - {"none", "batch"}))
+def test_features_that_a_norm_takes_keep_their_differences(make_option, name, shape):
+    if name == "instance" and len(shape) == 1:
+        return
+    made = NORMS[name](shape, **make_option("norm", name).args)
+    x = features(shape).float()
+    assert made(x).std() > 0.1

@@ -508,7 +508,7 @@ def test_a_schedule_sets_the_momentum_of_those_that_have_one(make_option, name):
     """Those whose momentum torch's schedules set, too; they refuse the others."""
     args = make_option("optimizer", name).args
     optimizer = OPTIMIZERS[name]([torch.tensor(w, requires_grad=True) for w in start()], **args)
-    assert has_momentum(optimizer) == (name in STEERED)
+    assert has_momentum(make_option("optimizer", name)) == (name in STEERED)
     if name in STEERED:
         set_momentum(optimizer, None)
         assert 0.7 not in momenta(optimizer)

@@ -23,7 +23,6 @@ OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in reg
 TRAINABLE = [(axis, name) for axis, name in OPTIONS if axis not in ("model", "data", "augment")]
 REFUSED = {  # what cannot work, and what the one line about it must name
     ("norm", "instance", "mlp"): "spatial",
-    ("norm", "group", "cnn"): "width 100",
     ("init", "rbm", "cnn"): "convolutions",
 }
 MANY_ARGUMENTS = {

@@ -99,7 +99,8 @@ def torch_rates(scheduler_of, epochs=EPOCHS):
 
 
 def own(option):
-    return {key: value for key, value in option.args.items() if key not in SHARED}
+    args = {key: value for key, value in option.args.items() if key not in SHARED}
+    return args | {key: True for key in args if key == "cycle_momentum" and args[key] is None}
 
 
 def test_every_schedule_has_its_torch_class_here():
@@ -119,7 +120,7 @@ def test_every_epoch_s_momentum_is_that_of_the_torch_class(make_option, name, ch
     option = make_option("scheduler", name, **{**SHARED, **changes, **momentum})
     theirs = [pair[1] for pair in torch_settings(lambda optimizer: TORCH[name](optimizer, **own(option)))]
     ours = [both_at(option, epoch).momentum for epoch in range(EPOCHS)]
-    if option.args["cycle_momentum"]:
+    if option.args["cycle_momentum"] is not False:
         assert ours == pytest.approx(theirs, rel=1e-12)
     else:
         assert (ours, theirs) == ([None] * EPOCHS, [0.5] * EPOCHS), "the optimizer's own"
@@ -300,14 +301,11 @@ def test_cosine_over_all_epochs_is_the_one_with_their_number(make_option):
     ("words", "line"),
     [
         (
-            ["scheduler=one_cycle", "optimizer=adagrad"],
+            [f"scheduler={name}", "optimizer=adagrad", "scheduler.cycle_momentum=true"],
             "scheduler.cycle_momentum=true: optimizer=adagrad has no momentum and no betas: "
-            "set scheduler.cycle_momentum=false",
-        ),
-        (
-            ["scheduler=reduce_on_plateau", "data.val_size=0"],
-            "scheduler=reduce_on_plateau: watches the validation loss: needs data.val_size above 0",
-        ),
+            "set scheduler.cycle_momentum=null",
+        )
+        for name in sorted(PEAKS)
     ],
 )
 def test_what_a_schedule_needs_is_said_in_one_line_before_training(train, words, line):

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, create_model, field_validator
 
@@ -27,7 +27,8 @@ class Checked(BaseModel):
     def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[str(info.field_name)]
         items = value if isinstance(value, list) else [value]
-        if field.annotation is not bool and any(isinstance(item, bool) for item in items):
+        truths = bool in (field.annotation, *get_args(field.annotation))
+        if not truths and any(isinstance(item, bool) for item in items):
             raise ValueError("a truth value")
         return value
 

@@ -35,13 +35,11 @@ def check_techniques(config: RunConfig) -> None:
     model = skeleton(config)
     arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
     INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
-    if config.scheduler.name == "reduce_on_plateau" and config.data.args["val_size"] == 0:
-        raise UserError("scheduler=reduce_on_plateau: watches the validation loss: needs data.val_size above 0")
-    optimizer = OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
-    if config.scheduler.args.get("cycle_momentum") and not has_momentum(optimizer):
+    OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
+    if config.scheduler.args.get("cycle_momentum") and not has_momentum(config.optimizer):
         raise UserError(
             f"scheduler.cycle_momentum=true: optimizer={config.optimizer.name} has no momentum and no betas: "
-            "set scheduler.cycle_momentum=false"
+            "set scheduler.cycle_momentum=null"
         )
 
 

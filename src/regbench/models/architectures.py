@@ -58,13 +58,18 @@ def cnn(
         )
     layers: dict[str, nn.Module] = {"channel": nn.Unflatten(1, (1, SIDE))}
     for index, (inputs, width) in enumerate(pairwise([1, *channels])):
-        side = SIDE >> max(index - 1, 0)
+        side = _side(index)
         pool = nn.MaxPool2d(2) if index else None
         layers[f"conv{index + 1}"] = _block(
             nn.Conv2d(inputs, width, 3, padding=1), (width, side, side), config, pool=pool
         )
     features = channels[-1] * (SIDE >> pools) ** 2
     return _named(**layers, flatten=nn.Flatten(), **_dense_blocks([features, *dense], config, after_maps=True))
+
+
+def _side(index: int) -> int:
+    """Return the height and width of the maps that a convolution, counted from 0, makes."""
+    return SIDE >> max(index - 1, 0)
 
 
 def _dense_blocks(widths: list[int], config: RunConfig, after_maps: bool = False) -> dict[str, nn.Module]:
@@ -108,9 +113,9 @@ def _norm_layer(shape: Shape, config: RunConfig, after_maps: bool) -> nn.Module 
 
 
 def _hidden_shapes(config: RunConfig) -> list[Shape]:
-    """The shapes of one sample's features after each hidden layer, feature maps as (channels, 1, 1)."""
+    """Return the shapes of one sample's features after each hidden layer."""
     args = config.model.args
-    maps: list[Shape] = [(width, 1, 1) for width in args.get("channels", [])]
+    maps: list[Shape] = [(width, _side(index), _side(index)) for index, width in enumerate(args.get("channels", []))]
     return maps + [(width,) for width in [*args.get("hidden", []), *args.get("dense", [])]]
 
 
@@ -147,8 +152,10 @@ def skeleton(config: RunConfig) -> nn.Sequential:
 @lru_cache(_SKELETONS_KEPT)
 def _skeleton(blueprint: _Blueprint) -> nn.Sequential:
     config = blueprint.config
-    if groups := config.norm.args.get("groups"):
-        check_groups(groups, _hidden_shapes(config))  # all layers at once: the error names what fits all of them
+    if config.norm.name == "group":
+        check_groups(
+            config.norm.args["groups"], _hidden_shapes(config)
+        )  # all layers at once: the error names what fits all of them
     with torch.device("meta"):
         return MODELS[config.model.name](config, **config.model.args)
 

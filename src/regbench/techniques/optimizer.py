@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from regbench.config.registry import Registry
+from regbench.config.registry import Option, Registry
 from regbench.errors import UserError
 from regbench.techniques.torch_adapters import LBFGS, MuonWithAdamW, SparseAdam
 
@@ -23,9 +23,9 @@ _Parameters = Sequence[Tensor]
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
 
 
-def has_momentum(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a schedule can set its momentum: the first beta of adam and its kind."""
-    return all({"betas", "momentum"} & group.keys() for group in optimizer.param_groups)
+def has_momentum(option: Option) -> bool:
+    """Tell whether a schedule can set the optimizer's momentum: of adam and its kind, the first beta."""
+    return bool({"betas", "momentum"} & option.args.keys())
 
 
 def set_momentum(optimizer: torch.optim.Optimizer, momentum: float | None) -> None:

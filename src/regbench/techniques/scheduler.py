@@ -32,7 +32,7 @@ class Position(NamedTuple):
     epoch: float  # from 0
     epochs: float  # of the whole training
     interval: float  # how long a rate is kept: 1 epoch, or 0 for a single step
-    losses: Sequence[float]  # validation losses of the past epochs
+    losses: Sequence[float]  # of the past epochs: on the validation images, without any on the training images
 
 
 @SCHEDULERS.shared
@@ -48,10 +48,10 @@ def setting(
 ) -> Setting:
     """The setting for a run whose optimizer has the rate `lr`; epochs count from 0, with a fraction within an epoch.
 
-    `losses` are the validation losses of the past epochs. In the warm-up the rate rises in a line, to `lr` at its end
-    [Goyal 2017]: by epoch, from lr / (warmup_epochs + 1); by step, from 0. The schedule begins after it, as with
-    `torch.optim.lr_scheduler.SequentialLR`, and its first momentum holds until then. With `interval=epoch`, `epoch` is
-    a whole number.
+    `losses` are those of the past epochs, for `reduce_on_plateau`. In the warm-up the rate rises in a line, to `lr` at
+    its end [Goyal 2017]: by epoch, from lr / (warmup_epochs + 1); by step, from 0. The schedule begins after it, as
+    with `torch.optim.lr_scheduler.SequentialLR`, and its first momentum holds until then. With `interval=epoch`,
+    `epoch` is a whole number.
     """
     length = 1.0 if interval == "epoch" else 0.0
     past = losses[math.ceil(warmup_epochs) :]
@@ -174,7 +174,7 @@ def one_cycle(
     *,
     pct_start: Annotated[float, Field(gt=0, lt=1)],
     anneal_strategy: Literal["cos", "linear"],
-    cycle_momentum: bool,
+    cycle_momentum: bool | None,
     base_momentum: _Momentum,
     max_momentum: _Momentum,
     div_factor: PositiveFloat,
@@ -196,7 +196,7 @@ def one_cycle(
         ends[1:1], rates[2:2], momenta[2:2] = [2 * ends[0]], [low], [max_momentum]
     straight = anneal_strategy == "linear"
     rate, momentum = (_through(values, ends, at.epoch, straight) for values in (rates, momenta))
-    return Setting(rate, momentum if cycle_momentum else None)
+    return Setting(rate, None if cycle_momentum is False else momentum)
 
 
 def _through(values: Sequence[float], ends: Sequence[float], epoch: float, straight: bool) -> float:
@@ -220,7 +220,7 @@ def cyclic(
     step_size_down: PositiveInt | None,
     mode: Literal["triangular", "triangular2", "exp_range"],
     gamma: Annotated[float, Field(gt=0, le=1)],
-    cycle_momentum: bool,
+    cycle_momentum: bool | None,
     base_momentum: _Momentum,
     max_momentum: _Momentum,
 ) -> Setting:
@@ -238,7 +238,7 @@ def cyclic(
     height *= float({"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": gamma**at.epoch}[mode])
     base = lr * base_factor
     momentum = max_momentum - (max_momentum - base_momentum) * height
-    return Setting(base + (lr - base) * height, momentum if cycle_momentum else None)
+    return Setting(base + (lr - base) * height, None if cycle_momentum is False else momentum)
 
 
 @SCHEDULERS.register
@@ -256,8 +256,9 @@ def reduce_on_plateau(
     """Times factor when the validation loss has not improved for more than patience epochs.
 
     As `torch.optim.lr_scheduler.ReduceLROnPlateau`. It follows all losses from the first each time: there is no state.
+    Without validation images it watches the training loss.
 
-    Use it where the number of epochs is ample and no decay is planned; needs validation images.
+    Use it where the number of epochs is ample and no decay is planned.
     """
     best, bad, resting = math.inf, 0, 0
     for loss in at.losses:

@@ -13,6 +13,7 @@ from regbench.config.run_config import RunConfig
 from regbench.models.architectures import build, skeleton
 from regbench.records.rows import LayerFigures
 from regbench.techniques.clip import total_norm
+from regbench.techniques.optimizer import has_momentum
 from regbench.techniques.scheduler import Setting, setting
 from regbench.training.diagnostics import Observation, diagnose
 from regbench.training.masks import Masks
@@ -65,7 +66,7 @@ class Stack:
     def begin_epoch(self, epoch: int, steps: int = 1, losses: Sequence[Sequence[float]] | None = None) -> list[float]:
         """Set what changes from epoch to epoch, counted from 0; return each run's learning rate at its start.
 
-        `steps`: in an epoch; `losses`: each run's validation losses of the epochs before.
+        `steps`: in an epoch; `losses`: each run's losses of the epochs before, for schedules.
         """
         self._epoch, self._steps, self._done = epoch, steps, 0
         self._losses = losses or [[]] * len(self.configs)
@@ -165,4 +166,5 @@ def _scheduled(config: RunConfig, epoch: float, losses: Sequence[float]) -> Sett
     rhythm = {key: config.scheduler.args[key] for key in ("warmup_epochs", "interval")}
     if rhythm["interval"] == "epoch":
         epoch = math.floor(epoch)
-    return setting(config.scheduler, config.optimizer.args["lr"], epoch, config.epochs, losses, **rhythm)
+    wanted = setting(config.scheduler, config.optimizer.args["lr"], epoch, config.epochs, losses, **rhythm)
+    return wanted if has_momentum(config.optimizer) else wanted._replace(momentum=None)

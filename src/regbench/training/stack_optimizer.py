@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from regbench.config.run_config import RunConfig
-from regbench.techniques.optimizer import OPTIMIZERS, set_momentum
+from regbench.techniques.optimizer import OPTIMIZERS, has_momentum, set_momentum
 from regbench.training.network import Network
 
 _Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and each parameter's gradients [K, ...]
@@ -58,7 +58,9 @@ def can_merge(configs: Sequence[RunConfig]) -> bool:
     first, *others = [config.optimizer for config in configs]
     fixed = {key: value for key, value in first.args.items() if key != "lr"}
     alike = all(other.name == first.name and other.args.items() >= fixed.items() for other in others)
-    steered = any(config.scheduler.args.get("cycle_momentum") for config in configs)  # momenta follow schedules too
+    steered = has_momentum(first) and any(  # momenta follow schedules too
+        config.scheduler.args.get("cycle_momentum", False) is not False for config in configs
+    )
     return bool(others) and alike and first.name in PROPORTIONAL and (_have_one_rate(configs) or not steered)
 
 

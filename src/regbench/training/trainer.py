@@ -99,7 +99,7 @@ class Trainer:
         self.best: list[Best | None] = [None] * len(configs)
         self.layers: dict[int, list[LayerFigures]] = {}
         self.rights: dict[int, dict[str, Rights]] = {}
-        self._val_losses: list[list[float]] = [[] for _ in configs]  # of the finished epochs
+        self._watched: list[list[float]] = [[] for _ in configs]  # losses of the finished epochs, for schedules
         self._make_stack(range(len(configs)))
 
     def _make_stack(self, runs: Iterable[int]) -> None:
@@ -127,7 +127,7 @@ class Trainer:
     def _epoch(self, tick: Tick) -> dict[int, Epoch]:
         """Train and validate one epoch: the record of each run."""
         start = time.perf_counter()
-        losses = [self._val_losses[run] for run in self.active]
+        losses = [self._watched[run] for run in self.active]
         rates = self.stack.begin_epoch(self.finished, self._batches.steps_per_epoch, losses)
         means = self._train(tick)
         scores = self._validate()
@@ -164,7 +164,7 @@ class Trainer:
 
     def _choose(self, run: int, record: Epoch) -> None:
         best, val_loss = self.best[run], record.val_loss
-        self._val_losses[run] += [] if val_loss is None else [val_loss]
+        self._watched[run].append(record.train_loss if val_loss is None else val_loss)
         if val_loss is None or best is None or val_loss < best.val_loss:
             self.best[run] = Best(self.finished, val_loss or 0.0, self.weights(run))
 
@@ -227,12 +227,12 @@ class Trainer:
             "epoch": self.finished,
             **self.stack.state(self.active.index(run)),
             "best": {"epoch": best.epoch, "val_loss": best.val_loss, "weights": best.weights},
-            "val_losses": list(self._val_losses[run]),
+            "val_losses": list(self._watched[run]),
         }
 
     def load_state(self, run: int, state: dict[str, Any]) -> None:
         """Let one run resume from a saved state; all runs of a stack have finished equally many epochs."""
         self.stack.load_state(self.active.index(run), state)
         self.best[run] = Best(**state["best"])
-        self._val_losses[run] = list(state["val_losses"])
+        self._watched[run] = list(state["val_losses"])
         self.finished = state["epoch"]
