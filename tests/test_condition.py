@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regbench.condition import Expression
+from regbench.condition import Expression, condition
 from regbench.errors import UserError
 
 VALUES = {
@@ -120,6 +120,60 @@ def test_anything_else_is_refused_in_one_line(text):
 def test_values_that_do_not_fit_are_one_line(text, reason):
     with pytest.raises(UserError, match=reason):
         Expression(text)(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("norm", r"norm: batch is neither true nor false\. Compare it, as in 'norm == batch'$"),
+        ("not norm", "batch is neither"),
+        ("drop_last == false and norm", "batch is neither"),
+        ("'norm == batch'", "norm == batch is neither"),
+        ("[norm, init]", "is neither"),
+        ("model.hidden", r"\[256,128\] is neither"),
+        ("seed", r"3 is neither true nor false\. Compare it, as in 'epochs > 5'$"),
+        ("seed % 2", "1 is neither"),
+        ("1", "1 is neither"),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_no_condition(text, reason):
+    with pytest.raises(UserError, match=reason):
+        Expression(text)(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [
+        ("test_acc > 88", "0.88"),
+        ("test_acc=97.5", "0.975"),
+        ("0.5 < last.val_acc < 95", "0.95"),
+        ("train_acc not in [90, 1]", "0.9"),
+        ("test_acc - 90 > 0", "0.9"),
+        ("-test_acc < -90", "0.9"),
+        ("norm == batch or not test_acc > 8 * 10", "0.8"),
+        ("best_val.test_acc - last.test_acc > 2", "0.02"),
+    ],
+)
+def test_accuracies_are_fractions_and_the_cure_is_in_the_line(text, fraction):
+    with pytest.raises(UserError, match=f"_acc is a fraction: write {fraction} instead of "):
+        condition(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("test_acc > 0.9", True),
+        ("test_acc < 1", True),
+        ("test_acc <= 1.0", True),
+        ("100 * test_acc > 90", True),
+        ("test_acc * 100 - 90 > 5", True),
+        ("test_acc > 90 / 100", True),
+        ("test_acc > 0.9 and epochs > 4", True),
+        ("test_loss < 3", True),
+    ],
+)
+def test_fractions_and_percentages_that_are_meant(text, expected):
+    assert condition(text)({"test_acc": 0.96, "test_loss": 2.0, "epochs": 5}) is expected
 
 
 def test_a_key_that_does_not_exist_is_named_with_the_nearest():

@@ -55,29 +55,33 @@ def compare(
     by: str | Sequence[str] = (),
     baseline: str | Mapping[str, object] | None = None,
     *,
-    metric: str = "test_acc",
+    metric: str | Sequence[str] = "test_acc",
     select: Selection = "best_val",
     margin: float | None = None,
     correction: Correction = "holm",
-    where: str | None = None,
+    where: str | Sequence[str] | None = None,
+    status: str | Sequence[str] = (),
     sort: str | None = None,
     test_noise: bool = False,
+    show: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Make the table of `regbench summary --format csv`: one row per group, figures as fractions.
+    """Make the table of `regbench summary --format csv`: one row per group and metric, figures as fractions.
 
     `attrs["notes"]` holds the footer.
 
     Args:
         frame: rows of `load`, all or some.
         by: a key or several; by default those that differ.
-        baseline: `"norm=none"` or `{"norm": "none"}`.
-        metric: a recorded figure, `NAME` or `NAME:lower`.
+        baseline: `"norm=none"`, `{"norm": "none"}`, or `"default"`: the default run.
+        metric: a recorded figure, `NAME` or `NAME:lower`, or several.
         select: the epoch whose figures count: that of the best validation loss, or the last.
         margin: differences smaller than this do not matter; in percentage points for accuracies.
         correction: for many comparisons.
-        where: a condition on the runs.
+        where: a condition on the runs, or several that must all hold.
+        status: only runs that ended so, like `"completed"`.
         sort: a key or column, `-` before it reverses the order.
         test_noise: add the uncertainty that comes from the choice of test images.
+        show: `["seeds"]` adds the figure of each seed.
 
     Raises:
         UserError: the metric, a key, column or baseline does not exist.
@@ -85,17 +89,22 @@ def compare(
     texts = [f"{key}={shown(value)}" for key, value in baseline.items()] if isinstance(baseline, Mapping) else baseline
     against = Against([texts] if isinstance(texts, str) else texts, margin, correction) if texts else None
     duplicates, unreadable = (tuple(frame.attrs.get(name, ())) for name in ("duplicates", "unreadable"))
-    table = summary.compare(
-        Runs(frame.reset_index(drop=True), duplicates, unreadable),
-        [by] if isinstance(by, str) else by,
-        metric,
-        select,
-        against=against,
-        where=where,
-        sort=sort,
-        test_noise=test_noise,
-    )
-    return to_frame(table)
+    runs = Runs(frame.reset_index(drop=True), duplicates, unreadable)
+    tables = [
+        summary.compare(
+            runs,
+            [by] if isinstance(by, str) else by,
+            name,
+            select,
+            against=against,
+            where=where,
+            sort=sort,
+            test_noise=test_noise,
+            statuses=[status] if isinstance(status, str) else status,
+        )
+        for name in ([metric] if isinstance(metric, str) else metric)
+    ]
+    return to_frame(tables, show)
 
 
 def train(*words: str, progress: _Progress = "off", **values: object) -> "RunStatus":

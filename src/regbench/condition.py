@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from regbench.errors import UserError, no_such
+from regbench.text import shown
 
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
@@ -33,8 +34,14 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
+_SUMS = (ast.Add, ast.Sub)
+_ACCURACY = "_acc"  # how the names of accuracies end
 _ALLOWED = "comparisons, in, and, or, not, + - * / // %, numbers, text and lists"
 _EXAMPLE = "norm != none and optimizer.lr < 0.01"
+
+
+class _NoTruthError(TypeError):
+    """A number, text or a list where a condition must be."""
 
 
 class Expression:
@@ -49,12 +56,15 @@ class Expression:
         """Parse the text.
 
         Raises:
-            UserError: the text is not an expression, or uses syntax that a condition may not use.
+            UserError: the text is not an expression, uses syntax that a condition may not use, or compares an accuracy,
+                which is a fraction, with a number above 1.
         """
         self._text = text
         self.keys: list[str] = []
         try:
-            self._condition = self._read(ast.parse(text.strip(), mode="eval").body)
+            body = ast.parse(text.strip(), mode="eval").body
+            self._check_fractions(body)
+            self._condition = self._read(body)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise self._wrong("is not a condition") from None
 
@@ -62,10 +72,13 @@ class Expression:
         """Tell whether the values fulfil the condition.
 
         Raises:
-            UserError: the condition compares a number with text, or computes with something other than numbers.
+            UserError: the condition compares a number with text, computes with something other than numbers, or is
+                itself a number, text or list.
         """
         try:
-            return bool(self._condition(values))
+            return _truth(self._condition(values))
+        except _NoTruthError as error:
+            raise UserError(f"{self._text}: {error}") from None
         except (TypeError, ArithmeticError) as error:
             raise self._wrong(str(error)) from None
 
@@ -83,15 +96,27 @@ class Expression:
             case ast.BoolOp(op, parts):
                 conditions = [self._read(part) for part in parts]
                 quantifier = all if isinstance(op, ast.And) else any
-                return lambda values: quantifier(condition(values) for condition in conditions)
+                return lambda values: quantifier(_truth(condition(values)) for condition in conditions)
             case ast.UnaryOp(ast.Not(), operand):
                 negated = self._read(operand)
-                return lambda values: not negated(values)
+                return lambda values: not _truth(negated(values))
             case ast.Compare(left, ops, rights) if all(type(op) in _COMPARISONS for op in ops):
                 operands = [self._value(left), *(self._value(right, may_be_text=True) for right in rights)]
                 return lambda values: _holds(ops, [operand(values) for operand in operands])
-        value = self._value(node)
-        return lambda values: (result := value(values)) is not _NOTHING and result
+        return self._value(node)
+
+    def _check_fractions(self, body: ast.expr) -> None:
+        """Raise UserError if an accuracy, or a sum with one, is compared with a number above 1: tables show percent."""
+        for node in ast.walk(body):
+            if isinstance(node, ast.Compare):
+                parts = [part for side in (node.left, *node.comparators) for part in _terms(side)]
+                names = [name for part in parts if (name := _dotted(part)) and name.endswith(_ACCURACY)]
+                percent = [number for part in parts if (number := _number(part)) is not None and abs(number) > 1]
+                if names and percent:
+                    fraction = f"{percent[0] / 100:.6g}"
+                    raise UserError(
+                        f"{self._text}: {names[0]} is a fraction: write {fraction} instead of {percent[0]:g}"
+                    )
 
     def _value(self, node: ast.expr, may_be_text: bool = False) -> _Part:
         match node:
@@ -151,6 +176,46 @@ def _literal(value: str) -> str:
         return repr(float(value)) if math.isfinite(float(value)) else repr(value)
     except ValueError:
         return repr(value)
+
+
+def _truth(value: Any) -> bool:
+    """Tell whether a part of a condition is true: one about a key that is null or missing is not.
+
+    Raises:
+        _NoTruthError: the part is a number, text or a list.
+    """
+    if value is _NOTHING or value is None:
+        return False
+    if isinstance(value, bool):
+        return value
+    example = "norm == batch" if isinstance(value, str) else "epochs > 5"
+    raise _NoTruthError(f"{shown(value)} is neither true nor false. Compare it, as in {example!r}")
+
+
+def _terms(node: ast.expr) -> list[ast.expr]:
+    """Return the parts of a sum or a list; any other expression is its only part."""
+    match node:
+        case ast.BinOp(left, op, right) if isinstance(op, _SUMS):
+            return [*_terms(left), *_terms(right)]
+        case ast.List(items) | ast.Tuple(items):
+            return [part for item in items for part in _terms(item)]
+        case ast.UnaryOp(ast.USub(), operand):
+            return _terms(operand)
+    return [node]
+
+
+def _number(node: ast.expr) -> float | None:
+    """Compute an expression of numbers alone; None for any other, and where the result is no number."""
+    match node:
+        case ast.Constant(int() | float() as constant) if not isinstance(constant, bool):
+            return constant
+        case ast.BinOp(left, op, right) if type(op) in _ARITHMETIC:
+            numbers = [_number(left), _number(right)]
+            try:
+                return None if None in numbers else float(_ARITHMETIC[type(op)](*numbers))
+            except ArithmeticError:
+                return None
+    return None
 
 
 def _dotted(node: ast.expr) -> str | None:

@@ -9,7 +9,7 @@ def shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
         return f"[{','.join(map(shown, value))}]"
-    text = str(value)
+    text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     return text if text.isprintable() else repr(text)
 
 

@@ -1,6 +1,7 @@
 """Analysis of variance against sums of squares by hand, and the designs that it refuses."""
 
 import itertools
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from golden.records import CONFIG, INITS, NORMS, record, write
-from regbench.analysis.effects import Effect, effects
+from golden.records import CONFIG, INITS, NORMS, generate_everything, record, write
+from regbench.analysis.effects import Effect, Effects, effects
 from regbench.errors import UserError
 from regbench.figures.effects import plot
 from regbench.records.frame import Runs, load
+from regbench.tables.effects import cells
 
 SEEDS = 4
 Y = 0.9 + np.random.default_rng(0).normal(0, 0.01, (len(NORMS), len(INITS), SEEDS)).round(6)
@@ -92,6 +94,53 @@ def test_what_has_no_answer_is_refused(tmp_path: Path) -> None:
         effects(runs, where="norm=='batch' and init=='xavier'")
     with pytest.raises(UserError, match="Did you mean 'norm'"):
         effects(runs, ["nrom"])
+
+
+def test_one_change_at_a_time_is_said_at_once(tmp_path: Path) -> None:
+    """14 keys have 3.7 · 10^8 combinations: a list of those missing would fill the memory."""
+    generate_everything(tmp_path)
+    runs = load([tmp_path])
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"one change at a time .* \([\d,]{11,} combinations .* --baseline default$"):
+        effects(runs)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+def test_a_level_that_always_diverges_is_named(tmp_path: Path) -> None:
+    for seed, rate in itertools.product(range(3), (0.001, 0.1, 10.0)):
+        ended = "diverged" if rate == 10 else "completed"
+        optimizer = CONFIG["optimizer"] | {"lr": rate}
+        write(
+            tmp_path, record(ended, 0.9 + rate / 10 + seed % 2 * rate, optimizer=optimizer, seed=seed), f"{rate}-{seed}"
+        )
+    runs = load([tmp_path])
+    with pytest.raises(
+        UserError, match=r"no completed run has optimizer.lr=10. Leave it out by --where 'optimizer.lr !="
+    ):
+        effects(runs)
+    assert by_term(runs, where="optimizer.lr != 10")
+
+
+def test_a_residual_of_rounding_is_none(tmp_path: Path) -> None:
+    """Each seed shifts every norm alike: what is left of the figures is what floats lose."""
+    shifts = {"none": 0.1, "batch": 0.123, "layer": 0.0456}
+    for seed, (norm, shift) in itertools.product(range(4), shifts.items()):
+        write(tmp_path, record(test_acc=0.7 + shift + 0.0123 * seed, norm=NORMS[norm], seed=seed), f"{norm}-{seed}")
+    with pytest.raises(UserError, match="effects: no residual: each seed shifts all combinations alike"):
+        effects(load([tmp_path]))
+
+
+def test_equal_figures_but_for_rounding_are_equal(tmp_path: Path) -> None:
+    for number, (seed, norm) in enumerate(itertools.product(range(2), ("none", "batch"))):
+        write(tmp_path, record(test_acc=0.9 + number * 1e-16, norm=NORMS[norm], seed=seed), f"{norm}-{seed}")
+    with pytest.raises(UserError, match="all runs have the same figure"):
+        effects(load([tmp_path]))
+
+
+def test_a_large_f_has_few_digits() -> None:
+    found = Effects((Effect("norm", 2, 1.0, 0.9, f=123456789.123, p=1e-9, p_adjusted=1e-9),), ())
+    assert cells(found).rows[0][3] == "1.23e+08"
 
 
 def test_values_are_never_code(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def wrong(values: NDArray[np.float64], correction: Correction = "holm") -> NDArr
 def verdicts(table: NDArray[np.float64], margin: float | None) -> list[str]:
     baseline = [((seed,), 0.97) for seed in range(table.shape[1])]
     rows = [[((seed,), 0.97 + x) for seed, x in enumerate(row)] for row in table.tolist()]
-    found = verdict.compared([baseline, *rows], [0] * (len(rows) + 1), ACC, margin, "holm")
+    runs = [verdict.Runs(row) for row in (baseline, *rows)]
+    found = verdict.compared(runs, [0] * len(runs), ACC, margin, "holm")
     return [comparison.verdict for comparison in found[1:]]
 
 

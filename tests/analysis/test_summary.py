@@ -1,5 +1,6 @@
 """How runs become groups, and groups rows."""
 
+import json
 import math
 import random
 import statistics
@@ -11,14 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import regbench
 from golden.records import CONFIG, INITS, NORMS, record, write
+from regbench.analysis.effects import effects
 from regbench.analysis.groups import differing
 from regbench.analysis.summary import compare
-from regbench.analysis.table import Table
+from regbench.analysis.table import Against, Table
 from regbench.errors import UserError
 from regbench.records.files import Status
 from regbench.records.frame import Runs, load
 from regbench.records.metrics import METRICS
+from regbench.tables.footer import footer
+from regbench.tables.formats import to_html, to_json, to_latex, to_markdown
+from regbench.tables.record import to_frame
 
 SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
 ADAM = CONFIG["optimizer"]
@@ -158,6 +164,133 @@ def test_named_keys_group_and_what_is_averaged_is_said(tmp_path: Path) -> None:
 def test_a_key_of_some_options_only_is_left_out_of_the_others(tmp_path: Path) -> None:
     table = compare(found(tmp_path, record(), record(norm=NORMS["batch"])), ["norm.eps"])
     assert sorted((row.group for row in table.rows), key=len) == [{}, {"norm.eps": 1e-05}]
+
+
+def test_a_key_that_goes_with_another_is_said(tmp_path: Path) -> None:
+    pairs = ((0.1, 20), (0.001, 500))
+    records = [record(optimizer=ADAM | {"lr": lr}, batch_size=size, seed=s) for lr, size in pairs for s in (0, 1)]
+    table = compare(found(tmp_path, *records))
+    assert table.keys == ("optimizer.lr",)
+    line = "batch_size goes with optimizer.lr: 20 at 0.1, 500 at 0.001."
+    for tables in (footer(table), footer(table, explain=False), to_frame([table]).attrs["notes"]):
+        assert line in tables
+    content = json.loads(to_json([table]))
+    assert content["goes_with"] == [{"key": "batch_size", "with": "optimizer.lr", "pairs": [[20, 0.1], [500, 0.001]]}]
+    assert line in content["notes"]
+    assert all(line in text([table]) for text in (to_markdown, to_latex, to_html))
+
+
+def test_every_key_that_goes_with_another_is_said(tmp_path: Path) -> None:
+    """Recipes differ in many keys, of which two tell them apart."""
+    wide = {"name": "mlp", "hidden": [512]}
+    recipes: list[dict[str, Any]] = [
+        {"epochs": 1, "batch_size": 20},
+        {"norm": NORMS["batch"], "epochs": 3, "batch_size": 50},
+        {"model": wide, "epochs": 3, "batch_size": 90},
+    ]
+    table = compare(found(tmp_path, *(record(**recipe) for recipe in recipes)))
+    named = {*table.keys, *(follower.key for follower in table.together)}
+    assert named == {"model.hidden", "norm", "epochs", "batch_size"}
+    by_norm = compare(load([tmp_path]), ["norm"])
+    assert by_norm.averaged == ("model.hidden", "epochs", "batch_size"), "all of them, also those that split alike"
+
+
+def test_an_argument_that_is_set_for_each_option_is_said(tmp_path: Path) -> None:
+    """`zip=optimizer,optimizer.lr`: no two runs of one option differ in it, and the options' files say other values."""
+    records = [record(optimizer=ADAM | {"lr": 0.1}), record(optimizer=SGD | {"lr": 0.001})]
+    table = compare(found(tmp_path, *records))
+    assert "optimizer.lr goes with optimizer: 0.001 at sgd, 0.1 at adam." in footer(table)
+    usual = compare(found(tmp_path / "usual", record(), record(optimizer=SGD)))
+    assert not any("goes with" in line for line in footer(usual))
+
+
+def test_a_key_that_only_several_others_tell_is_said(tmp_path: Path) -> None:
+    sizes = {("none", "xavier"): 10, ("none", "kaiming"): 20, ("batch", "xavier"): 20, ("batch", "kaiming"): 10}
+    records = [record(norm=NORMS[n], init=INITS[i], batch_size=size) for (n, i), size in sizes.items()]
+    table = compare(found(tmp_path, *records), ["norm", "init"])
+    assert "batch_size differs between rows too: 10, 20. --by shows it." in footer(table)
+
+
+def test_the_same_runs_in_two_studies_are_compared(tmp_path: Path) -> None:
+    """Copies are left out where the study is no key, and only there."""
+    for study, seed in (("a", 0), ("a", 1), ("b", 0), ("b", 1)):
+        write(tmp_path, record(test_acc=0.9 + seed / 100, seed=seed, study=study))
+    runs = load([tmp_path])
+    assert (len(runs.frame), len(runs.duplicates)) == (2, 2)
+    by_study = compare(runs, ["study"], against=Against(["study=a"]))
+    assert [(row.group["study"], row.estimate.n) for row in by_study.rows] == [("a", 2), ("b", 2)]
+    assert by_study.duplicates == ()
+    (_, other) = by_study.rows
+    assert other.comparison and (other.comparison.pairs, other.comparison.difference) == (2, 0.0)
+    for study in "ab":
+        table = compare(runs, where=f"study=={study}")
+        assert (table.runs, table.left_out) == (2, 0)
+    assert (compare(runs).runs, len(compare(runs).duplicates)) == (2, 2)
+    frame = regbench.compare(regbench.load(tmp_path), by="study")
+    assert frame["n"].tolist() == [2, 2]
+
+
+def test_a_copy_in_the_same_study_counts_once(tmp_path: Path) -> None:
+    for number, study in enumerate("aab"):
+        write(tmp_path, record(study=study, finished=f"2026-01-0{number + 1}T10:05:00+00:00"), f"run{number}")
+    table = compare(load([tmp_path]), ["study"])
+    assert [(row.group["study"], row.estimate.n) for row in table.rows] == [("a", 1), ("b", 1)]
+    assert len(table.duplicates) == 1
+
+
+def timed(seconds: float, start: int, stack: int | None = 1, **changes: Any) -> dict[str, Any]:
+    """A run that trained from a minute to the next."""
+    content = record(finished=f"2026-01-01T10:{start + 1:02}:00+00:00", **changes)
+    content["times"]["started"] = f"2026-01-01T10:{start:02}:00+00:00"
+    content["result"]["seconds"] = seconds
+    return content | ({} if stack is None else {"stack": stack})
+
+
+def one_after_another(stack: int | None, step: int = 1) -> list[dict[str, Any]]:
+    runs = [(norm, seed) for norm in ("none", "batch") for seed in range(6)]
+    return [
+        timed(4 + seed / 100 + (norm == "batch"), step * place, stack, norm=NORMS[norm], seed=seed)
+        for place, (norm, seed) in enumerate(runs)
+    ]
+
+
+def test_seconds_of_runs_that_had_the_machine_alone_are_tested(tmp_path: Path) -> None:
+    table = compare(found(tmp_path, *one_after_another(1)), metric="seconds", against=Against(["norm=none"]))
+    row = next(row for row in table.rows if row.group["norm"] == "batch")
+    assert row.comparison and (row.comparison.verdict, row.comparison.p) == ("worse", 0.03125)
+    assert (table.clocks, row.stack) == (0, 1)
+    assert row.estimate.half_width
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        (
+            one_after_another(10),
+            "12 of 12 runs shared the machine while they were timed, in stacks of 10: their seconds",
+        ),
+        (one_after_another(1, step=0), "12 of 12 runs shared the machine while they were timed: their seconds"),
+        (one_after_another(None), "12 of 12 runs shared the machine while they were timed: their seconds"),
+    ],
+    ids=["stack", "processes", "unknown"],
+)
+def test_seconds_of_runs_that_shared_the_machine_have_no_test(
+    records: list[dict[str, Any]], words: str, tmp_path: Path
+) -> None:
+    runs = found(tmp_path, *records)
+    table = compare(runs, metric="seconds", against=Against(["norm=none"], margin=1))
+    row = next(row for row in table.rows if row.group["norm"] == "batch")
+    assert row.comparison and row.comparison.verdict == "not tested"
+    assert row.comparison.difference == pytest.approx(1)
+    assert row.comparison.p is row.comparison.half_width is row.comparison.p_equivalence is None
+    assert all(row.estimate.half_width is None for row in table.rows)
+    start = f"12 of 12 runs shared the machine while they were timed{words}"
+    assert any(line.startswith(start) for line in footer(table, explain=False))
+    accuracies = compare(runs, against=Against(["norm=none"]))
+    assert {row.comparison.p for row in accuracies.rows if row.comparison} == {None, 1.0}
+    assert "stack" in to_frame([table])
+    with pytest.raises(UserError, match=r"effects: 12 of 12 runs shared the machine .* Train with runtime.stack=1"):
+        effects(runs, metric="seconds")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """From rows of figures to verdicts: baselines, families, margins, and the seeds that would decide."""
 
+import math
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from golden.records import CONFIG, INITS, NORMS, record, write
-from regbench.analysis import baseline, inference, verdict
+from regbench.analysis import baseline, divergence, inference, verdict
 from regbench.analysis.corrections import Correction
 from regbench.analysis.groups import Values
 from regbench.analysis.summary import compare
@@ -22,8 +24,15 @@ ACC, LOSS = METRICS["test_acc"], METRICS["test_loss"]
 SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
 
 
-def rows(*figures: list[float]) -> list[list[tuple[tuple[int], float]]]:
-    return [[((seed,), value) for seed, value in enumerate(row)] for row in figures]
+def rows(*figures: list[float]) -> list[verdict.Runs]:
+    """Rows of figures by seed; a NaN is a run that diverged."""
+    return [
+        verdict.Runs(
+            [((seed,), value) for seed, value in enumerate(row) if value == value],
+            [((seed,), value != value) for seed, value in enumerate(row)],
+        )
+        for row in figures
+    ]
 
 
 def judged(*figures: list[float], metric: Any = ACC, margin: float | None = None, **settings: Any) -> list[str]:
@@ -87,7 +96,8 @@ def test_constant_differences_are_tested_by_signs_not_by_t() -> None:
 
 
 def test_without_pairs_there_is_nothing_to_say() -> None:
-    found = verdict.compared([[((0,), 0.9)], [((1,), 0.9)], []], [0, 0, 0], ACC, 0.1, "holm")
+    sides = [verdict.Runs([((seed,), 0.9)]) for seed in (0, 1)]
+    found = verdict.compared([*sides, verdict.Runs([])], [0, 0, 0], ACC, 0.1, "holm")
     for comparison in found[1:]:
         assert (comparison.verdict, comparison.pairs) == ("undecided", 0)
         assert comparison.difference is comparison.p is comparison.p_equivalence is comparison.won_share is None
@@ -112,6 +122,40 @@ def test_all_rows_are_one_family(correction: Correction) -> None:
     found = verdict.compared(rows(*figures), [0] * 6, ACC, None, correction)[1:]
     ps = [comparison.p for comparison in found if comparison.p is not None]
     assert [c.p_adjusted for c in found] == inference.adjusted(ps, correction)
+
+
+LOST = [math.nan] * 6
+
+
+def test_a_row_that_diverges_on_every_seed_is_said_to_and_tested() -> None:
+    found = verdict.compared(rows(BASE[:6], LOST, noise(6, 0.1, 0.001, 1)), [0, 0, 0], ACC, None, "holm")
+    assert [comparison.verdict for comparison in found] == ["baseline", "diverged", "undecided"]
+    assert (found[1].p_diverged, found[1].p, found[1].difference) == (0.03125, None, None)
+    assert found[1].p_diverged_adjusted == found[2].p_adjusted == 0.0625, "both tests are one family"
+
+
+def test_a_baseline_that_diverges_is_compared_by_its_diverged_runs() -> None:
+    found = verdict.compared(rows(LOST, BASE[:6]), [0, 0], ACC, None, "holm")
+    assert [comparison.verdict for comparison in found] == ["baseline", "diverges less"]
+    assert (found[1].p_diverged_adjusted, found[1].pairs) == (0.03125, 0)
+
+
+def test_some_diverged_runs_are_tested_if_they_could_prove_anything() -> None:
+    some = [math.nan] * 7 + noise(3, 0.1, 0.001, 1)
+    (more,) = verdict.compared(rows(BASE, some), [0, 0], ACC, None, "holm")[1:]
+    assert (more.verdict, more.p_diverged) == ("diverges more", 0.015625)
+    (few,) = verdict.compared(rows(BASE, [math.nan] * 5 + noise(5, 0.1, 0.001, 1)), [0, 0], ACC, None, "holm")[1:]
+    assert (few.verdict, few.p_diverged, few.p_adjusted) == ("undecided", None, few.p)
+    (both,) = verdict.compared(rows(LOST, LOST), [0, 0], ACC, None, "holm")[1:]
+    assert (both.verdict, both.p_diverged) == ("diverged", None)
+
+
+def test_divergence_is_mcnemars_exact_test() -> None:
+    """7 seeds diverge with the row alone, 1 with the baseline alone, 1 with both: binomial of 1 in 8, doubled."""
+    row, base = [True] * 7 + [False, True, False], [False] * 7 + [True, True, False]
+    sides = [[((seed,), end) for seed, end in enumerate(side)] for side in (row, base)]
+    assert divergence.test(*sides) == (pytest.approx(2 * (1 + 8) / 2**8), 1)
+    assert divergence.test(*reversed(sides)) == (pytest.approx(2 * (1 + 8) / 2**8), -1)
 
 
 def groups(*values: dict[str, Any]) -> list[Values]:
@@ -182,9 +226,30 @@ def test_margin_is_in_percentage_points(tmp_path: Path) -> None:
     assert any("within ± 0.15 percentage points" in line for line in footer(found))
 
 
-def test_a_baseline_that_all_runs_share_is_a_key(tmp_path: Path) -> None:
-    found = table(tmp_path, *sweep({"none": 0}, 2), baseline=["dropout=0"])
-    assert (found.keys, found.rows[0].comparison and found.rows[0].comparison.verdict) == (("dropout",), "baseline")
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        ("dropout=0", "--baseline dropout=0: all rows have it, and nothing is compared. Name one of norm"),
+        ("norm=none,norm=batch", "--baseline norm=batch: norm=none is given too. Name each key once"),
+        ("seed=0", "--baseline seed=0: rows are compared seed by seed. Name another key, like norm=none"),
+        ("default,norm=none", "must be KEY=VALUE, like norm=none. The default run stands alone: --baseline default"),
+    ],
+)
+def test_a_baseline_that_compares_nothing_is_refused(baseline: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        table(tmp_path, *sweep({"none": 0, "batch": 0}, 2), baseline=[baseline])
+
+
+def test_a_baseline_of_a_single_row_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"all rows have it, and nothing is compared. No other key differs"):
+        table(tmp_path, *sweep({"none": 0}, 2), baseline=["norm=none"])
+
+
+def test_a_baseline_without_a_partner_is_refused(tmp_path: Path) -> None:
+    runs = sweep({"none": 0}, 2, init=INITS["xavier"]) + sweep({"batch": 0}, 2)
+    runs += sweep({"layer": 0}, 2, dropout=0.5)
+    with pytest.raises(UserError, match=r"no other row has the same .*, and nothing is compared. Name these too, or"):
+        table(tmp_path, *runs, baseline=["norm=none"], by=["norm", "init", "dropout"])
 
 
 def test_what_differs_beside_the_key_is_said(tmp_path: Path) -> None:
@@ -192,7 +257,17 @@ def test_what_differs_beside_the_key_is_said(tmp_path: Path) -> None:
     runs = sweep({"none": 0}, 6) + sweep({"batch": 0.01}, 6, optimizer=other)
     found = table(tmp_path, *runs, baseline=["norm=none"], by=["norm"])
     assert [row.comparison and row.comparison.pairs for row in found.rows] == [6, 0]
-    assert "Rows differ in optimizer.lr too: a difference may come from that." in footer(found)
+    assert "Rows differ from their baseline in optimizer.lr too: diff may come from that." in footer(found)
+    assert "optimizer.lr goes with norm: 0.001 at none, 0.01 at batch." in footer(found, explain=False)
+
+
+def test_no_warning_of_what_differs_between_rows_that_are_not_compared(tmp_path: Path) -> None:
+    """Two pairs with rates of their own: within each pair the rate is the same."""
+    other, wide = CONFIG["optimizer"] | {"lr": 0.01}, {"name": "mlp", "hidden": [512, 512]}
+    runs = sweep({"none": 0, "batch": 0.01}, 6) + sweep({"none": 0, "batch": 0.01}, 6, optimizer=other, model=wide)
+    found = table(tmp_path, *runs, baseline=["norm=none"], by=["norm", "model.hidden"])
+    assert not any("too: diff may" in line for line in footer(found))
+    assert "optimizer.lr goes with model.hidden: 0.001 at [256,256], 0.01 at [512,512]." in footer(found)
 
 
 def test_partners_share_what_varies_within_rows(tmp_path: Path) -> None:
@@ -221,9 +296,9 @@ def test_optimizers_with_their_own_arguments(tmp_path: Path) -> None:
 def test_footer_names_the_number_of_seeds_that_could(tmp_path: Path) -> None:
     three = table(tmp_path / "3", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 3), baseline=["norm=none"])
     expected = "3 pairs: no exact paired test can reach 0.05, its least p is 0.25; 6 pairs can "
-    assert f"{expected}(7 with a correction for 2 comparisons)." in footer(three)
+    assert f"{expected}(7 with a correction for 2 tests)." in footer(three)
     six = table(tmp_path / "6", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 6), baseline=["norm=none"])
-    assert any("least p is 0.03125, corrected for 2 comparisons 0.0625; 7 pairs" in line for line in footer(six))
+    assert any("least p is 0.03125, corrected for 2 tests 0.0625; 7 pairs" in line for line in footer(six))
     seven = table(tmp_path / "7", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 7), baseline=["norm=none"])
     assert not any("least p" in line for line in footer(seven))
 

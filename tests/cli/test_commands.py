@@ -14,6 +14,7 @@ import click
 import pandas as pd
 import pytest
 
+import regbench
 from golden.records import HERE as GOLDEN
 from golden.records import INITS, NORMS, record, write
 from regbench.cli import commands, group, runs
@@ -97,7 +98,10 @@ def test_directories_metric_and_selection_are_handed_on(tmp_path: Path, invoke: 
         **dict.fromkeys(("mean", "best", "worst")),
         "ci95": pytest.approx(12.706204736432095 * 0.0781 / 2),
         "ci95_low": pytest.approx(0.93805 - 12.706204736432095 * 0.0781 / 2),
-        "ci95_high": pytest.approx(0.93805 + 12.706204736432095 * 0.0781 / 2),
+        "ci95_high": 1.0,
+        "std": pytest.approx(0.0781 / 2**0.5),
+        "se": pytest.approx(0.0781 / 2),
+        "median": pytest.approx(0.93805),
         "diverged": 0,
         "failed": 0,
         "unfinished": 0,
@@ -256,13 +260,26 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
     ("arguments", "message"),
     [
         (["--where", "nrom=='x'"], "Did you mean 'norm'?"),
-        (["--where", "seed>99"], "holds for none of 15 runs"),
+        (["--where", "seed>99"], "--where seed>99: matches none of the 15 runs"),
         (["--sort", "nrom"], "--sort nrom: no column 'nrom' in the table. Did you mean 'norm'?"),
         (["--margin", "0.1"], "--margin 0.1: needs a --baseline"),
         (["--margin", "0", "--baseline", "norm=none"], "--margin"),
         (["--cols", "nrom"], "Did you mean 'norm'?"),
-        (["--format", "parquet"], "needs --output FILE"),
-        (["--output", "runs"], "--output runs: is not a regular file"),
+        (["--format", "parquet"], "parquet is binary: add --output FILE"),
+        (["--output", "runs", "--format", "md"], "--output runs: is not a regular file"),
+        (["--output", "t"], "--output t: the name has no ending. Or name it by --format"),
+        (["--output", "t.mkd"], "no format 'mkd' in the endings of files. Did you mean 'md'?"),
+        (["-o", "t.md", "--format", "csv"], "--output t.md: the ending means md, and --format csv another"),
+        (["--sort", "norm", "--sort", "init"], "--sort: is given 2 times, and takes one value"),
+        (["--select", "last", "-o", "a.md", "-o", "b.md"], "--output: is given 2 times, and takes one value"),
+        (["--where", "norm"], "--where norm: none is neither true nor false. Compare it, as in 'norm == batch'"),
+        (["--where", "test_acc > 88"], "--where test_acc > 88: test_acc is a fraction: write 0.88 instead of 88"),
+        (["--show", "stdd"], "--show stdd: no column 'stdd' in the summary. Did you mean 'std'?"),
+        (["--status", "done"], "'done' is not one of"),
+        (["--status", "interrupted", "--where", "norm=batch"], "--status interrupted --where norm=batch: matches none"),
+        (["--baseline", "seed=0"], "--baseline seed=0: rows are compared seed by seed"),
+        (["--metric", "test_acc,test_loss", "--cols", "norm"], "--cols: a pivot shows one figure"),
+        (["--decimal-comma"], "--decimal-comma: is for CSV: add --csv FILE or --format csv"),
         (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
         (["--metric", "test_acc:up"], "no direction 'up'"),
         (["--metric", "val_acc", "--test-noise"], "--test-noise: works for test_acc, not for val_acc"),
@@ -273,6 +290,94 @@ def test_a_mistake_in_a_comparison_is_one_line(arguments: list[str], message: st
     result = invoke("summary", *arguments)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert message in result.err
+
+
+def test_all_conditions_count(invoke: Invoke) -> None:
+    """In summary, effects and Python, as in ls and rm."""
+    once = ("--where", "norm in ['rms', 'none'] and seed < 5")
+    twice = ("--where", "norm in ['rms', 'none']", "--where", "seed < 5")
+    for command in ("summary", "effects"):
+        both = [invoke(command, "verdicts", "--format", "csv", *where) for where in (once, twice)]
+        assert both[0].out == both[1].out
+        assert both[0].code == 0
+    assert "only norm in ['rms', 'none'] and seed < 5, of 59 runs" in invoke("summary", "verdicts", *twice).out
+    frame = regbench.compare(regbench.load("verdicts"), where=["norm in ['rms', 'none']", "seed < 5"])
+    assert frame["n"].tolist() == [5, 5]
+    either = invoke(
+        "summary", "verdicts", "--where", "seed == 1 or seed == 2", "--where", "norm == rms", "--format", "json"
+    )
+    assert json.loads(either.out)["runs"] == 2
+
+
+def test_only_runs_that_ended_so(invoke: Invoke) -> None:
+    result = json.loads(invoke("summary", "--status", "diverged", "--status", "failed", "--format", "json").out)
+    assert (result["runs"], result["diverged"], result["failed"], result["completed"]) == (2, 1, 1, 0)
+    killed = json.loads(invoke("summary", "--status", "killed", "--format", "json").out)
+    assert (killed["runs"], killed["unfinished"]) == (1, 1), "its record says that it runs, and no process has it"
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_csv_on_the_standard_output_stands_alone(name: str) -> None:
+    """Started as a program: /dev/stdout is what a shell has connected."""
+    printed = subprocess.run([*SUMMARY, "--csv", name], capture_output=True, check=True)
+    assert printed.stdout == (GOLDEN / "expected.csv").read_bytes()
+    assert not (GOLDEN / "-").exists()
+
+
+def test_a_pipe_and_a_device_are_written_to(tmp_path: Path, invoke: Invoke) -> None:
+    assert invoke("summary", "--csv", "/dev/null").code == 0
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        assert invoke("summary", "--csv", tmp_path / "pipe").code == 0
+        assert reader.communicate()[0] == (GOLDEN / "expected.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ending", "name"), [("csv", "csv"), ("md", "md"), ("tex", "tex"), ("json", "json"), ("html", "html")]
+)
+def test_the_ending_of_the_file_says_the_format(ending: str, name: str, tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("summary", "-o", tmp_path / f"t.{ending}")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert (tmp_path / f"t.{ending}").read_bytes() == (GOLDEN / f"expected.{ending}").read_bytes()
+
+
+def test_a_table_in_a_text_file_has_the_whole_footer(tmp_path: Path, invoke: Invoke) -> None:
+    assert invoke("summary", "-o", tmp_path / "t.txt").code == 0
+    text = (tmp_path / "t.txt").read_text(encoding="utf-8")
+    assert "of the mean over seeds, in percentage points." in text
+    assert "of the mean over seeds, in percentage points." in invoke("summary", "--explain").out
+    assert "of the mean over seeds, in percentage points." not in invoke("summary").out
+
+
+def test_excel_gets_its_commas(tmp_path: Path, invoke: Invoke) -> None:
+    assert invoke("summary", "--decimal-comma", "--csv", tmp_path / "t.csv").code == 0
+    content = (tmp_path / "t.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfnorm;init;metric;")
+    assert b";0,9809;" in content
+
+
+def test_keys_may_be_in_one_word(invoke: Invoke) -> None:
+    assert json.loads(invoke("summary", "--by", "norm init", "--format", "json").out)["keys"] == ["norm", "init"]
+
+
+@pytest.mark.parametrize("output", SUMMARY_FORMATS)
+def test_effects_has_every_format(output: str, tmp_path: Path, invoke: Invoke) -> None:
+    arguments = ("effects", "verdicts", "--by", "norm", "--where", "norm!='group'")
+    printed = invoke(*arguments, "--format", output)
+    assert (printed.code, printed.err) == (0, "")
+    ending = {"latex": "tex"}.get(output, output)
+    assert invoke(*arguments, "-o", tmp_path / f"t.{ending}").out == ""
+    assert (tmp_path / f"t.{ending}").read_text(encoding="utf-8") == printed.out
+    assert "residual" in printed.out
+
+
+def test_effects_are_sorted(invoke: Invoke) -> None:
+    arguments = ("effects", "verdicts", "--by", "norm", "--where", "norm!='group'", "--format", "json")
+    ordered = json.loads(invoke(*arguments, "--sort", "share").out)["terms"]
+    assert [term["share"] for term in ordered] == sorted(term["share"] for term in ordered)
+    reverse = json.loads(invoke(*arguments, "--sort", "-share").out)["terms"]
+    assert reverse == ordered[::-1]
+    assert "Did you mean 'share'?" in invoke(*arguments, "--sort", "shar").err
 
 
 def test_effects_explain_and_diff_print(tmp_path: Path, invoke: Invoke) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from regbench.config import defaults
+from regbench.config.run_config import AXES
 from regbench.records.correct_images import encoded
 
 HERE = Path(__file__).resolve().parent
@@ -199,6 +201,61 @@ def write_images(runs: Path, rights: Mapping[str, list[bool]], test_set: str = "
     path = write(runs, content)
     (path / "correct.safetensors").write_bytes(encoded({n: np.array(own) for n, own in rights.items()}, test_set))
     return path
+
+
+CHANGES: dict[str, tuple[Any, ...]] = {  # those of conf/study/everything.yaml
+    "model": ("cnn",),
+    "norm": ("batch", "group", "layer", "rms"),
+    "activation": ("elu", "gelu", "identity", "leaky_relu", "selu", "sigmoid", "silu", "tanh"),
+    "init": (
+        *("constant", "default", "lecun", "lsuv", "normal", "orthogonal", "rbm", "small_normal", "sparse"),
+        *("truncated_normal", "uniform", "xavier"),
+    ),
+    "regularizer": ("elastic_net", "l1", "l2"),
+    "dropout": (0.2, 0.5),
+    "label_smoothing": (0.1,),
+    "max_norm": (2.0,),
+    "clip_norm": (1.0,),
+    "clip_value": (0.01,),
+    "optimizer": (
+        *("adadelta", "adafactor", "adagrad", "adamax", "adamw", "asgd", "lbfgs", "muon", "nadam", "radam", "rmsprop"),
+        *("rprop", "sgd", "sparse_adam"),
+    ),
+    "scheduler": (
+        *("cosine", "cosine_restarts", "cyclic", "exponential", "linear", "multistep", "one_cycle", "polynomial"),
+        *("reduce_on_plateau", "step"),
+    ),
+    "data.scaling": ("unit",),
+    "augment": ("affine", "erasing", "flip_rotate", "random_resized_crop"),
+}
+
+
+def generate_everything(runs: Path, seeds: int = 2) -> None:
+    """Write a study in which each technique is alone against the default: 64 rows, 14 keys. It is not committed."""
+    base = {key: value for key, value in defaults.of_run().items() if key not in ("study", "seed")}
+    draw = random.Random(8)
+    for key, value in [("seed", None), *((key, value) for key, values in CHANGES.items() for value in values)]:
+        effect = draw.gauss(0, 0.004)
+        config = _nested(base | ({key: value} if value is not None else {}))
+        for seed in range(seeds):
+            accuracy = round(0.95 + effect * (value is not None) + draw.gauss(0, 0.0004), 4)
+            ended = "diverged" if value == "asgd" else "completed"
+            write(runs, record(ended, accuracy, **config, seed=seed, study="everything"), f"{key}-{value}-{seed}")
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a config of dotted keys; an option has the arguments of its file, and those that are set."""
+    config: dict[str, Any] = {}
+    usual = defaults.of_run()
+    for key, value in values.items():
+        axis, _, argument = key.partition(".")
+        if axis not in AXES:
+            config[key] = value
+        elif not argument:
+            config[axis] = {"name": value, **defaults.of_option(axis, value)}
+        elif argument in config[axis] and value != usual[key]:
+            config[axis][argument] = value
+    return config
 
 
 SETS = {"runs": generate, "verdicts": generate_verdicts, "images": generate_images}

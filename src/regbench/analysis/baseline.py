@@ -13,13 +13,16 @@ def spec(texts: Sequence[str]) -> dict[str, str]:
     """Parse `["norm=none,init=xavier"]` into a mapping; commas inside brackets do not separate.
 
     Raises:
-        UserError: a part is not KEY=VALUE.
+        UserError: a part is not KEY=VALUE, or names a key twice.
     """
-    wanted = {}
+    wanted: dict[str, str] = {}
     for part in (part for text in texts for part in re.split(r",(?![^\[]*\])", text)):
         key, equals, value = (word.strip() for word in part.partition("="))
         if not (key and equals and value):
-            raise UserError(f"--baseline {part}: must be KEY=VALUE, like norm=none")
+            alone = " The default run stands alone: --baseline default" if part.strip() == "default" else ""
+            raise UserError(f"--baseline {part}: must be KEY=VALUE, like norm=none.{alone}")
+        if key in wanted:
+            raise UserError(f"--baseline {key}={value}: {key}={wanted[key]} is given too. Name each key once")
         wanted[key] = value
     return wanted
 
@@ -30,12 +33,42 @@ def baselines(groups: Sequence[Values], wanted: Mapping[str, str]) -> list[int |
     Arguments of the wanted options need not agree.
 
     Raises:
-        UserError: no group has the wanted values, or several groups are the baseline of one.
+        UserError: no group has the wanted values, several groups are the baseline of one, or no group has a baseline
+            other than itself.
     """
     candidates = [n for n, group in enumerate(groups) if all(matches(group, key, text) for key, text in wanted.items())]
     if not candidates:
         raise UserError(_nowhere(groups, wanted))
-    return [_baseline(group, groups, candidates, wanted) for group in groups]
+    found = [_baseline(group, groups, candidates, wanted) for group in groups]
+    if all(base in (None, number) for number, base in enumerate(found)):
+        raise UserError(_compares_nothing(groups, wanted, len(candidates)))
+    return found
+
+
+def _compares_nothing(groups: Sequence[Values], wanted: Mapping[str, str], candidates: int) -> str:
+    others = sorted({key for group in groups for key in group} - wanted.keys())
+    if candidates == len(groups):
+        cure = f"Name one of {', '.join(others)}" if others else "No other key differs"
+        return f"--baseline {written(wanted)}: all rows have it, and nothing is compared. {cure}"
+    return (
+        f"--baseline {written(wanted)}: no other row has the same {', '.join(others)}, and nothing is compared. "
+        "Name these too, or --baseline default"
+    )
+
+
+def default(groups: Sequence[Values], base: Values) -> list[int]:
+    """Return the number of the group with the base's values, for each group.
+
+    Raises:
+        UserError: no group has them, or there is no other.
+    """
+    numbers = [n for n, group in enumerate(groups) if group == base]
+    values = written({key: shown(value) for key, value in base.items()})
+    if not numbers:
+        raise UserError(f"--baseline default: no run has {values}. Train it, or name a baseline that there is")
+    if len(groups) == 1:
+        raise UserError("--baseline default: all runs are alike, and nothing is compared")
+    return numbers * len(groups)
 
 
 def _baseline(
@@ -71,7 +104,7 @@ def matches(group: Values, key: str, text: str) -> bool:
 
 def _nowhere(groups: Sequence[Values], wanted: Mapping[str, str]) -> str:
     for key, text in wanted.items():
-        values = {shown(group[key]) for group in groups if key in group}
-        if text not in values:
+        if not any(matches(group, key, text) for group in groups):
+            values = {shown(group[key]) for group in groups if key in group}
             return f"--baseline {key}={text}: {no_such('value', text, f'the rows of {key!r}', values)}"
     return f"--baseline {written(wanted)}: no row has all of these values"

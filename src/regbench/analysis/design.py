@@ -9,7 +9,7 @@ import pandas as pd
 
 from regbench.analysis.groups import column
 from regbench.errors import UserError
-from regbench.text import plural, shown
+from regbench.text import shown
 
 _NAMED = 3  # missing combinations
 
@@ -45,22 +45,51 @@ class Design:
                 raise UserError(
                     f"effects: not every run has {name}. Name keys that all have, or leave runs out by --where"
                 )
-            if self.counted[factor].nunique() < 2:
-                raise UserError(f"effects: {name} has fewer than two values among the completed runs")
-        if self.counted["seed"].nunique() < 2:
-            raise UserError("effects: one seed has no residual to test against. Train more seeds")
+        if self._is_one_change_at_a_time():
+            number = f"{self._lacking():,} combinations without a run"
+            raise UserError(
+                f"effects: one change at a time is no factorial design ({number}). "
+                "Compare each change with the default: regbench summary --baseline default"
+            )
+        self._check_values()
         self._check_complete()
 
+    def _is_one_change_at_a_time(self) -> bool:
+        """Tell whether each combination differs in one key at most from that of the most common values."""
+        cells = self.every[list(self.factors)].drop_duplicates()
+        changes = sum((cells[factor] != self.every[factor].mode()[0]).astype(int) for factor in self.factors)
+        return len(self.factors) > 1 and bool((changes <= 1).all()) and self._lacking() > 0
+
+    def _check_values(self) -> None:
+        for factor, name in zip(self.factors, self.names, strict=True):
+            if lost := sorted(set(self.every[factor]) - set(self.counted[factor])):
+                raise UserError(
+                    f"effects: no completed run has {name}={lost[0]}. Leave it out by --where '{name} != {lost[0]}'; "
+                    f"summary --baseline {name}=VALUE compares how often runs diverge"
+                )
+            if self.counted[factor].nunique() < 2:
+                raise UserError(f"effects: {name} has fewer than two values among the runs")
+        if self.counted["seed"].nunique() < 2:
+            raise UserError("effects: one seed has no residual to test against. Train more seeds")
+
+    def _present(self) -> set[tuple[str, ...]]:
+        return set(self.counted[list(self.factors)].itertuples(index=False, name=None))
+
+    def _lacking(self) -> int:
+        """Count the combinations without a completed run: there may be far too many to list."""
+        return math.prod(self.every[factor].nunique() for factor in self.factors) - len(self._present())
+
     def _check_complete(self) -> None:
-        present = set(self.counted[list(self.factors)].itertuples(index=False, name=None))
-        cells = itertools.product(*(sorted(self.counted[factor].unique()) for factor in self.factors))
-        missing = [",".join(map("=".join, zip(self.names, cell, strict=True))) for cell in cells if cell not in present]
-        if missing:
-            some = "; ".join(missing[:_NAMED]) + (" …" if len(missing) > _NAMED else "")
-            raise UserError(
-                f"effects: incomplete design, {plural(len(missing), 'combination')} without a completed run: {some}. "
-                "Train them, name fewer keys, or leave runs out by --where"
-            )
+        if not (lacking := self._lacking()):
+            return
+        present, values = self._present(), [sorted(self.counted[factor].unique()) for factor in self.factors]
+        missing = itertools.islice((cell for cell in itertools.product(*values) if cell not in present), _NAMED)
+        some = "; ".join(",".join(map("=".join, zip(self.names, cell, strict=True))) for cell in missing)
+        number = f"{lacking:,} combination{'s' * (lacking > 1)} without a completed run"
+        raise UserError(
+            f"effects: incomplete design, {number}: {some}{' …' if lacking > _NAMED else ''}. "
+            "Train them, name fewer keys, or leave runs out by --where"
+        )
 
     def unbalanced(self) -> str | None:
         """Say so if combinations or their seeds have different numbers of runs."""

@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.formula.api import ols
-from statsmodels.stats.anova import anova_lm
 
+from regbench.analysis import clocks
+from regbench.analysis.clocks import is_clock
 from regbench.analysis.design import Design, design
 from regbench.analysis.groups import checked, differing
-from regbench.analysis.inference import adjusted
-from regbench.analysis.selection import filtered, metric_of
+from regbench.analysis.selection import Where, metric_of, selected
 from regbench.errors import UserError
 from regbench.records import epochs
 from regbench.records.frame import Runs
 from regbench.records.metrics import Metric, Selection
 from regbench.text import plural
+
+_ROUNDING = 1e-12  # of a figure, relative: what fitting leaves of float64's 16 digits
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def effects(
     keys: Sequence[str] = (),
     metric: str = "test_acc",
     select: Selection = "best_val",
-    where: str | None = None,
+    where: Where = None,
+    statuses: Sequence[str] = (),
 ) -> Effects:
     """Estimate main effects and two-way interactions of the keys (default: those that differ) by `anova_lm`.
 
@@ -56,10 +58,15 @@ def effects(
 
     Raises:
         UserError: the metric or a key does not exist, no run fulfils `where`, a key or the seed has fewer than two
-            values, or a combination of values has no completed run.
+            values, a combination of values has no completed run, or the figure is a time on a shared machine.
     """
     chosen = metric_of(metric, runs.frame)
-    frame = filtered(runs.frame, where, select)
+    frame = selected(runs, where, select, statuses, keys).frame
+    if is_clock(chosen) and (others := set(frame["path"]) & clocks.shared(runs.frame)):
+        raise UserError(
+            f"effects: {len(others)} of {plural(len(frame), 'run')} shared the machine while they were timed, so that "
+            f"{chosen.name} cannot be tested. Train with runtime.stack=1, one run at a time"
+        )
     names = checked(keys, frame) or differing(frame)
     runs_by_key = design(frame, names, epochs.figures(frame, chosen, select))
     runs_by_key.check()
@@ -79,6 +86,8 @@ def _notes(runs: Design, metric: Metric) -> Iterator[str]:
 def _terms(runs: Design) -> tuple[Effect, ...]:
     labels = {f"C({factor})": name for factor, name in zip(runs.factors, runs.names, strict=True)}
     labels |= {f"{a}:{b}": f"{labels[a]} × {labels[b]}" for a, b in itertools.combinations(list(labels), 2)}
+    from regbench.analysis.inference import adjusted  # statsmodels takes a second to import, also below
+
     variance = _variance(runs.counted, list(labels))
     total = float(((runs.counted["y"] - runs.counted["y"].mean()) ** 2).sum())
     corrected = adjusted([variance[term]["PR(>F)"] for term in labels], "holm")
@@ -101,13 +110,19 @@ def _variance(table: pd.DataFrame, terms: Sequence[str]) -> dict[str, dict[str, 
     """Fit the model and split its variance: for each term, seed and residual its df, sum_sq, F and PR(>F).
 
     Raises:
-        UserError: the figures are all the same, or no degree of freedom is left for the residual.
+        UserError: the figures are all the same, or nothing or only rounding is left for the residual.
     """
-    if np.ptp(table["y"]) == 0:
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    rounding = _ROUNDING * np.abs(table["y"]).max()
+    if np.ptp(table["y"]) <= rounding:
         raise UserError("effects: all runs have the same figure")
     fit = ols(f"y ~ C(seed) + {' + '.join(terms)}", table).fit()
     if fit.df_resid < 1:
         raise UserError("effects: nothing is left for the residual. Train more seeds, or name fewer keys")
+    if fit.ssr <= len(table) * rounding**2:
+        raise UserError("effects: no residual: each seed shifts all combinations alike, so that nothing can be tested")
     variance: dict[str, dict[str, float]] = anova_lm(fit, typ=2).to_dict("index")
     return variance
 

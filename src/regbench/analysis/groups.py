@@ -26,13 +26,20 @@ class Group:
     positions: tuple[int, ...]
 
 
-def differing(frame: pd.DataFrame) -> list[str]:
+def all_differing(frame: pd.DataFrame) -> list[str]:
     """Return the config keys that differ between the runs, except the seed and what cannot change a number.
 
-    An argument differs only if runs of the same option differ in it. If several keys split the runs in the same way,
-    only the first counts.
+    An argument differs only if runs of the same option differ in it.
     """
-    keys = [key for key in config_keys(frame) if key.partition(".")[0] not in _NEVER_A_DEFAULT and _differs(frame, key)]
+    return [key for key in config_keys(frame) if axis_of(key) not in _NEVER_A_DEFAULT and _differs(frame, key)]
+
+
+def differing(frame: pd.DataFrame) -> list[str]:
+    """Return the keys of `all_differing`; of several that split the runs in the same way only the first.
+
+    `together` tells of the others.
+    """
+    keys = all_differing(frame)
     splits = {key: tuple(_codes(column(frame, key))) for key in reversed(keys)}
     first = {split: key for key, split in splits.items()}
     return [key for key in keys if first[splits[key]] == key]
@@ -40,7 +47,12 @@ def differing(frame: pd.DataFrame) -> list[str]:
 
 def config_keys(frame: pd.DataFrame) -> list[str]:
     """Return the columns that come from the config, in its order."""
-    return [key for key in map(str, frame.columns) if key not in FACTS and key.partition(".")[0] not in SELECTIONS]
+    return [key for key in map(str, frame.columns) if key not in FACTS and axis_of(key) not in SELECTIONS]
+
+
+def axis_of(key: str) -> str:
+    """Return the part before the dot: `optimizer` of `optimizer.lr`."""
+    return key.partition(".")[0]
 
 
 def checked(keys: Iterable[str], frame: pd.DataFrame) -> list[str]:
@@ -79,16 +91,12 @@ def grouped(frame: pd.DataFrame, keys: Sequence[str]) -> list[Group]:
 
 def averaged(frame: pd.DataFrame, groups: Sequence[Group]) -> list[str]:
     """Return the keys, except the seed, in which runs of the same group differ: its mean is over them too."""
-    group_of = {position: number for number, group in enumerate(groups) for position in group.positions}
-    numbers = [group_of[position] for position in range(len(frame))]
-    return [key for key in differing(frame) if len(set(zip(numbers, column(frame, key), strict=True))) > len(groups)]
-
-
-def confounded(frame: pd.DataFrame, keys: Sequence[str], within: Sequence[str]) -> list[str]:
-    """Return the keys that differ between groups without being named: no key, no argument of one, none of `within`."""
-    known = {*keys, *within}
-    others = [key for key in config_keys(frame) if key.partition(".")[0] not in _NEVER_A_DEFAULT and key not in known]
-    return [key for key in others if key.partition(".")[0] not in known and _differs(frame, key)]
+    columns = {key: column(frame, key) for key in all_differing(frame)}
+    return [
+        key
+        for key, values in columns.items()
+        if any(len({values[position] for position in group.positions}) > 1 for group in groups)
+    ]
 
 
 def sortable(values: Values, key: str) -> tuple[int, float, str]:

@@ -60,6 +60,11 @@ def _sign_flip(differences: _Floats) -> _Floats:
     return np.atleast_1d(np.asarray(result.pvalue, dtype=np.float64))
 
 
+def sign_test(more: int, less: int) -> float:
+    """Return the two-sided p that either is as likely: exact binomial; 1 without a trial."""
+    return float(scipy.stats.binomtest(more, more + less).pvalue) if more + less else 1.0
+
+
 def smallest_p(pairs: int) -> float:
     """Return the smallest two-sided p of the exact sign-flip test: all signs are alike, 2/2^n."""
     return min(1.0, 2.0 ** (1 - pairs))

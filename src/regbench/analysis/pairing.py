@@ -11,9 +11,9 @@ import pandas as pd
 
 from regbench.analysis.groups import column
 
-_Block = tuple[Hashable, ...]  # the seed, then the values of `shared`
+Block = tuple[Hashable, ...]  # the seed, then the values of `shared`
 _T = TypeVar("_T")
-Members = Sequence[tuple[_Block, _T]]
+Members = Sequence[tuple[Block, _T]]
 Figures = Members[float]
 
 
@@ -39,7 +39,7 @@ def shared(keys: Iterable[str], within: Sequence[str]) -> list[str]:
     return [key for key in within if key.partition(".")[0] not in compared]
 
 
-def blocks(frame: pd.DataFrame, keys: Sequence[str]) -> list[_Block]:
+def blocks(frame: pd.DataFrame, keys: Sequence[str]) -> list[Block]:
     """Return each run's block: its partners are the runs of the other side in the same block."""
     return list(zip(*(column(frame, key) for key in ("seed", *keys)), strict=True))
 
@@ -72,8 +72,8 @@ def _difference(left: float, right: float) -> float:
     return round(left - right, 14 - math.floor(math.log10(size))) if size else 0.0
 
 
-def _by_block(members: Members[_T]) -> Mapping[_Block, list[_T]]:
-    by_block: defaultdict[_Block, list[_T]] = defaultdict(list)
+def _by_block(members: Members[_T]) -> Mapping[Block, list[_T]]:
+    by_block: defaultdict[Block, list[_T]] = defaultdict(list)
     for block, member in members:
         by_block[block].append(member)
     return by_block

@@ -1,12 +1,19 @@
 """What a question is about: some of the runs, and one figure of each."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import pandas as pd
 
 from regbench.analysis.groups import column
 from regbench.condition import condition
 from regbench.errors import UserError
 from regbench.records import epochs
+from regbench.records.frame import Runs, each_once, with_copies
 from regbench.records.metrics import METRICS, Metric, Selection, named
+from regbench.records.run_json import is_locked
+from regbench.text import plural
 
 
 def metric_of(text: str, frame: pd.DataFrame) -> Metric:
@@ -18,18 +25,64 @@ def metric_of(text: str, frame: pd.DataFrame) -> Metric:
     return named(text, () if text in METRICS else epochs.recorded(frame))
 
 
-def filtered(frame: pd.DataFrame, where: str | None, select: Selection = "best_val") -> pd.DataFrame:
-    """Keep the runs that fulfil a condition on config keys, facts and figures.
+Where = str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The runs that a question is about; `left_out` counts the others, `duplicates` are copies of these."""
+
+    frame: pd.DataFrame
+    left_out: int
+    duplicates: tuple[str, ...]
+
+
+def joined(where: Where) -> str | None:
+    """Join conditions by `and`; None without any."""
+    texts = [where] if isinstance(where, str) else list(where or ())
+    return " and ".join(f"({text})" if len(texts) > 1 and " or " in text else text for text in texts) or None
+
+
+def selected(
+    runs: Runs,
+    where: Where = None,
+    select: Selection = "best_val",
+    statuses: Sequence[str] = (),
+    keys: Sequence[str] = (),
+) -> Selected:
+    """Keep the runs that have one of the statuses and fulfil all conditions on config keys, facts and figures.
+
+    A run counts once, and once in each study if `study` is one of the keys that the question is about.
 
     Raises:
-        UserError: the condition cannot be read, or no run fulfils it.
+        UserError: a condition cannot be read, or no run fulfils all.
     """
-    if where is None:
-        return frame
-    kept = frame[_fulfilled(frame, where, _names(frame, select))].reset_index(drop=True)
+    conditions = [where] if isinstance(where, str) else list(where or ())
+    once = ["identity", "study"] if "study" in keys else ["identity"]
+    if not (runs.duplicates and (conditions or statuses or "study" in keys)):
+        kept = _kept(runs.frame, conditions, select, statuses)
+        return Selected(kept, len(runs.frame) - len(kept), runs.duplicates)
+    copies = with_copies(runs)
+    fulfilling = _kept(copies, conditions, select, statuses)
+    kept = each_once(fulfilling, once)
+    left = set(column(fulfilling, "path")) - set(column(kept, "path"))
+    return Selected(kept, len(each_once(copies, once)) - len(kept), tuple(sorted(left)))
+
+
+def _kept(frame: pd.DataFrame, where: Sequence[str], select: Selection, statuses: Sequence[str]) -> pd.DataFrame:
+    kept = frame if not statuses else frame[[state in statuses for state in _states(frame)]]
+    for text in where:
+        kept = kept[_fulfilled(kept, text, _names(frame, select))]
     if kept.empty:
-        raise UserError(f"--where {where}: holds for none of {len(frame)} runs")
-    return kept
+        asked = [*(f"--status {status}" for status in statuses), *(f"--where {text}" for text in where)]
+        raise UserError(f"{' '.join(asked)}: matches none of the {plural(len(each_once(frame)), 'run')}")
+    return kept.reset_index(drop=True) if where or statuses else kept
+
+
+def _states(frame: pd.DataFrame) -> list[str]:
+    """Return the status of each run as `regbench ls` shows it: `killed` if its process is gone."""
+    states = zip(column(frame, "status"), column(frame, "path"), strict=True)
+    return ["killed" if state == "running" and not is_locked(Path(path)) else state for state, path in states]
 
 
 def _names(frame: pd.DataFrame, select: Selection) -> dict[str, str]:

@@ -1,13 +1,18 @@
 """A comparison as data: its rows, what they were compared with, what was left out."""
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regbench.analysis.baseline import spec
 from regbench.analysis.corrections import Correction
+from regbench.analysis.default_run import DEFAULT
 from regbench.analysis.groups import Values
 from regbench.analysis.intervals import Estimate
+from regbench.analysis.together import Together
+from regbench.errors import UserError
 from regbench.records.metrics import Metric, Selection
 
 if TYPE_CHECKING:
@@ -29,6 +34,9 @@ class Row:
     failed: int
     unfinished: int
     missing: int = 0  # seeds that other rows have and this one lacks
+    figures: tuple[tuple[Any, float], ...] = ()  # the seed and figure of each run that counts, by seed
+    change: str | None = None  # from the table's base
+    stack: int | None = None  # the most runs that trained together with one of these; None where files do not say
     comparison: "Comparison | None" = None
     noise: "Noise | None" = None
 
@@ -37,16 +45,41 @@ class Row:
         """The number of runs that are in no figure, by their end, in the order of LOST."""
         return {"diverged": self.diverged, "failed": self.failed, "unfinished": self.unfinished}
 
+    @property
+    def ended(self) -> int:
+        """The number of runs that trained to an end: completed with a figure, or diverged."""
+        return self.estimate.n + self.diverged
+
+    @property
+    def std(self) -> float | None:
+        """The sample standard deviation over runs, n - 1 in the denominator."""
+        return statistics.stdev(self._values) if len(self._values) > 1 else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """The standard error of the mean."""
+        return None if self.std is None else self.std / math.sqrt(len(self._values))
+
+    @property
+    def median(self) -> float | None:
+        """The median over runs."""
+        return statistics.median(self._values) if self._values else None
+
+    @property
+    def _values(self) -> list[float]:
+        return [value for _, value in self.figures]
+
 
 @dataclass(frozen=True)
 class Contrast:
     """How rows were compared with their baseline. The margin is in the figure's unit."""
 
     baseline: dict[str, str]
+    label: str  # the baseline as the user names it: `norm=none`, or `default`
     correction: Correction
     margin: float | None
     shared: tuple[str, ...]  # keys, besides the seed, in which partners agree
-    confounded: tuple[str, ...]  # keys that differ between rows without being named
+    confounded: tuple[str, ...]  # keys that are not named and differ between a row and its baseline
 
 
 @dataclass(frozen=True)
@@ -70,6 +103,9 @@ class Table:
     left_out: int = 0  # runs that do not fulfil `where`
     mixed: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the ORIGINS that differ, each with its values
     test_noise: bool = False
+    together: tuple[Together, ...] = ()  # keys that are not named and differ between rows
+    base: Values | None = None  # what the rows' changes are from, if a column of changes stands for those of keys
+    clocks: int | None = None  # for a figure that is a time: how many runs shared the machine while it ran
 
     @property
     def lost(self) -> dict[str, int]:
@@ -83,8 +119,9 @@ class Table:
 
     @property
     def family(self) -> int:
-        """The number of comparisons that were tested: a correction is for all of these."""
-        return sum(row.comparison is not None and row.comparison.p is not None for row in self.rows)
+        """The number of tests, of figures and of divergence: a correction is for all of these."""
+        comparisons = [row.comparison for row in self.rows if row.comparison]
+        return sum((found.p is not None) + (found.p_diverged is not None) for found in comparisons)
 
 
 @dataclass(frozen=True)
@@ -92,7 +129,8 @@ class Against:
     """The baseline of rows, and how to compare with it.
 
     Attributes:
-        baseline: `norm=none` compares a row with the one that differs from it in this; commas join several.
+        baseline: `norm=none` compares a row with the one that differs from it in this; commas join several. `default`
+            compares each row with the default run, or the most common values where no run has the default.
         margin: differences smaller than this do not matter; in percentage points for accuracies.
         correction: for many comparisons.
     """
@@ -102,9 +140,18 @@ class Against:
     correction: Correction = "holm"
 
     @property
+    def is_default(self) -> bool:
+        """Whether the default run is the baseline."""
+        return [text.strip() for text in self.baseline] == [DEFAULT]
+
+    @property
     def wanted(self) -> dict[str, str]:
-        """The baseline's keys and values; raises UserError unless each part is KEY=VALUE."""
-        return spec(self.baseline)
+        """The baseline's keys and values; raises UserError unless each part is KEY=VALUE, and of no seed."""
+        wanted = {} if self.is_default else spec(self.baseline)
+        if "seed" in wanted:
+            cure = "Name another key, like norm=none"
+            raise UserError(f"--baseline seed={wanted['seed']}: rows are compared seed by seed. {cure}")
+        return wanted
 
     def margin_of(self, metric: Metric) -> float | None:
         """Return the margin in the figure's unit."""

@@ -7,14 +7,26 @@ from typing import Literal
 
 import numpy as np
 
-from regbench.analysis import inference
+from regbench.analysis import divergence, inference
 from regbench.analysis.corrections import Correction
+from regbench.analysis.divergence import Diverged
 from regbench.analysis.inference import ALPHA
 from regbench.analysis.intervals import estimate
 from regbench.analysis.pairing import Figures, Pairs, pairs
 from regbench.records.metrics import Metric
 
-_Verdict = Literal["baseline", "better", "worse", "equivalent", "undecided", "no baseline"]
+Verdict = Literal[
+    "baseline",
+    "better",
+    "worse",
+    "equivalent",
+    "undecided",
+    "diverged",  # every run that trained to an end
+    "diverges more",
+    "diverges less",
+    "not tested",
+    "no baseline",
+]
 
 
 @dataclass(frozen=True)
@@ -23,9 +35,10 @@ class Comparison:
 
     `half_width` is half of the 95 % t interval, None also if all differences are equal. `won` counts seeds that are
     better than the baseline's. `seeds` is the number that would decide an undecided comparison; None if it is too big.
+    `p_diverged` is of the share of diverged runs; None if none diverged.
     """
 
-    verdict: _Verdict
+    verdict: Verdict
     pairs: int = 0
     difference: float | None = None
     half_width: float | None = None
@@ -37,39 +50,72 @@ class Comparison:
     hedges_g: float | None = None
     p_equivalence: float | None = None
     p_equivalence_adjusted: float | None = None
+    p_diverged: float | None = None
+    p_diverged_adjusted: float | None = None
     seeds: int | None = None
     unpaired: int = 0
     several: bool = False
 
 
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a row that say something: the figures of the completed ones, and which of the ended ones diverged."""
+
+    figures: Figures
+    diverged: Diverged = ()
+
+    @property
+    def all_diverged(self) -> bool:
+        """Whether every run that trained to an end diverged."""
+        return bool(self.diverged) and all(diverged for _, diverged in self.diverged)
+
+
 def compared(
-    figures: Sequence[Figures],
+    rows: Sequence[Runs],
     baseline: Sequence[int | None],
     metric: Metric,
     margin: float | None,
     correction: Correction,
+    tested: bool = True,
 ) -> list[Comparison]:
-    """Compare each row with its baseline's row; all comparisons are one family for the correction.
+    """Compare each row with its baseline's row; all tests, of figures and of divergence, are one family.
 
     Args:
-        figures: the blocks and figures of each row's completed runs.
+        rows: the runs of each row.
         baseline: the number of each row's baseline.
         metric: it says which direction is better.
         margin: differences smaller than this do not matter; in the figure's unit.
         correction: for many comparisons.
+        tested: whether figures may be tested: those of shared clocks may not.
     """
-    paired = {
-        row: pairs(figures[row], figures[base]) for row, base in enumerate(baseline) if base is not None and base != row
-    }
-    ps = _sign_flips({row: pairing.differences for row, pairing in paired.items()})
+    partner = {row: base for row, base in enumerate(baseline) if base is not None and base != row}
+    paired = {row: pairs(rows[row].figures, rows[base].figures) for row, base in partner.items()}
+    ends = {row: divergence.test(rows[row].diverged, rows[base].diverged) for row, base in partner.items()}
+    ps = _sign_flips({row: pairing.differences for row, pairing in paired.items()}) if tested else {}
     measured = {row: _measured(pairing, ps.get(row), metric, margin) for row, pairing in paired.items()}
-    corrected = _corrected(measured, correction)
-    alpha = ALPHA if correction == "none" else ALPHA / max(1, len(ps))
-    judged = {row: _judged(corrected[row], paired[row].differences, metric, margin, alpha) for row in paired}
+    if not tested:
+        measured = {row: _untested(comparison) for row, comparison in measured.items()}
+    corrected = _corrected({row: _with_end(found, ends[row]) for row, found in measured.items()}, correction)
+    family = len(ps) + sum(end is not None for end in ends.values())
+    alpha = ALPHA if correction == "none" else ALPHA / max(1, family)
+    verdicts = {
+        row: _verdict(corrected[row], metric, rows[row].all_diverged, ends[row], tested=tested) for row in partner
+    }
     return [
-        judged.get(row) or Comparison("no baseline" if base is None else "baseline")
+        _with_seeds(replace(corrected[row], verdict=verdicts[row]), paired[row].differences, margin, alpha)
+        if row in partner
+        else Comparison("no baseline" if base is None else "baseline")
         for row, base in enumerate(baseline)
     ]
+
+
+def _untested(comparison: Comparison) -> Comparison:
+    """Take away what rests on figures that are independent from seed to seed."""
+    return replace(comparison, half_width=None, won_share=None, hedges_g=None, p_equivalence=None)
+
+
+def _with_end(comparison: Comparison, end: tuple[float, int] | None) -> Comparison:
+    return replace(comparison, p_diverged=end[0]) if end else comparison
 
 
 def _sign_flips(differences: Mapping[int, Sequence[float]]) -> dict[int, float]:
@@ -108,29 +154,45 @@ def _measured(pairing: Pairs, p: float | None, metric: Metric, margin: float | N
 
 
 def _corrected(measured: Mapping[int, Comparison], correction: Correction) -> dict[int, Comparison]:
-    """Correct both kinds of p, each as one family."""
-    ps = _adjusted({row: comparison.p for row, comparison in measured.items()}, correction)
-    agreeing = _adjusted({row: comparison.p_equivalence for row, comparison in measured.items()}, correction)
+    """Correct the tests of figures and of divergence as one family, and those of equivalence as another."""
+    figures = {(row, "p"): comparison.p for row, comparison in measured.items()}
+    ends = {(row, "p_diverged"): comparison.p_diverged for row, comparison in measured.items()}
+    ps = _adjusted(figures | ends, correction)
+    agreeing = _adjusted({(row, ""): comparison.p_equivalence for row, comparison in measured.items()}, correction)
     return {
-        row: replace(comparison, p_adjusted=ps.get(row), p_equivalence_adjusted=agreeing.get(row))
+        row: replace(
+            comparison,
+            p_adjusted=ps.get((row, "p")),
+            p_diverged_adjusted=ps.get((row, "p_diverged")),
+            p_equivalence_adjusted=agreeing.get((row, "")),
+        )
         for row, comparison in measured.items()
     }
 
 
-def _adjusted(ps: Mapping[int, float | None], correction: Correction) -> dict[int, float]:
-    family = {row: p for row, p in ps.items() if p is not None}
+_Tests = tuple[int, str]  # a row, and what is tested
+
+
+def _adjusted(ps: Mapping[_Tests, float | None], correction: Correction) -> dict[_Tests, float]:
+    family = {test: p for test, p in ps.items() if p is not None}
     return dict(zip(family, inference.adjusted(list(family.values()), correction), strict=True))
 
 
-def _judged(
-    comparison: Comparison, differences: Sequence[float], metric: Metric, margin: float | None, alpha: float
-) -> Comparison:
-    verdict = _verdict(comparison, metric)
-    seeds = _seeds(differences, margin, alpha) if verdict == "undecided" else None
-    return replace(comparison, verdict=verdict, seeds=seeds)
+def _verdict(
+    comparison: Comparison, metric: Metric, all_diverged: bool, end: tuple[float, int] | None, *, tested: bool
+) -> Verdict:
+    """Judge a row. One that surely diverges more is no better; one that diverges less may still be better or worse."""
+    if all_diverged:
+        return "diverged"
+    of_figures = _of_figures(comparison, metric) if tested else "not tested"
+    if end is None or (comparison.p_diverged_adjusted or 0.0) > ALPHA:
+        return of_figures
+    if end[1] > 0:
+        return "diverges more"
+    return of_figures if of_figures in ("better", "worse") else "diverges less"
 
 
-def _verdict(comparison: Comparison, metric: Metric) -> _Verdict:
+def _of_figures(comparison: Comparison, metric: Metric) -> Verdict:
     """Equivalent comes first: a real difference within the margin does not matter."""
     agree, p, difference = comparison.p_equivalence_adjusted, comparison.p_adjusted, comparison.difference
     if agree is not None and agree <= ALPHA:
@@ -138,6 +200,13 @@ def _verdict(comparison: Comparison, metric: Metric) -> _Verdict:
     if p is None or p > ALPHA or not difference:
         return "undecided"
     return "better" if (difference > 0) == metric.higher_is_better else "worse"
+
+
+def _with_seeds(comparison: Comparison, differences: Sequence[float], margin: float | None, alpha: float) -> Comparison:
+    """Add to an undecided comparison how many seeds would decide it."""
+    if comparison.verdict != "undecided":
+        return comparison
+    return replace(comparison, seeds=_seeds(differences, margin, alpha))
 
 
 def _seeds(values: Sequence[float], margin: float | None, alpha: float) -> int | None:

@@ -1,76 +1,51 @@
 """The commands on many runs: summary, effects."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import click
 
 from regbench.analysis.corrections import CORRECTIONS, Correction
-from regbench.cli.output import print_table, write_file
-from regbench.errors import UserError
-from regbench.records.metrics import SELECTIONS, Selection
-from regbench.tables.choices import SUMMARY_FORMATS
-
-_SELECTION = click.Choice(sorted(SELECTIONS))
-
-
-class _Spreading(click.Command):
-    """A command whose options for keys take all values that follow: `--rows norm init --cols seed`."""
-
-    spread = ("--by", "--rows", "--cols")
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each further value: anything except an option or a directory."""
-        spread: list[str] = []
-        option, first = "", False
-        for word in args:
-            if word.startswith("-"):
-                option, first = (word if word in self.spread else ""), True
-            elif option and not first:
-                option = "" if Path(word).is_dir() else option
-                spread += [option] if option else []
-            else:
-                first = False
-            spread.append(word)
-        return super().parse_args(ctx, spread)
+from regbench.cli import options
+from regbench.cli.options import Command, split
+from regbench.cli.output import check_decimal_comma, is_standard, print_table, write_csv
+from regbench.errors import UserError, no_such
+from regbench.records.metrics import Selection
+from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
 
 
-@click.command(cls=_Spreading)
-@click.argument("dirs", nargs=-1)
+@click.command(cls=Command)
+@options.dirs
 @click.option(
     "--by",
     "--rows",
     "by",
     multiple=True,
     metavar="KEY",
-    help="Group by norm, optimizer.lr, seed, …: several with spaces or commas.  [default: what differs, seed aside]",
+    help="Group by norm, optimizer.lr, seed, …: several with blanks or commas.  [default: what differs, seed aside]",
 )
-@click.option("--cols", multiple=True, metavar="KEY", help="Keys whose values stand across: a pivot.")
+@click.option("--cols", multiple=True, metavar="KEY", help="Spread these keys across columns (pivot table).")
 @click.option(
     "--metric",
-    default="test_acc",
+    "metrics",
+    multiple=True,
+    default=["test_acc"],
     show_default=True,
     metavar="NAME",
     help="test_, val_ or train_ with acc or loss, or epoch, or seconds; any other of metrics.csv with its direction: "
-    "weight_norm:lower.",
+    "weight_norm:lower. Several stand side by side.",
 )
-@click.option(
-    "--select",
-    type=_SELECTION,
-    default="best_val",
-    show_default=True,
-    help="The epoch whose figures count: that of the best validation loss, or the last.",
-)
-@click.option(
-    "--where",
-    metavar="CONDITION",
-    help="Only some runs: \"optimizer.lr<0.01 and norm!='none'\". Keys, status, study and figures; accuracies are "
-    "fractions.",
-)
+@options.select
+@options.where
+@options.status
 @click.option(
     "--baseline",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Compare each row with the one that differs from it in this: norm=none. Several with commas.",
+    help="Compare each row with the one that differs from it in this: norm=none. Several with commas. default: compare "
+    "each row with the default run.",
 )
 @click.option(
     "--margin",
@@ -88,37 +63,37 @@ class _Spreading(click.Command):
 @click.option(
     "--test-noise",
     is_flag=True,
-    help="Add the noise of the test images: the interval of the test set, with --baseline McNemar's test.",
+    help="Add the uncertainty from the finite test set: its interval, with --baseline McNemar's test.",
 )
+@click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
 @click.option(
     "--sort",
     metavar="COLUMN",
     help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN reverses.  [default: best first]",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as CSV too.")
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["table", *SUMMARY_FORMATS, "parquet"]),
-    default="table",
-    show_default=True,
-    help="How to print the table. csv, json and parquet have full precision and a row for each cell of a pivot.",
-)
-@click.option("--output", "-o", "file", type=click.Path(path_type=Path), metavar="FILE", help="Print into a file.")
+@click.option("--explain", is_flag=True, help="Say below the table what everything in it means; files always do.")
+@options.csv_file
+@options.decimal_comma
+@options.output_format(*SUMMARY_FORMATS, "parquet")
+@options.output_file
 def summary(
     dirs: tuple[str, ...],
     by: tuple[str, ...],
     cols: tuple[str, ...],
-    metric: str,
+    metrics: tuple[str, ...],
     select: Selection,
-    where: str | None,
+    where: tuple[str, ...],
+    statuses: tuple[str, ...],
     baseline: tuple[str, ...],
     margin: float | None,
     correction: Correction,
     test_noise: bool,
+    show: tuple[str, ...],
     sort: str | None,
+    explain: bool,
     csv_file: Path | None,
-    output: str,
+    decimal_comma: bool,
+    output: str | None,
     file: Path | None,
 ) -> None:
     """Compare the runs below DIRS (default: runs).
@@ -129,62 +104,98 @@ def summary(
     from regbench.analysis.summary import compare
     from regbench.analysis.table import Against
     from regbench.records.frame import load
-    from regbench.tables.formats import to_csv
+    from regbench.tables import formats, terminal
 
     if margin is not None and not baseline:
         raise UserError(f"--margin {margin:g}: needs a --baseline to be equivalent to")
-    table = compare(
-        load(dirs or ("runs",)),
-        _split(by),
-        metric,
-        select,
-        columns=_split(cols),
-        against=Against(baseline, margin, correction) if baseline else None,
-        where=where,
-        sort=sort,
-        test_noise=test_noise,
-    )
+    more = _columns(show)
+    check_decimal_comma(decimal_comma, csv_file, output, file)
+    runs = load(dirs or ("runs",))
+    tables = [
+        compare(
+            runs,
+            split(by),
+            metric,
+            select,
+            columns=split(cols),
+            against=Against(baseline, margin, correction) if baseline else None,
+            where=where,
+            sort=sort,
+            test_noise=test_noise,
+            statuses=statuses,
+        )
+        for metric in dict.fromkeys(split(metrics))
+    ]
+    to_csv = partial(formats.to_csv, tables, more, decimal_comma=decimal_comma)
     if csv_file:
-        write_file("--csv", csv_file, to_csv(table).encode())
-    print_table(table, output, file)
+        write_csv(csv_file, to_csv())
+    if not is_standard(csv_file):
+        writers = _writers(formats, tables, more)
+        writers |= {"csv": to_csv, "parquet": partial(formats.to_parquet, tables, more)}
+        everything = explain or file is not None
+        print_table(lambda c: terminal.table(tables, c, more, explain=everything), writers, output, file)
 
 
-def _split(texts: tuple[str, ...]) -> list[str]:
-    return [key.strip() for text in texts for key in text.split(",") if key.strip()]
+def _writers(module: ModuleType, *arguments: object) -> dict[str, Callable[[], str | bytes]]:
+    """Return what makes the content of each format: the functions of a module with their arguments."""
+    return {name: partial(getattr(module, function), *arguments) for name, function in SUMMARY_FORMATS.items()}
 
 
-@click.command(cls=_Spreading)
-@click.argument("dirs", nargs=-1)
+def _columns(show: tuple[str, ...]) -> list[str]:
+    names = split(show)
+    for name in names:
+        if name not in SHOWN:
+            raise UserError(f"--show {name}: {no_such('column', name, 'the summary', SHOWN)}")
+    return names
+
+
+@click.command(cls=Command)
+@options.dirs
 @click.option("--by", multiple=True, metavar="KEY", help="The knobs.  [default: keys that differ, seed aside]")
-@click.option("--metric", default="test_acc", show_default=True, metavar="NAME", help="As for summary.")
-@click.option("--select", type=_SELECTION, default="best_val", show_default=True)
-@click.option("--where", metavar="CONDITION", help="Only some runs, as for summary.")
+@click.option("--metric", default="test_acc", show_default=True, metavar="NAME", help="As in summary.")
+@options.select
+@options.where
+@options.status
+@click.option(
+    "--sort", metavar="COLUMN", help="By effect, df, share, F, p; -COLUMN reverses.  [default: greatest share first]"
+)
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the shares: PNG, SVG or PDF.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as CSV too.")
+@options.csv_file
+@options.decimal_comma
+@options.output_format(*SUMMARY_FORMATS)
+@options.output_file
 def effects(
     dirs: tuple[str, ...],
     by: tuple[str, ...],
     metric: str,
     select: Selection,
-    where: str | None,
+    where: tuple[str, ...],
+    statuses: tuple[str, ...],
+    sort: str | None,
     plot: Path | None,
     csv_file: Path | None,
+    decimal_comma: bool,
+    output: str | None,
+    file: Path | None,
 ) -> None:
     """Which knob matters in the factorial sweep below DIRS (default: runs).
 
     Main effects and two-way interactions by analysis of variance, the seed as block.
     """
-    from rich.console import Console
-
     from regbench.analysis.effects import effects as effects_of
     from regbench.figures.effects import plot as draw
     from regbench.records.frame import load
+    from regbench.tables import effects as tables
     from regbench.tables import terminal
-    from regbench.tables.effects import cells, to_csv
 
-    variance = effects_of(load(dirs or ("runs",)), _split(by), metric, select, where)
+    check_decimal_comma(decimal_comma, csv_file, output, file)
+    variance = effects_of(load(dirs or ("runs",)), split(by), metric, select, where, statuses)
+    ordered = tables.in_order(variance, sort) if sort else variance
+    to_csv = partial(tables.to_csv, ordered, decimal_comma=decimal_comma)
     if csv_file:
-        write_file("--csv", csv_file, to_csv(variance).encode())
+        write_csv(csv_file, to_csv())
     if plot:
-        draw(variance, plot)
-    terminal.show(cells(variance), variance.notes, Console(highlight=False))
+        draw(ordered, plot)
+    if not is_standard(csv_file):
+        writers = _writers(tables, ordered) | {"csv": to_csv}
+        print_table(lambda c: terminal.show(tables.cells(ordered), ordered.notes, c), writers, output, file)

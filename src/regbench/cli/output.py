@@ -1,21 +1,24 @@
-"""Where a command's table goes: to the terminal, or into a file."""
+"""Where a command's table goes: to the terminal, into a file, or to the standard output in a format."""
 
 import io
 import stat
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from regbench.errors import UserError, no_such
-from regbench.tables.choices import ENDINGS, SUMMARY_FORMATS
+from regbench.tables.choices import ENDINGS
 
 if TYPE_CHECKING:
-    from regbench.analysis.table import Table
+    from rich.console import Console
 
 _FILE_WIDTH = 120  # of a table in a file
 _STANDARD = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # names of the standard output
+Writers = Mapping[str, Callable[[], str | bytes]]  # by format
+Show = Callable[["Console"], None]  # prints the table
 
 
 def is_standard(path: Path | None) -> bool:
@@ -41,47 +44,45 @@ def format_of(output: str | None, file: Path | None, formats: "list[str]") -> st
     return output or known[ending]
 
 
-def print_table(table: "Table", output: str, file: Path | None) -> None:
+def check_decimal_comma(wanted: bool, csv_file: Path | None, output: str | None, file: Path | None) -> None:
+    """Raise UserError if decimal commas are wanted where there is no CSV."""
+    if wanted and not csv_file and output != "csv" and not (file and file.suffix.lower() == ".csv"):
+        raise UserError("--decimal-comma: is for CSV: add --csv FILE or --format csv")
+
+
+def print_table(show: Show, writers: Writers, output: str | None, file: Path | None) -> None:
     """Print a table in a format, or write it into a file.
 
+    Args:
+        show: prints the table for people.
+        writers: makes the content of each other format.
+        output: the format; None: what the file's ending says, or a table.
+        file: where to write; None or `-`: the standard output.
+
     Raises:
-        UserError: the format is not text and there is no file, or the file cannot be written.
+        UserError: the format is not text and there is no file, the file cannot be written, or its ending is unknown.
     """
     from rich.console import Console
 
-    from regbench.tables import terminal
-
-    if output == "table" and file is None:
-        terminal.table(table, Console(highlight=False))
+    chosen = format_of(output, file, ["table", *writers])
+    if chosen == "table" and (file is None or is_standard(file)):
+        show(Console(highlight=False))
         return
-    content = _content(table, output)
-    if file:
+    content = _as_in_a_terminal(show) if chosen == "table" else writers[chosen]()
+    if file and not is_standard(file):
         write_file("--output", file, content if isinstance(content, bytes) else content.encode())
     elif isinstance(content, str):
         click.echo(content, nl=False)
     else:
-        raise UserError(f"--format {output}: is not text, and needs --output FILE")
+        raise UserError(f"{chosen} is binary: add --output FILE")
 
 
-def _content(table: "Table", output: str) -> str | bytes:
-    from regbench.tables import formats
-
-    if output == "parquet":
-        return formats.to_parquet(table)
-    if output == "table":
-        return _as_in_a_terminal(table)
-    text: str = getattr(formats, SUMMARY_FORMATS[output])(table)
-    return text
-
-
-def _as_in_a_terminal(table: "Table") -> str:
+def _as_in_a_terminal(show: Show) -> str:
     from rich.console import Console
-
-    from regbench.tables import terminal
 
     console = Console(file=io.StringIO(), width=_FILE_WIDTH, highlight=False)
     with console.capture() as captured:
-        terminal.table(table, console)
+        show(console)
     return captured.get()
 
 

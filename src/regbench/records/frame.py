@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORIGINS = ("regbench", "torch", "device", "commit")  # what may differ between machines and days
-FACTS = ("status", "identity", "path", "finished", "seconds", *ORIGINS)
+FACTS = ("status", "identity", "path", "started", "finished", "seconds", "stack", "host", *ORIGINS)
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,7 @@ def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
 
 
 def _load(roots: Sequence[Path]) -> Runs:
-    records: dict[Path, Record] = {}
-    unreadable: dict[str, str] = {}
-    for path in find(roots):
-        try:
-            records[path] = parse((path / RUN).read_bytes(), Record)
-            records[path].config = records[path].values()  # 10,000 nested ones take 100 MB more
-        except OSError as error:
-            unreadable[str(path / RUN)] = f"cannot be read ({error.strerror})"
-        except UnreadableError as error:
-            unreadable[str(path / RUN)] = str(error)
+    records, unreadable = _read(find(roots))
     if not records:
         raise _no_runs(roots, unreadable)
     kept = _unique(records)
@@ -74,6 +65,44 @@ def _no_runs(roots: Sequence[Path], unreadable: Mapping[str, str]) -> UserError:
     path, reason = next(iter(unreadable.items()))
     more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
     return UserError(f"no runs in {places} that can be read: {path} {reason}{more}")
+
+
+def _read(paths: Iterable[Path]) -> tuple[dict[Path, Record], dict[str, str]]:
+    """Read the records at the paths, and say of each file that cannot be read why."""
+    records: dict[Path, Record] = {}
+    unreadable: dict[str, str] = {}
+    for path in paths:
+        try:
+            records[path] = parse((path / RUN).read_bytes(), Record)
+            records[path].config = records[path].values()  # 10,000 nested ones take 100 MB more
+        except OSError as error:
+            unreadable[str(path / RUN)] = f"cannot be read ({error.strerror})"
+        except UnreadableError as error:
+            unreadable[str(path / RUN)] = str(error)
+    return records, unreadable
+
+
+def with_copies(runs: Runs) -> "pd.DataFrame":
+    """Add the duplicates of the frame's runs: the same run may be in several studies."""
+    import pandas as pd
+
+    records, _ = _read(map(Path, runs.duplicates))
+    present = set(runs.frame["identity"]) if "identity" in runs.frame else set()
+    copies = {path: record for path, record in records.items() if record.identity in present}
+    return pd.concat([runs.frame, _frame(copies)], ignore_index=True) if copies else runs.frame
+
+
+def each_once(frame: "pd.DataFrame", keys: Sequence[str] = ("identity",)) -> "pd.DataFrame":
+    """Keep one row for each combination of the keys: a completed run first, then the one that finished last."""
+    if not set(keys) <= set(map(str, frame.columns)):
+        return frame
+    finished = [moment.timestamp() if moment == moment else -math.inf for moment in frame["finished"]]
+    ranks = list(zip(frame["status"] == "completed", finished, strict=True))
+    names = list(zip(*(frame[key].tolist() for key in keys), strict=True))
+    best: dict[tuple[Any, ...], int] = {}
+    for place in sorted(range(len(frame)), key=ranks.__getitem__, reverse=True):
+        best.setdefault(names[place], place)
+    return frame.iloc[sorted(best.values())].reset_index(drop=True)
 
 
 def _unique(records: Mapping[Path, Record]) -> dict[Path, Record]:
@@ -116,8 +145,11 @@ def _facts(records: Mapping[Path, Record]) -> dict[str, Any]:
         "status": [run.status for run in runs],
         "identity": [run.identity for run in runs],
         "path": pd.Series(list(map(str, records)), dtype=object),  # bytes that are no UTF-8 are no text to pandas
+        "started": pd.Series([run.times.started for run in runs], dtype="datetime64[us, UTC]"),
         "finished": pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
         "seconds": pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
+        "stack": pd.Series([run.stack for run in runs], dtype=float),
+        "host": [_text((run.machine or {}).get("host")) for run in runs],
     }
     origins = [_origins(run) for run in runs]
     return facts | {name: [origin[name] for origin in origins] for name in ORIGINS}

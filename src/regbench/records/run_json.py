@@ -24,6 +24,7 @@ class _Result(BaseModel):
 
 
 class _Times(BaseModel):
+    started: AwareDatetime | None = None
     finished: AwareDatetime | None
 
 
@@ -33,6 +34,7 @@ class _Versions(TypedDict, total=False):
 
 
 class _Machine(TypedDict, total=False):
+    host: Any
     device: Any
     device_name: Any
 
@@ -68,6 +70,7 @@ class Record(Recorded):
     versions: _Versions | None = None
     machine: _Machine | None = None
     git: _Git | None = None
+    stack: int | None = None  # how many runs trained together; None in older files
 
     @model_validator(mode="after")
     def _has_result(self) -> "Record":

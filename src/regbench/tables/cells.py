@@ -1,79 +1,139 @@
 """A table as people read it: its headings and cells, plain, against a baseline, or with a key across."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from regbench.analysis.groups import sortable
 from regbench.analysis.table import LOST, Row, Table
+from regbench.errors import UserError
 from regbench.records.metrics import Metric
-from regbench.tables.contrast_notes import P_HEADINGS
+from regbench.tables.choices import SHOWN
+from regbench.tables.contrast_notes import P_HEADINGS, SIGNS
 from regbench.tables.layout import Cells
 from regbench.text import printable, probability, shown
 
+_CHANGE = "change"  # heading of what rows change
 _LOST = "lost"  # heading of the diverged, failed and unfinished runs together
+_MOST_COLUMNS = 200  # of a pivot: a million cells of a million runs fill the memory
 
 
-def cells(table: Table) -> Cells:
-    """Write the table's cells in the form that it asks for."""
-    if table.columns:
-        return _pivot(table)
-    return _contrasted(table) if table.contrast else _plain(table)
+@dataclass(frozen=True)
+class _Column:
+    """A column of figures. Those with the least `rank` above 0 are the first that a narrow terminal leaves out."""
+
+    heading: str
+    texts: list[str]
+    rank: int = 0
 
 
-def _plain(table: Table) -> Cells:
-    metric = table.metric
-    rows = [
-        [
-            *_keys(row, table.keys),
-            str(row.estimate.n),
-            figure(row.estimate.mean, metric),
-            figure(row.estimate.half_width, metric),
-            *([_test_set(row, metric)] if table.test_noise else []),
-            figure(row.best, metric),
-            figure(row.worst, metric),
-            *map(str, row.lost.values()),
-        ]
-        for row in table.rows
+def cells(tables: Sequence[Table], show: Sequence[str] = ()) -> Cells:
+    """Write the cells in the form that the tables ask for: one table for each figure, all of the same rows.
+
+    Args:
+        tables: the first says the order of the rows.
+        show: more columns, of `choices.SHOWN`.
+
+    Raises:
+        UserError: a pivot is too wide, or of several figures.
+    """
+    first = tables[0]
+    if first.columns:
+        if len(tables) > 1:
+            raise UserError("--cols: a pivot shows one figure. Name one --metric, or leave out --cols")
+        return _pivot(first)
+    order = [_identity(row) for row in first.rows]
+    columns = [_counts(first)]
+    for table in tables:
+        rows = {_identity(row): row for row in table.rows}
+        ordered = replace(table, rows=tuple(rows[key] for key in order))
+        columns.append(_of_metric(ordered, show, alone=len(tables) == 1))
+    columns.append(_lost(first))
+    return _joined(first, [column for part in columns for column in part])
+
+
+def _joined(table: Table, columns: Sequence[_Column]) -> Cells:
+    """Put the columns of figures behind those of the keys, or of the changes that stand for them."""
+    if table.base is not None:
+        names, words = [_CHANGE], [[str(row.change)] for row in table.rows]
+    else:
+        names, words = list(map(printable, table.keys)), [_keys(row, table.keys) for row in table.rows]
+    rows = [[*left, *(column.texts[place] for column in columns)] for place, left in enumerate(words)]
+    spare = sorted((column.rank, len(names) + place) for place, column in enumerate(columns) if column.rank)
+    headings = [*names, *(column.heading for column in columns)]
+    return Cells(headings, rows, range(len(names), len(headings)), [place for _, place in spare])
+
+
+def _counts(table: Table) -> list[_Column]:
+    return [_Column("n", [str(row.estimate.n) for row in table.rows])]
+
+
+def _lost(table: Table) -> list[_Column]:
+    """Count the runs in no figure, if there are any: one column beside a baseline's, which need the room."""
+    lost = {end: [row.lost[end] for row in table.rows] for end in LOST if table.lost[end]}
+    if table.contrast and lost:
+        return [_Column(_LOST, [str(sum(row.lost.values())) for row in table.rows])]
+    return [_Column(end, list(map(str, numbers))) for end, numbers in lost.items()]
+
+
+def _of_metric(table: Table, show: Sequence[str], alone: bool) -> list[_Column]:
+    """Return the columns of one figure: best and worst, or what the comparison with a baseline says."""
+    metric, rows = table.metric, table.rows
+    mean = _Column(_heading(metric), [figure(row.estimate.mean, metric) for row in rows])
+    more = [_Column(name, [_SHOW[name](row, metric) for row in rows]) for name in SHOWN if name in show]
+    if table.contrast:
+        return [mean, *more, *_contrasted(table, alone)]
+    half = _Column("±", [figure(row.estimate.half_width, metric) for row in rows])
+    noise = [_Column("test set", [_test_set(row, metric) for row in rows])] if table.test_noise else []
+    ends = [
+        _Column("best", [figure(row.best, metric) for row in rows], rank=2),
+        _Column("worst", [figure(row.worst, metric) for row in rows], rank=1),
     ]
-    noise = ["test set"] if table.test_noise else []
-    headings = [*map(printable, table.keys), "n", _heading(metric), "±", *noise, "best", "worst", *LOST]
-    return _cells(headings, rows, len(table.keys))
+    return [mean, half, *more, *noise, *(ends if alone else [])]
 
 
-def _contrasted(table: Table) -> Cells:
-    """Put a baseline's columns in the place of best and worst; one column counts lost runs, if there are any."""
+def _contrasted(table: Table, alone: bool) -> list[_Column]:
     assert table.contrast
-    corrected = [] if table.contrast.correction == "none" else [P_HEADINGS[table.contrast.correction]]
-    lost = [_LOST] if any(table.lost.values()) else []
-    noise = ["± test", "p test"] if table.test_noise else []
-    headings = ["n", _heading(table.metric), "diff", "±", "p", *corrected, "won", "verdict", *noise, *lost]
-    rows = [
-        [
-            *_keys(row, table.keys),
-            str(row.estimate.n),
-            figure(row.estimate.mean, table.metric),
-            *_comparison(row, table.metric, bool(corrected)),
-            *(_noise(row, table.metric) if noise else []),
-            *([str(sum(row.lost.values()))] if lost else []),
-        ]
-        for row in table.rows
+    metric, compared = table.metric, [row.comparison for row in table.rows]
+    corrected = table.contrast.correction != "none"
+    noise = [
+        _Column("± test", [figure(row.noise.half_width, metric) if row.noise else "" for row in table.rows]),
+        _Column("p test", [probability(row.noise.p_adjusted) if row.noise else "" for row in table.rows]),
     ]
-    return _cells([*map(printable, table.keys), *headings], rows, len(table.keys))
+    ps = [_p(row, "p", "p_diverged") for row in table.rows]
+    adjusted = [_p(row, "p_adjusted", "p_diverged_adjusted") for row in table.rows]
+    return [
+        _Column("diff", [_signed(found.difference if found else None, metric) for found in compared]),
+        _Column("±", [figure(found.half_width if found else None, metric) for found in compared]),
+        *([_Column("p", ps, rank=1 if corrected else 0)] if alone or not corrected else []),
+        *([_Column(P_HEADINGS[table.contrast.correction], adjusted, rank=0 if alone else 1)] if corrected else []),
+        *([_Column("won", [_won(row) for row in table.rows], rank=2)] if alone else []),
+        _Column("verdict", [verdict(row) for row in table.rows]),
+        *(noise if table.test_noise else []),
+    ]
 
 
-def _cells(headings: list[str], rows: list[list[str]], keys: int) -> Cells:
-    return Cells(headings, rows, figures=range(keys, len(headings)))
+def _p(row: Row, of_figures: str, of_divergence: str) -> str:
+    """Write the p of the figures, or the p of divergence where the verdict rests on that."""
+    p: float | None = getattr(row.comparison, of_figures)
+    if p is None or (row.comparison and row.comparison.verdict.startswith("diverge")):
+        p = getattr(row.comparison, of_divergence)
+    return probability(p)
 
 
-def _comparison(row: Row, metric: Metric, corrected: bool) -> list[str]:
-    comparison = row.comparison
-    assert comparison
-    won = f"{comparison.won}/{comparison.pairs}" if comparison.pairs else ""
-    ps = [probability(comparison.p), *([probability(comparison.p_adjusted)] if corrected else [])]
-    return [_signed(comparison.difference, metric), figure(comparison.half_width, metric), *ps, won, _verdict(row)]
+def _won(row: Row) -> str:
+    return f"{row.comparison.won}/{row.comparison.pairs}" if row.comparison and row.comparison.pairs else ""
 
 
-def _noise(row: Row, metric: Metric) -> list[str]:
-    return [figure(row.noise.half_width, metric), probability(row.noise.p_adjusted)] if row.noise else ["", ""]
+def _seeds(row: Row, metric: Metric) -> str:
+    return " ".join(figure(value, metric) for _, value in row.figures)
+
+
+_SHOW: dict[str, Callable[[Row, Metric], str]] = {
+    "std": lambda row, metric: figure(row.std, metric),
+    "se": lambda row, metric: figure(row.standard_error, metric),
+    "median": lambda row, metric: figure(row.median, metric),
+    "seeds": _seeds,
+}
 
 
 def _test_set(row: Row, metric: Metric) -> str:
@@ -81,10 +141,15 @@ def _test_set(row: Row, metric: Metric) -> str:
     return "–".join(figure(end, metric) for end in row.noise.interval) if row.noise else ""
 
 
-def _verdict(row: Row) -> str:
-    """Write `better`, or `undecided (24)` with the number of seeds that would decide it."""
+def verdict(row: Row) -> str:
+    """Write `better`, `diverged 6/6`, or `undecided (24)` with the number of seeds that would decide it."""
     assert row.comparison
-    return row.comparison.verdict + (f" ({row.comparison.seeds})" if row.comparison.seeds else "")
+    word: str = row.comparison.verdict
+    if word == "baseline" and row.diverged and not row.estimate.n:
+        return f"baseline, diverged {row.diverged}/{row.ended}"
+    if word.startswith("diverge"):
+        return f"{word} {row.diverged}/{row.ended}"
+    return word + (f" ({row.comparison.seeds})" if row.comparison.seeds else "")
 
 
 def _pivot(table: Table) -> Cells:
@@ -93,15 +158,25 @@ def _pivot(table: Table) -> Cells:
     left = _distinct(table.rows, down)
     ordered = sorted(table.rows, key=lambda row: [sortable(row.group, key) for key in table.columns])
     across = _distinct(ordered, table.columns)
+    if len(across) > _MOST_COLUMNS:
+        keys = ",".join(table.columns)
+        raise UserError(f"--cols {keys}: {len(across):,} columns. Name a key with {_MOST_COLUMNS} values at most")
     row_at = {(_values(row, down), _values(row, table.columns)): row for row in table.rows}
     varies = len({row.estimate.n for row in table.rows}) > 1
     rows = [[*texts, *(_cell(row_at.get((texts, top)), table, varies) for top in across)] for texts in left]
     headings = [", ".join(f"{key}={text}" for key, text in zip(table.columns, top, strict=True)) for top in across]
-    return _cells([*map(printable, down), *map(printable, headings)], rows, len(down))
+    names = list(map(printable, down))
+    return Cells(
+        [*names, *map(printable, headings)],
+        rows,
+        range(len(down), len(down) + len(across)),
+        across=printable(", ".join(table.columns)),
+        heads=[*names, *(printable(", ".join(top)) for top in across)],
+    )
 
 
 def _cell(row: Row | None, table: Table, varies: bool) -> str:
-    """Write `97.12 ± 1.91`, or `+0.31 ± 0.20 better` against a baseline.
+    """Write `97.12 ± 1.91`, or `+0.31 ± 0.20 +` with the sign of the verdict against a baseline.
 
     Behind it stand, in brackets, the noise of the test set if the table has it, n if it varies, and lost runs.
     """
@@ -110,16 +185,18 @@ def _cell(row: Row | None, table: Table, varies: bool) -> str:
     compared = row.comparison and row.comparison.pairs
     words = [_interval(row.estimate.mean, row.estimate.half_width, figure, table.metric)]
     if row.comparison and compared:
-        words = [_interval(row.comparison.difference, row.comparison.half_width, _signed, table.metric), _verdict(row)]
+        words = [_interval(row.comparison.difference, row.comparison.half_width, _signed, table.metric)]
     words.append(_aside(row, table.metric, bool(compared)) if table.test_noise else "")
     lost = sum(row.lost.values())
     remarks = [f"n={row.estimate.n}"] * varies + [f"{lost} {_LOST}"] * bool(lost)
-    return " ".join([*filter(None, words), *([f"({', '.join(remarks)})"] if remarks else [])])
+    words.append(f"({', '.join(remarks)})" if remarks else "")
+    words.append(SIGNS[row.comparison.verdict] if row.comparison else "")
+    return " ".join(filter(None, words))
 
 
 def _aside(row: Row, metric: Metric, compared: bool) -> str:
     """Write the noise of the test set: `[97.68–98.20]`, or `[± 0.25, p 0.012]` of a difference."""
-    half, p = _noise(row, metric)
+    half, p = (figure(row.noise.half_width, metric), probability(row.noise.p_adjusted)) if row.noise else ("", "")
     text = ", ".join([f"± {half}"] * bool(half) + [f"p {p}"] * bool(p)) if compared else _test_set(row, metric)
     return f"[{text}]" if text else ""
 
@@ -128,6 +205,10 @@ def _interval(
     middle: float | None, half_width: float | None, text: Callable[[float | None, Metric], str], metric: Metric
 ) -> str:
     return text(middle, metric) + (f" ± {figure(half_width, metric)}" if half_width is not None else "")
+
+
+def _identity(row: Row) -> tuple[tuple[str, str], ...]:
+    return tuple((key, shown(value)) for key, value in row.group.items())
 
 
 def _distinct(rows: Sequence[Row], keys: Sequence[str]) -> list[tuple[str, ...]]:

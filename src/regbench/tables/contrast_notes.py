@@ -1,38 +1,110 @@
 """Notes on how rows are compared with their baseline: pairs, tests, verdicts, and the number of seeds they need."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from regbench.analysis.corrections import Correction
-from regbench.analysis.table import Contrast, Table
+from regbench.analysis.default_run import DEFAULT
+from regbench.analysis.table import Contrast, Row, Table
 from regbench.text import plural
+
+if TYPE_CHECKING:
+    from regbench.analysis.verdict import Verdict
 
 ENOUGH = 6  # pairs with which an exact test can reach 0.05: `inference.fewest_pairs` takes a second to import
 P_HEADINGS: dict[Correction, str] = {"holm": "p Holm", "bh": "p BH", "none": "p"}
 CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+SIGNS: "dict[Verdict, str]" = {  # of verdicts in a pivot
+    "better": "+",
+    "worse": "−",
+    "equivalent": "=",
+    "undecided": "?",
+    "diverged": "×",
+    "diverges more": "↑",
+    "diverges less": "↓",
+    "not tested": "~",
+    "baseline": "b",
+    "no baseline": "·",
+}
+_LESS_THAN_PAIRS = "Seeds lost to diverged or failed runs have no pair in diff: it is over the others only."
+
+
+def in_short(table: Table, contrast: Contrast) -> Iterator[str]:
+    """Say in a line what is compared."""
+    unit, points = (" in %", " in points") if table.metric.percent else ("", "")
+    yield f"{table.metric.name}{unit}; diff from {contrast.label}, by seed; ±: 95 % t interval{points}."
+
+
+def legend_of(table: Table, contrast: Contrast) -> Iterator[str]:
+    """Say in short what the verdicts of this table, or their signs, rest on."""
+    comparisons = [row.comparison for row in table.rows if row.comparison]
+    verdicts = {found.verdict for found in comparisons}
+    p = f"{P_HEADINGS[contrast.correction]} ≤ 0.05"
+    if table.columns:
+        yield f"{_signs(table)}, by {p}"
+        return
+    if verdicts & {"better", "worse"}:
+        yield f"better, worse: {p}"
+    if "equivalent" in verdicts:
+        yield f"equivalent: within ± {_margin(table, contrast)}"
+    if any(found.seeds for found in comparisons):
+        yield "(n): n seeds would decide"
+
+
+def _signs(table: Table) -> str:
+    verdicts = {row.comparison.verdict for row in table.rows if row.comparison}
+    return ", ".join(f"{sign} {verdict}" for verdict, sign in SIGNS.items() if verdict in verdicts)
 
 
 def contrast_notes(table: Table, contrast: Contrast) -> Iterator[str]:
     """Say how rows were compared with their baseline."""
-    baseline = ", ".join(f"{key}={text}" for key, text in contrast.baseline.items())
     partners = " and ".join(["seed", *contrast.shared])
-    yield f"diff: from {baseline}, paired by {partners}; won: seeds that beat the baseline's."
+    yield f"diff: from {contrast.label}, paired by {partners}; won: seeds that beat the baseline's."
+    if contrast.label == DEFAULT:
+        yield f"default: {_baseline(contrast)}."
     if table.family:
         yield _test(table, contrast)
+    yield from _divergence(table)
     yield from _verdicts(table, contrast)
-    yield from _limits(table, contrast)
     yield from _pairs(table, partners)
-    if missing := sum(row.comparison is not None and row.comparison.verdict == "no baseline" for row in table.rows):
-        yield f"{plural(missing, 'row')} without a baseline: no row has {baseline} and otherwise the same values."
-    if contrast.confounded:
-        yield f"Rows differ in {', '.join(contrast.confounded)} too: a difference may come from that."
     if any(row.diverged + row.failed for row in table.rows):
-        yield "Seeds lost to diverged or failed runs have no pair: verdicts use the others only."
+        yield _LESS_THAN_PAIRS
+
+
+def contrast_remarks(table: Table, contrast: Contrast) -> Iterator[str]:
+    """Say what is odd about the comparisons of this table."""
+    yield from _limits(table, contrast)
+    if missing := sum(row.comparison is not None and row.comparison.verdict == "no baseline" for row in table.rows):
+        baseline = _baseline(contrast)
+        yield f"{plural(missing, 'row')} without a baseline: no row has {baseline} and otherwise the same values."
+    if alone := sum(bool(row.comparison and not row.comparison.pairs and row.estimate.n) for row in _tested(table)):
+        yield f"{plural(alone, 'row')} without a pair of figures: one side has none at the seeds of the other."
+    if contrast.confounded:
+        yield f"Rows differ from their baseline in {', '.join(contrast.confounded)} too: diff may come from that."
+
+
+def _tested(table: Table) -> list[Row]:
+    return [row for row in table.rows if row.comparison and row.comparison.verdict == "undecided"]
+
+
+def _baseline(contrast: Contrast) -> str:
+    return ", ".join(f"{key}={text}" for key, text in contrast.baseline.items())
+
+
+def _divergence(table: Table) -> Iterator[str]:
+    """Explain the test of diverged runs if there is one."""
+    comparisons = [row.comparison for row in table.rows if row.comparison]
+    if any(found.p_diverged is not None for found in comparisons):
+        yield (
+            "diverged k/n, diverges more, diverges less: k of n runs diverged; p of the share of diverged runs by "
+            f"McNemar's exact test, paired by seed, where the two sides differ at {ENOUGH} seeds or more."
+        )
 
 
 def _test(table: Table, contrast: Contrast) -> str:
     sampled = any(row.comparison and row.comparison.pairs > 16 for row in table.rows)
     exact = "sign-flip test, two-sided, " + ("on 99,999 random patterns beyond 16 pairs" if sampled else "exact")
-    number = plural(table.family, "comparison")
+    number = plural(table.family, "test")
     if contrast.correction == "none":
         return f"p: {exact}; {number}, without correction."
     heading, name = P_HEADINGS[contrast.correction], CORRECTION_NAMES[contrast.correction]
@@ -42,12 +114,21 @@ def _test(table: Table, contrast: Contrast) -> str:
 def _verdicts(table: Table, contrast: Contrast) -> Iterator[str]:
     text = f"better, worse: {P_HEADINGS[contrast.correction]} at most 0.05."
     if contrast.margin is not None:
-        margin = f"{contrast.margin * table.metric.scale:.6g}{' percentage points' if table.metric.percent else ''}"
+        margin = f"{_margin(table, contrast)}{' percentage points' if table.metric.percent else ''}"
         corrected = "" if contrast.correction == "none" else ", with the same correction"
         text += f" equivalent: within ± {margin} by two one-sided t tests{corrected}."
+    if table.columns:
+        yield f"The last sign of a cell is its verdict: {_signs(table)}."
     yield text
-    if any(row.comparison and row.comparison.verdict == "undecided" for row in table.rows):
-        yield "undecided (n): n seeds would decide it with 80 % power, if mean and spread stay; none within 10,000."
+    if not table.columns and any(row.comparison and row.comparison.verdict == "undecided" for row in table.rows):
+        yield (
+            "undecided (n): n seeds would decide it with 80 % power, if mean and spread stay as they are; no number: "
+            "more than 10,000."
+        )
+
+
+def _margin(table: Table, contrast: Contrast) -> str:
+    return f"{(contrast.margin or 0.0) * table.metric.scale:.6g}"
 
 
 def _limits(table: Table, contrast: Contrast) -> Iterator[str]:
@@ -61,17 +142,17 @@ def _limits(table: Table, contrast: Contrast) -> Iterator[str]:
     pairs, least = plural(min(tested), "pair"), smallest_p(min(tested))
     enough = fewest_pairs(ALPHA / number)
     if least > ALPHA:
-        more = f" ({enough} with a correction for {number} comparisons)" if enough > fewest_pairs(ALPHA) else ""
+        more = f" ({enough} with a correction for {number} tests)" if enough > fewest_pairs(ALPHA) else ""
         yield f"{pairs}: no exact paired test can reach 0.05, its least p is {least:g}; {ENOUGH} pairs can{more}."
     else:
-        corrected = f"corrected for {number} comparisons {least * number:.3g}"
+        corrected = f"corrected for {number} tests {least * number:.3g}"
         yield f"{pairs}: the exact test's least p is {least:g}, {corrected}; {enough} pairs can reach 0.05."
 
 
 def _pairs(table: Table, partners: str) -> Iterator[str]:
     comparisons = [row.comparison for row in table.rows if row.comparison]
     if alone := sum(comparison.unpaired for comparison in comparisons):
-        yield f"{plural(alone, 'run')} without a partner of the same {partners} on the other side: not in diff."
+        yield f"{plural(alone, 'run')} without a partner of the same {partners} on the other side: excluded from diff."
     if any(comparison.several for comparison in comparisons):
         yield "A seed with several runs in a row counts once, by the mean of its differences."
     if any(comparison.pairs > 1 and comparison.half_width is None for comparison in comparisons):

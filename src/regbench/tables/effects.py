@@ -1,10 +1,39 @@
 """The analysis of variance as a table."""
 
-from dataclasses import asdict, fields
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 from regbench.analysis.effects import Effect, Effects
+from regbench.errors import UserError, no_such
+from regbench.tables import formats
 from regbench.tables.layout import Cells, csv_text
 from regbench.text import probability
+
+_MANY = 10_000  # an F above this is written in few digits
+_COLUMNS: dict[str, Callable[[Effect], Any]] = {
+    "effect": lambda effect: effect.term,
+    "df": lambda effect: effect.df,
+    "share": lambda effect: effect.share,
+    "F": lambda effect: effect.f,
+    "p": lambda effect: effect.p,
+}
+
+
+def in_order(found: Effects, sort: str) -> Effects:
+    """Sort the terms by a column, `-` before it reverses; those without a value come last.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    name = sort.removeprefix("-")
+    if name not in _COLUMNS:
+        raise UserError(f"--sort {sort}: {no_such('column', name, 'the table', _COLUMNS)}")
+    value = _COLUMNS[name]
+    present = [effect for effect in found.terms if value(effect) is not None]
+    absent = [effect for effect in found.terms if value(effect) is None]
+    return replace(found, terms=(*sorted(present, key=value, reverse=sort.startswith("-")), *absent))
 
 
 def cells(found: Effects) -> Cells:
@@ -14,7 +43,7 @@ def cells(found: Effects) -> Cells:
             effect.term,
             str(effect.df),
             f"{100 * effect.share:.1f}",
-            "" if effect.f is None else f"{effect.f:.2f}",
+            _f(effect.f),
             probability(effect.p),
             probability(effect.p_adjusted),
         ]
@@ -23,6 +52,31 @@ def cells(found: Effects) -> Cells:
     return Cells(["effect", "df", "share %", "F", "p", "p Holm"], rows, figures=range(1, 6))
 
 
-def to_csv(found: Effects) -> str:
+def _f(f: float | None) -> str:
+    return "" if f is None else f"{f:.2f}" if f < _MANY else f"{f:.3g}"
+
+
+def to_csv(found: Effects, *, decimal_comma: bool = False) -> str:
     """Write every number of each term, unrounded."""
-    return csv_text([field.name for field in fields(Effect)], map(asdict, found.terms))
+    names = [field.name for field in fields(Effect)]
+    return csv_text(names, map(asdict, found.terms), decimal_comma=decimal_comma)
+
+
+def to_markdown(found: Effects) -> str:
+    """Write a GitHub table, the notes below."""
+    return formats.markdown(cells(found), found.notes)
+
+
+def to_latex(found: Effects) -> str:
+    """Write a booktabs tabular, the notes as comments."""
+    return formats.latex(cells(found), found.notes)
+
+
+def to_html(found: Effects) -> str:
+    """Write a whole page without scripts."""
+    return formats.page(cells(found), found.notes, "regbench effects")
+
+
+def to_json(found: Effects) -> str:
+    """Write the terms with every number, and the notes."""
+    return json.dumps({"terms": [asdict(term) for term in found.terms], "notes": found.notes}, indent=1) + "\n"

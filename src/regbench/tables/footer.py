@@ -1,31 +1,70 @@
-"""The footer of a table: what the figures are, which runs are not in them; `contrast_notes` says how rows compare."""
+"""The footer of a table: two lines and what is odd about this table, or everything; in files always everything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from regbench.analysis.intervals import LEVEL
 from regbench.analysis.table import Table
-from regbench.tables.contrast_notes import ENOUGH, contrast_notes
+from regbench.analysis.together import Together
+from regbench.tables.contrast_notes import ENOUGH, contrast_notes, contrast_remarks, in_short, legend_of
+from regbench.tables.layout import NULL
 from regbench.tables.noise_notes import noise_notes
 from regbench.text import plural, printable, shown
 
 _CHOICE = {"best_val": "at the epoch with the best validation loss", "last": "at the last epoch"}
 _LISTED = 3  # paths and values that the footer names; JSON names all
+_PAIRS = 6  # values that a note on two keys names
 _ORIGIN_NOUNS = {"regbench": "regbench", "torch": "torch", "device": "the device", "commit": "the code"}
+_MORE = "More: --explain."
 
 
-def footer(table: Table) -> list[str]:
-    """Write one line of plain text for each thing to know."""
-    lines = [_metric(table), *_plus_minus(table), *_few_seeds(table)]
+def footer(tables: Table | Sequence[Table], *, explain: bool = True) -> list[str]:
+    """Write one line of plain text for each thing to know; each once, however many figures have a table.
+
+    Args:
+        tables: a table for each figure, all of the same runs.
+        explain: write everything; if not, two lines and the remarks that change how this table is to be read.
+    """
+    every = [tables] if isinstance(tables, Table) else list(tables)
+    lines = [list((_all if explain else _short)(table)) for table in every]
+    ordered = [*(of_table[0] for of_table in lines), *(line for of_table in lines for line in of_table[1:])]
+    return [printable(line) for line in dict.fromkeys(ordered)]
+
+
+def _short(table: Table) -> Iterator[str]:
     if table.contrast:
-        lines += contrast_notes(table, table.contrast)
+        yield from in_short(table, table.contrast)
+        legend = list(legend_of(table, table.contrast))
+    else:
+        yield f"{_metric(table)[:-1]}; ±: {_level()}."
+        legend = [f"n ≤ {ENOUGH - 1} proves no difference, {ENOUGH} seeds can"] if _few_seeds(table) else []
+    yield f"{'; '.join([_counted(table), *legend])}. {_MORE}"
+    yield from _remarks(table)
+    if table.contrast:
+        yield from contrast_remarks(table, table.contrast)
+
+
+def _all(table: Table) -> Iterator[str]:
+    yield _metric(table)
+    yield from _plus_minus(table)
+    if any(row.estimate.n == 1 for row in table.rows):
+        yield "n = 1: one seed has no interval."
+    if _few_seeds(table):
+        yield f"n ≤ {ENOUGH - 1}: no exact paired test between rows can reach 0.05; {ENOUGH} seeds can."
+    if table.contrast:
+        yield from contrast_notes(table, table.contrast)
     if table.test_noise:
-        lines += noise_notes(table)
-    if table.averaged:
-        lines.append(f"The runs of a row also differ in {', '.join(table.averaged)}: --by shows them apart.")
+        yield from noise_notes(table)
+    if table.base is not None:
+        base = ", ".join(f"{key}={shown(value)}" for key, value in table.base.items())
+        yield f"change: what a row has in the place of {base}."
     if table.where:
-        lines.append(f"Only runs with {table.where}: {table.runs} of {table.runs + table.left_out}.")
-    lines += _runs(table)
-    return [printable(line) for line in lines]
+        yield f"Only runs with {table.where}: {table.runs} of {table.runs + table.left_out}."
+    yield _runs(table)
+    if any(value is None for row in table.rows for value in row.group.values()):
+        yield f"null is written {NULL} in CSV, where pandas would take it for a missing value."
+    yield from _remarks(table)
+    if table.contrast:
+        yield from contrast_remarks(table, table.contrast)
 
 
 def _metric(table: Table) -> str:
@@ -41,29 +80,47 @@ def _moment(table: Table) -> str:
     return _CHOICE[table.select] + (", the last one for runs without validation images" if last else "")
 
 
+def _level() -> str:
+    return f"{100 * LEVEL:.0f} % t interval"
+
+
 def _plus_minus(table: Table) -> Iterator[str]:
     points = ", in percentage points" if table.metric.percent else ""
-    level = f"{100 * LEVEL:.0f} % t interval"
     if not table.contrast or table.columns:
         mean = " (the baseline's)" if table.contrast else ""
-        yield f"±: {level} of the mean over {'the runs of a row' if table.averaged else 'seeds'}{mean}{points}."
+        yield f"±: {_level()} of the mean over {'the runs of a row' if table.averaged else 'seeds'}{mean}{points}."
     if table.contrast:
-        yield f"{'After a difference, ±' if table.columns else '±'}: {level} of the mean difference over seeds{points}."
+        sign = "After a difference, ±" if table.columns else "±"
+        yield f"{sign}: {_level()} of the mean difference over seeds{points}."
 
 
-def _few_seeds(table: Table) -> Iterator[str]:
-    if any(row.estimate.n == 1 for row in table.rows):
-        yield "n = 1: one seed has no interval."
+def _counted(table: Table) -> str:
+    """Write `12 runs, all completed`, or how many ended how."""
+    lost = "".join(f", {number} {end}" for end, number in table.lost.items() if number)
+    ended = f"{table.completed} completed{lost}" if lost else "all completed"
+    some = f"; only {table.where}, of {plural(table.runs + table.left_out, 'run')}" if table.where else ""
+    copies = f"; {plural(len(table.duplicates), 'duplicate')} left out" if table.duplicates else ""
+    return f"{plural(table.runs, 'run')}, {ended}{some}{copies}"
+
+
+def _few_seeds(table: Table) -> bool:
     rivals = not table.contrast and len(table.rows) > 1 and "seed" not in table.keys
-    if rivals and any(0 < row.estimate.n < ENOUGH for row in table.rows):
-        yield f"n ≤ {ENOUGH - 1}: no exact paired test between rows can reach 0.05; {ENOUGH} seeds can."
+    return rivals and any(0 < row.estimate.n < ENOUGH for row in table.rows)
 
 
-def _runs(table: Table) -> Iterator[str]:
-    """Say what was read, and what of it is in no figure."""
+def _runs(table: Table) -> str:
     ends = ", ".join(f"{number} {end}" for end, number in ({"completed": table.completed} | table.lost).items())
     copies = f"; {plural(len(table.duplicates), 'duplicate')} left out" if table.duplicates else ""
-    yield f"{plural(table.runs, 'run')} read: {ends}{copies}."
+    return f"{plural(table.runs, 'run')} read: {ends}{copies}."
+
+
+def _remarks(table: Table) -> Iterator[str]:
+    """Say what is odd about this table: which runs are in no figure, what its rows do not show."""
+    yield from map(_together, table.together)
+    if table.averaged:
+        yield f"The runs of a row also differ in {', '.join(table.averaged)}: --by shows them apart."
+    yield from _clocks(table)
+    yield from _beyond(table)
     if table.missing:
         missing = _listed(tuple(_missing(table)))
         yield f"{plural(table.missing, 'run')} missing, of seeds that other rows have: {missing}."
@@ -75,10 +132,44 @@ def _runs(table: Table) -> Iterator[str]:
         yield f"The runs differ in {_ORIGIN_NOUNS[name]}: {_listed(values)}."
 
 
+def _together(found: Together) -> str:
+    """Write `batch_size goes with optimizer.lr: 20 at 0.1, 500 at 0.001.`"""
+    if found.follows is None:
+        values = _listed(tuple(shown(value) for value, _ in found.pairs))
+        return f"{found.key} differs between rows too: {values}. --by shows it."
+    pairs = [f"{shown(value)} at {shown(at) if at == at else 'no value'}" for value, at in found.pairs]
+    more = f" and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""
+    return f"{found.key} goes with {found.follows}: {', '.join(pairs[:_PAIRS])}{more}."
+
+
+def _clocks(table: Table) -> Iterator[str]:
+    """Say whose time it is if runs shared the machine."""
+    if table.clocks:
+        stacks = sorted({row.stack for row in table.rows if row.stack and row.stack > 1})
+        sizes = f", in stacks of {' or '.join(map(str, stacks))}" if stacks else ""
+        yield (
+            f"{table.clocks} of {plural(table.runs, 'run')} shared the machine while they were timed{sizes}: their "
+            f"{table.metric.name} are no independent figures, and have no interval and no test. runtime.stack=1 trains "
+            "one run at a time."
+        )
+
+
+def _beyond(table: Table) -> Iterator[str]:
+    """Say so if an interval of a share is wider than shares can be."""
+    if not table.metric.percent:
+        return
+    ends = [end for row in table.rows for end in row.estimate.interval or ()]
+    comparisons = [row.comparison for row in table.rows if row.comparison]
+    spans = [abs(found.difference or 0) + (found.half_width or 0) for found in comparisons]
+    if any(not 0 <= end <= 1 for end in ends) or any(span > 1 for span in spans):
+        yield "Some ± reach beyond 0 or 100 %, which no accuracy does: so few and unlike seeds say little of the mean."
+
+
 def _missing(table: Table) -> Iterator[str]:
     for row in table.rows:
         if row.missing:
-            yield f"{row.missing} of {' '.join(f'{key}={shown(value)}' for key, value in row.group.items())}"
+            values = row.change or " ".join(f"{key}={shown(value)}" for key, value in row.group.items())
+            yield f"{row.missing} of {values}"
 
 
 def _listed(texts: tuple[str, ...]) -> str:

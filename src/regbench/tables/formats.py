@@ -3,49 +3,95 @@
 import html
 import io
 import json
-from typing import Literal
+import re
+from collections.abc import Sequence
+from typing import Any
 
 from tabulate import tabulate
 
 from regbench.analysis.intervals import LEVEL
 from regbench.analysis.table import Table
+from regbench.analysis.together import Together
 from regbench.errors import UserError
 from regbench.tables.cells import cells
 from regbench.tables.footer import footer
-from regbench.tables.layout import Cells, csv_text
+from regbench.tables.layout import Cells, csv_text, csv_value
 from regbench.tables.record import columns, record, to_frame
-from regbench.text import shown
 
 
-def to_csv(table: Table) -> str:
-    """Write plain numbers, fractions unrounded; a cell is empty if the figure is not known."""
-    rows = ({key: shown(value) for key, value in row.group.items()} | record(table, row) for row in table.rows)
-    return csv_text(columns(table), rows)
+def to_csv(tables: Sequence[Table], show: Sequence[str] = (), *, decimal_comma: bool = False) -> str:
+    """Write plain numbers, fractions unrounded; a cell is empty if the figure is not known, and null is `(null)`."""
+    rows = (
+        {key: csv_value(value) for key, value in row.group.items()} | record(table, row, show)
+        for table in tables
+        for row in table.rows
+    )
+    return csv_text(columns(tables[0], show), rows, decimal_comma=decimal_comma)
 
 
-def to_markdown(table: Table) -> str:
+def to_markdown(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
     """Write a GitHub table, the footer below."""
-    found = cells(table)
-    escaped = [[cell.replace("|", r"\|") for cell in row] for row in found.rows]
-    body = _tabulated(Cells(found.headings, escaped, found.figures), "pipe")
-    return "\n".join([body, "", *(f"- {line}" for line in footer(table))]) + "\n"
+    return markdown(cells(tables, show), footer(tables))
 
 
-def to_latex(table: Table) -> str:
+def to_latex(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
     r"""Write a booktabs tabular, for `\usepackage{booktabs}`, the footer as comments."""
-    body = _tabulated(cells(table), "latex_booktabs").replace("±", r"$\pm$")
-    return "\n".join([body, *(f"% {line}" for line in footer(table))]) + "\n"
+    return latex(cells(tables, show), footer(tables))
 
 
-def _tabulated(found: Cells, style: Literal["pipe", "latex_booktabs", "html"]) -> str:
-    return tabulate(found.rows, found.headings, style, disable_numparse=True, colalign=found.alignment)
+def to_html(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
+    """Write a whole page without scripts: the table, the footer as a list below."""
+    return page(cells(tables, show), footer(tables), "regbench summary")
+
+
+def markdown(found: Cells, notes: Sequence[str]) -> str:
+    """Write cells as a GitHub table, notes as a list below."""
+    headings, *rows = [[cell.replace("|", r"\|") for cell in row] for row in (found.headings, *found.rows)]
+    body = tabulate(rows, headings, "pipe", disable_numparse=True, colalign=found.alignment)
+    return "\n".join([body, "", *(f"- {line}" for line in notes)]) + "\n"
+
+
+def latex(found: Cells, notes: Sequence[str]) -> str:
+    """Write cells as a booktabs tabular, notes as comments."""
+    sides = "".join(side[0] for side in found.alignment)
+    heading, *rows = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (found.headings, *found.rows)]
+    top = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", heading, r"\midrule"]
+    bottom = [r"\bottomrule", r"\end{tabular}", *(f"% {line}" for line in notes)]
+    return "\n".join([*top, *rows, *bottom]) + "\n"
+
+
+_LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "≤": r"$\le$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "·": r"$\cdot$",
+    "–": "--",
+}
+_NEGATIVE = re.compile(r"-(?=[\d.])")  # the sign of a number
+
+
+def _latex_cell(text: str) -> str:
+    r"""Escape a cell. After `\\` and `\midrule`, LaTeX would read `[` as an option and `*` as a variant."""
+    negative = bool(_NEGATIVE.match(text))
+    escaped = "".join(_LATEX.get(character, character) for character in text.removeprefix("-" if negative else ""))
+    return f"$-${escaped}" if negative else f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
 
 
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>regbench summary</title>
+<title>{title}</title>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; color: #222 }}
 table {{ border-collapse: collapse; border-block: 2px solid; font-variant-numeric: tabular-nums }}
@@ -65,23 +111,35 @@ ul {{ color: #555; padding-left: 1.2em }}
 """
 
 
-def to_html(table: Table) -> str:
-    """Write a whole page without scripts: the table, the footer as a list below."""
-    notes = "\n".join(f"<li>{html.escape(line)}</li>" for line in footer(table))
-    return _PAGE.format(table=_tabulated(cells(table), "html"), notes=notes)
+def page(found: Cells, notes: Sequence[str], title: str) -> str:
+    """Write cells as a table in a page, notes as a list below."""
+    body = tabulate(found.rows, found.headings, "html", disable_numparse=True, colalign=found.alignment)
+    lines = "\n".join(f"<li>{html.escape(line)}</li>" for line in notes)
+    return _PAGE.format(table=body, notes=lines, title=html.escape(title))
 
 
-def to_json(table: Table) -> str:
-    """Write all that the table knows; values of keys keep their types, figures are unrounded fractions."""
+def to_json(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
+    """Write all that the tables know; values of keys keep their types, figures are unrounded fractions.
+
+    One table is an object; those of several figures are in a list, `tables`.
+    """
+    contents = [_content(table, show) for table in tables]
+    return json.dumps(contents[0] if len(tables) == 1 else {"tables": contents}, indent=1, allow_nan=False) + "\n"
+
+
+def _content(table: Table, show: Sequence[str]) -> dict[str, Any]:
     contrast = table.contrast
-    content = {
+    return {
         "metric": table.metric.name,
         "better": "higher" if table.metric.higher_is_better else "lower",
         "select": table.select,
         "level": LEVEL,
         "keys": table.keys,
         "columns": table.columns,
-        "rows": [{**row.group, **record(table, row)} for row in table.rows],
+        "rows": [{**row.group, **record(table, row, show)} for row in table.rows],
+        "goes_with": list(map(_goes_with, table.together)),
+        "changes_from": table.base,
+        "shared_clocks": table.clocks,
         "averaged_over": table.averaged,
         "paired_by": ["seed", *contrast.shared] if contrast else None,
         "confounded_with": contrast.confounded if contrast else None,
@@ -98,19 +156,24 @@ def to_json(table: Table) -> str:
         "mixed": dict(table.mixed),
         "notes": footer(table),
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def to_parquet(table: Table) -> bytes:
+def _goes_with(found: Together) -> dict[str, Any]:
+    pairs = [(value, None if at != at else at) for value, at in found.pairs]
+    return {"key": found.key, "with": found.follows, "pairs": pairs}
+
+
+def to_parquet(tables: Sequence[Table], show: Sequence[str] = ()) -> bytes:
     """Write the CSV's columns with their types; keys with values of several types become text; the footer is in attrs.
 
     Raises:
         UserError: pyarrow is not installed.
     """
-    frame = to_frame(table)
-    for key in table.keys:
-        if len({type(value) for value in frame[key]}) > 1 or isinstance(frame[key].iloc[0], tuple):
-            frame[key] = [shown(row.group[key]) if key in row.group else None for row in table.rows]
+    frame = to_frame(tables, show)
+    rows = [row for table in tables for row in table.rows]
+    for key in tables[0].keys:
+        if len({type(value) for value in frame[key]}) > 1 or isinstance(frame[key].iloc[0], tuple | None):
+            frame[key] = [str(csv_value(row.group[key])) if key in row.group else None for row in rows]
     content = io.BytesIO()
     try:
         frame.to_parquet(content, engine="pyarrow", index=False)

@@ -14,11 +14,20 @@ _TAIL, _LEAST = 16, 24  # of a path in a narrow terminal: its end, which holds t
 
 @dataclass(frozen=True)
 class Cells:
-    """Headings and rows of text. The columns at `figures` are figures, the others words."""
+    """Headings and rows of text. The columns at `figures` are figures, the others words.
+
+    Attributes:
+        spare: the columns that a narrow terminal may leave out, the first first.
+        across: the keys of a pivot, written once above its figures; empty for any other table.
+        heads: what a terminal writes under `across`: headings without the keys.
+    """
 
     headings: list[str]
     rows: list[list[str]]
     figures: range
+    spare: Sequence[int] = ()
+    across: str = ""
+    heads: Sequence[str] = ()
 
     @property
     def alignment(self) -> list[Literal["left", "right"]]:
@@ -60,6 +69,7 @@ def _shortened(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: room - _TAIL - 1]}…{text[-_TAIL:]}"
 
 
+_EXACT = 2**53  # whole numbers below this are the same as floats
 NULL = "(null)"  # of CSV: pandas and R read `null` and an empty cell as missing, and no option has this name
 
 
@@ -67,16 +77,27 @@ def csv_value(value: Any) -> Any:
     """Return the value of a key as CSV holds it: null as a word, numbers as numbers, lists as on the command line."""
     if value is None:
         return NULL
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)  # 0.0 is written 0, as everywhere
     return value if isinstance(value, int | float) and not isinstance(value, bool) else shown(value)
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, decimal_comma: bool = False) -> str:
     """Write rows as CSV: floats in full precision, an empty cell for None and for a missing value.
+
+    With a decimal comma there are semicolons between cells and a byte-order mark, as Excel wants it in such countries.
 
     `records.run_dir` has a writer of its own: it stands below the tables, and appends to files.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    if decimal_comma:
+        text.write("\N{BYTE ORDER MARK}")
+        rows = ({key: _with_comma(value) for key, value in row.items()} for row in rows)
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n", delimiter=";" if decimal_comma else ",")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _with_comma(value: Any) -> Any:
+    return str(value).replace(".", ",") if isinstance(value, float) else value

@@ -20,7 +20,7 @@ def noise_notes(table: Table) -> Iterator[str]:
         yield f"{where}: {interval} over other draws of the {drawn} test images, and {_mcnemar(pairs, table.contrast)}."
     counted = sum(row.estimate.n for row in table.rows)
     if without := counted - sum(noise.runs for noise in noises):
-        why = "Without a record of each image, or in a row with several test sets, and so not in these figures"
+        why = "Without a record of each image, or in a row with several test sets, and so excluded from these figures"
         yield f"{why}: {without} of {plural(counted, 'run')}."
 
 

@@ -1,11 +1,10 @@
 """All that a table knows of each row, by name: plain numbers, figures as fractions, None for an unknown one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from regbench.analysis.baseline import written
 from regbench.analysis.table import Contrast, Row, Table
 from regbench.tables.footer import footer
 
@@ -18,6 +17,9 @@ def _ends(middle: float | None, half_width: float | None) -> tuple[float | None,
     return (None, None) if middle is None or half_width is None else (middle - half_width, middle + half_width)
 
 
+_RANGES = {"ci95": (0.0, 1.0), "diff_ci95": (-1.0, 1.0)}  # of intervals of accuracies, and of their differences
+
+
 # The columns of each part, in their order
 _STATISTICS: dict[str, Callable[[Row], Any]] = {
     "n": lambda row: row.estimate.n,
@@ -25,6 +27,9 @@ _STATISTICS: dict[str, Callable[[Row], Any]] = {
     "ci95": lambda row: row.estimate.half_width,
     "ci95_low": lambda row: _ends(row.estimate.mean, row.estimate.half_width)[0],
     "ci95_high": lambda row: _ends(row.estimate.mean, row.estimate.half_width)[1],
+    "std": lambda row: row.std,
+    "se": lambda row: row.standard_error,
+    "median": lambda row: row.median,
     "best": lambda row: row.best,
     "worst": lambda row: row.worst,
     "diverged": lambda row: row.diverged,
@@ -32,8 +37,12 @@ _STATISTICS: dict[str, Callable[[Row], Any]] = {
     "unfinished": lambda row: row.unfinished,
     "missing": lambda row: row.missing,
 }
+_STACK: dict[str, Callable[[Row], Any]] = {"stack": lambda row: row.stack}
+_SEEDS: dict[str, Callable[[Row], Any]] = {
+    "seeds": lambda row: " ".join(f"{seed}:{value!r}" for seed, value in row.figures)
+}
 _CONTRAST: dict[str, Callable[[Contrast], Any]] = {
-    "baseline": lambda contrast: written(contrast.baseline),
+    "baseline": lambda contrast: contrast.label,
     "correction": lambda contrast: contrast.correction,
     "margin": lambda contrast: contrast.margin,
 }
@@ -52,6 +61,8 @@ _COMPARISON: dict[str, "Callable[[Comparison], Any]"] = {
     "hedges_g": lambda found: found.hedges_g,
     "p_equivalence": lambda found: found.p_equivalence,
     "p_equivalence_adjusted": lambda found: found.p_equivalence_adjusted,
+    "p_diverged": lambda found: found.p_diverged,
+    "p_diverged_adjusted": lambda found: found.p_diverged_adjusted,
     "verdict": lambda found: found.verdict,
     "seeds_to_decide": lambda found: found.seeds,
     "unpaired": lambda found: found.unpaired,
@@ -73,30 +84,50 @@ _NOISE_OF_DIFFERENCE: dict[str, "Callable[[Noise], Any]"] = {
 }
 
 
-def record(table: Table, row: Row) -> dict[str, Any]:
-    """Return all that is known of a row except its keys, in the order of `columns`."""
-    known: dict[str, Any] = {"metric": table.metric.name, "select": table.select}
-    known |= {name: get(row) for name, get in _STATISTICS.items()}
+def record(table: Table, row: Row, show: Sequence[str] = ()) -> dict[str, Any]:
+    """Return all that is known of a row except its keys, in the order of `columns`.
+
+    Intervals of accuracies end at 0 and 1.
+    """
+    known: dict[str, Any] = {} if table.base is None else {"change": row.change}
+    known |= {"metric": table.metric.name, "select": table.select}
+    known |= {name: get(row) for name, get in _of_row(table, show).items()}
     if table.contrast:
         assert row.comparison
         known |= {name: get(table.contrast) for name, get in _CONTRAST.items()}
         known |= {name: get(row.comparison) for name, get in _COMPARISON.items()}
-    return known | {name: get(row.noise) if row.noise else None for name, get in _noise(table).items()}
+    known |= {name: get(row.noise) if row.noise else None for name, get in _noise(table).items()}
+    return _within_range(known) if table.metric.percent else known
 
 
-def columns(table: Table) -> list[str]:
+def _within_range(known: dict[str, Any]) -> dict[str, Any]:
+    for name, (least, most) in _RANGES.items():
+        for end in (f"{name}_low", f"{name}_high"):
+            if known.get(end) is not None:
+                known[end] = min(max(known[end], least), most)
+    return known
+
+
+def columns(table: Table, show: Sequence[str] = ()) -> list[str]:
     """Return the keys, then the names in a `record`."""
+    change = [] if table.base is None else ["change"]
     compared = [*_CONTRAST, *_COMPARISON] if table.contrast else []
-    return [*table.keys, "metric", "select", *_STATISTICS, *compared, *_noise(table)]
+    return [*table.keys, *change, "metric", "select", *_of_row(table, show), *compared, *_noise(table)]
+
+
+def _of_row(table: Table, show: Sequence[str]) -> dict[str, Callable[[Row], Any]]:
+    """Return the statistics; the stack for a time, and each seed's figure on request."""
+    stack = {} if table.clocks is None else _STACK
+    return _STATISTICS | stack | (_SEEDS if "seeds" in show else {})
 
 
 def _noise(table: Table) -> "dict[str, Callable[[Noise], Any]]":
     return {} if not table.test_noise else _NOISE | _NOISE_OF_DIFFERENCE if table.contrast else _NOISE
 
 
-def to_frame(table: Table) -> pd.DataFrame:
+def to_frame(tables: Sequence[Table], show: Sequence[str] = ()) -> pd.DataFrame:
     """Make a DataFrame with a row for each group, its keys and `record`; the footer is in `attrs["notes"]`."""
-    rows = [{**row.group, **record(table, row)} for row in table.rows]
-    frame = pd.DataFrame(rows, columns=columns(table))
-    frame.attrs["notes"] = footer(table)
+    rows = [{**row.group, **record(table, row, show)} for table in tables for row in table.rows]
+    frame = pd.DataFrame(rows, columns=columns(tables[0], show))
+    frame.attrs["notes"] = footer(tables)
     return frame
