@@ -1,10 +1,9 @@
 """Options of the user's own before the built-in ones: the folders that REGBENCH_CONFIG_PATH names."""
 
-import os
-from pathlib import Path
-
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from regbench.config.location import user_config_dirs
 
 
 class UserConfigs(SearchPathPlugin):
@@ -12,6 +11,5 @@ class UserConfigs(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Put the folders in front, the first named first."""
-        folders = [folder for folder in os.environ.get("REGBENCH_CONFIG_PATH", "").split(os.pathsep) if folder]
-        for folder in reversed(folders):
-            search_path.prepend("regbench-user", f"file://{Path(folder).resolve()}")
+        for folder in reversed(user_config_dirs()):
+            search_path.prepend("regbench-user", f"file://{folder}")
