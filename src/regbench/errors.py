@@ -1,22 +1,72 @@
-"""Mistakes that the user can correct: one line names the key, the value, what is allowed and the nearest match."""
+"""Mistakes that the user can correct: one line names the key, the value, what is allowed or what is meant."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130  # exit codes
+from regbench.suggestions import suggestion
+
+FAILED, MISTAKE, INTERRUPTED, CLOSED_PIPE = 1, 2, 130, 141  # exit codes; those of a shell for a signal are 128 + signal
+_MOST_NAMES = 10
 
 
 class UserError(Exception):
     """A mistake that the user can correct: shown as one line on stderr, with exit code 2 and without a traceback."""
 
 
+class RefusedRunsError(UserError):
+    """Some runs of a sweep are refused, all for one reason."""
+
+    def __init__(self, reason: Exception, which: str) -> None:
+        """`which` is a sentence that says which runs."""
+        super().__init__(f"{reason}. {which}")
+        self.reason, self.which = reason, which
+
+
+class UnknownKeyError(UserError):
+    """A key that there is not."""
+
+    def __init__(self, key: str, option: str | None, allowed: Iterable[str]) -> None:
+        """`option` is what is chosen on the key's axis, if it has one; `allowed` are the names beside the key."""
+        self.key, self.option, self.allowed = key, option, sorted(allowed)
+        axis, _, leaf = key.rpartition(".")
+        place = f"{axis}={option}" if option else f"'{axis}'" if axis else "the config"
+        super().__init__(f"{key}: {no_such('key', leaf, place, self.allowed)}")
+
+
 def no_such(noun: str, given: str, place: str, allowed: Iterable[str]) -> str:
-    """Write `no option 'bacth' in 'norm'. Did you mean 'batch'? Allowed: batch, none`."""
+    """Write `no option 'bacth' in 'norm'. Did you mean 'batch'?`, or what is allowed if nothing is near."""
     names = sorted(allowed)
-    return f"no {noun} '{given}' in {place}.{nearest(given, names)} Allowed: {', '.join(names) or 'nothing'}"
+    return f"no {noun} '{given}' in {place}.{nearest(given, names) or f' Allowed: {listed(names)}'}"
 
 
 def nearest(given: str, names: Iterable[str]) -> str:
     """Write ` Did you mean 'batch'?`, or nothing if no name is near."""
-    match = get_close_matches(given, list(names), n=1)
-    return f" Did you mean '{match[0]}'?" if match else ""
+    match = suggestion(given, names)
+    return f" Did you mean '{match}'?" if match else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names with commas, ten at most: `a, b, …, j and 5 more`."""
+    more = len(names) - _MOST_NAMES
+    shown = ", ".join(names[:_MOST_NAMES] if more > 0 else names)
+    return f"{shown} and {more} more" if more > 0 else shown or "nothing"
+
+
+def leave(message: str, code: int = MISTAKE) -> NoReturn:
+    """Write what is wrong to stderr, in one line, and leave with an exit code."""
+    sys.stderr.write(one_line("error", message))
+    sys.exit(code)
+
+
+def one_line(kind: str, text: object) -> str:
+    """Write `error: what is wrong` in one line, even if the text has several; a character that hides is shown."""
+    words = (word for word in str(text).replace("\n", " ").replace("\t", " ").split(" ") if word)
+    return f"{kind}: {visible(' '.join(words))}\n"
+
+
+def visible(text: str) -> str:
+    r"""Write a character that cannot be seen as its code: `norm=batch\r`, `norm=batch\xa0`."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

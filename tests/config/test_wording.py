@@ -34,7 +34,7 @@ class Schema(Checked):
 def message(schema: type[BaseModel], values: dict[str, Any], prefix: str = "") -> str:
     with pytest.raises(ValidationError) as caught:
         schema.model_validate(values)
-    return wrong_value(caught.value, schema, prefix)
+    return str(wrong_value(caught.value, schema, prefix))
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,8 @@ def test_every_value_that_a_user_can_set_is_described():
             "inner.threads=auot: must be auto or an integer above 0. Did you mean 'auto'?",
         ),
         ({"limit": 0}, "limit=0: must be null or a number above 0"),
-        ({"limit": float("inf")}, "limit=inf: must be null or a number above 0"),
+        ({"limit": float("inf")}, "limit=inf: must be null or a finite number above 0"),
         ({"widths": []}, "widths=[]: must be a list of at least 1, each an integer above 0"),
-        ({"widths": 5}, "widths=5: must be a list of at least 1, each an integer above 0"),
         ({"inner": 3}, "inner=3: must be a mapping"),
         ({"inner": {"rate": 2}}, "inner.rate=2: must be a number in [0, 1)"),
         ({"inner": {"threads": 1.5}}, "inner.threads=1.5: must be auto or an integer above 0"),
@@ -114,6 +113,31 @@ def test_every_value_that_a_user_can_set_is_described():
 def test_a_wrong_value_is_named_with_what_is_allowed(values, words):
     assert message(Schema, values) == words
     assert message(Schema, values, "axis.") == f"axis.{words}"
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        ({"widths": 5}, "As in 'axis.widths=[5]'"),
+        ({"widths": "5"}, "As in 'axis.widths=[5]'"),
+        ({"rate": "0-9"}, "A range is -m 'axis.rate=range(0,10)'"),
+        ({"limit": "0..3"}, "A range is -m 'axis.limit=range(0,4)'"),
+    ],
+    ids=str,
+)
+def test_what_to_type_instead_is_said(values, hint):
+    assert message(Schema, values, "axis.").endswith(f". {hint}")
+
+
+@pytest.mark.parametrize(("value", "word"), [(True, "on"), (False, "off")])
+def test_a_bare_on_or_off_of_yaml_is_the_word(value, word):
+    schema: type[Checked] = create_model("Sample", __base__=Checked, switch=(Literal["on", "off"], ...))
+    assert schema.model_validate({"switch": value}).switch == word  # type: ignore[attr-defined]
+
+
+def test_a_key_that_is_wrong_comes_before_one_that_is_missing():
+    schema: type[BaseModel] = create_model("Sample", __base__=Checked, rate=(Decay, ...))
+    assert message(schema, {"ratee": 0.5}) == "ratee: no key 'ratee' in the config. Did you mean 'rate'?"
 
 
 def test_a_wrong_element_of_a_list_is_named():
@@ -131,11 +155,9 @@ def test_a_pair_of_the_wrong_length_is_shown_as_given(value):
 
 
 def test_an_unknown_key_is_named_with_its_nearest_match():
-    assert message(Schema, {"rat": 1}) == (
-        "no key 'rat' in the config. Did you mean 'rate'? Allowed: betas, inner, kind, limit, on, rate, widths"
-    )
+    assert message(Schema, {"rat": 1}) == ("rat: no key 'rat' in the config. Did you mean 'rate'?")
     assert message(Schema, {"inner": {"treads": 1}}) == (
-        "no key 'treads' in 'inner'. Did you mean 'threads'? Allowed: rate, threads"
+        "inner.treads: no key 'treads' in 'inner'. Did you mean 'threads'?"
     )
 
 
@@ -146,7 +168,7 @@ def test_a_missing_key_is_named():
 
 def test_no_such_names_the_nearest_and_sorts_what_there_is():
     assert no_such("option", "bacth", "'norm'", ["none", "layer", "batch"]) == (
-        "no option 'bacth' in 'norm'. Did you mean 'batch'? Allowed: batch, layer, none"
+        "no option 'bacth' in 'norm'. Did you mean 'batch'?"
     )
     assert no_such("option", "zzz", "'norm'", ["none"]) == "no option 'zzz' in 'norm'. Allowed: none"
     assert no_such("option", "x", "'norm'", []) == "no option 'x' in 'norm'. Allowed: nothing"

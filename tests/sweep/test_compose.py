@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from regbench.cli.command_line import CommandLine
 from regbench.cli.hydra_errors import explain
 from regbench.config.location import config_dir
 from regbench.config.run_config import AXES
@@ -97,7 +98,7 @@ def outcome(compose: Compose, overrides: Sequence[str], number: int) -> Any:
     try:
         return compose(overrides, number)
     except Exception as error:  # whatever Hydra raises
-        return type(error), explain(error)
+        return type(error), explain(error, CommandLine(overrides))
 
 
 def options(axis: str) -> list[str]:

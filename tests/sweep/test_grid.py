@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regbench.cli.arguments import spelled_out
+from regbench.cli.command_line import CommandLine
 from regbench.config.location import config_dir
 from regbench.errors import UserError
 from regbench.sweep.compose import Composer
@@ -207,7 +208,7 @@ def test_a_yaml_file_has_zip_and_where(train: Any, tmp_path: Path, monkeypatch: 
         (["-m", "seed=0,1", "where=sed == 1"], "no key 'sed' in the config. Did you mean 'seed'"),
         (["-m", "seed=0,1", "where=seed =="], "is not a condition"),
         (["-m", "seed=0,1", "where=__import__('os').system('touch hacked')"], "not allowed"),
-        (["-m", "seed=0,1", "where=seed > 3"], "true of none of the 2 combinations"),
+        (["-m", "seed=0,1", "where=seed > 3"], "excludes all 2 combinations"),
         (["-m", "seed=0,1", "where=seed > 'a'"], "not supported between"),
         (["-m", "seed=0,1", "where="], "needs a value"),
         (["-m", "seed=0,1", "zip=seed,norm"], "no key 'norm' in the sweep"),
@@ -231,6 +232,6 @@ def test_any_condition_reaches_the_sweeper_as_it_was_written(text: str) -> None:
 
     if not text.strip():
         return
-    *_, word = spelled_out(["-m", f"where={text}"])
+    *_, word = spelled_out(CommandLine(["-m", f"where={text}"]))
     (override,) = OverridesParser.create().parse_overrides([word])
     assert override.value() == [text]

@@ -16,7 +16,7 @@ class _OptunaConf:
     """Its values; `params` holds overrides as the command line does."""
 
     _target_: str = "hydra_plugins.regbench.optuna_sweeper.OptunaSweeper"
-    params: dict[str, str] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
     n_trials: int = 20  # of the whole search, those of earlier starts included
     batch: int = 4  # trials asked for at once, which are trained together
     sampler: str = "tpe"  # or random
@@ -33,7 +33,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=_OptunaC
 class OptunaSweeper(Sweeper):
     """Searches where the grid would list: an interval, a range, a choice or a glob is a dimension."""
 
-    def __init__(self, params: Mapping[str, str], **settings: Any) -> None:
+    def __init__(self, params: Mapping[str, Any], **settings: Any) -> None:
         self._params, self._settings = params, settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -45,9 +45,9 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search until there are as many trials as wanted."""
-        from regbench.sweep import search_settings
+        from regbench.sweep import search_settings, yaml_values
         from regbench.sweep.search import Search
 
-        words = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
+        words = [*(f"{key}={value}" for key, value in yaml_values.overrides(self._params).items()), *arguments]
         settings = search_settings.check(self._settings)
         Search(self._config, self._loader, self._launcher, settings, words).run()

@@ -24,10 +24,10 @@ class _GridConf:
     """
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
-    params: dict[str, str] = field(default_factory=dict)
-    each: dict[str, str] = field(default_factory=dict)
-    zip: list[list[str]] = field(default_factory=list)
-    where: list[str] = field(default_factory=list)
+    params: dict[str, Any] = field(default_factory=dict)
+    each: dict[str, Any] = field(default_factory=dict)
+    zip: Any = field(default_factory=list)
+    where: Any = field(default_factory=list)
     plan: bool = False
 
 
@@ -39,10 +39,10 @@ class GridSweeper(Sweeper):
 
     def __init__(
         self,
-        params: Mapping[str, str],
-        each: Mapping[str, str],
-        zip: Sequence[Sequence[str]],
-        where: Sequence[str],
+        params: Mapping[str, Any],
+        each: Mapping[str, Any],
+        zip: Sequence[str] | Sequence[Sequence[str]],
+        where: str | Sequence[str],
         plan: bool,
     ) -> None:
         self._params, self._each, self._zip, self._where, self._plan = params, each, zip, where, plan
@@ -63,11 +63,12 @@ class GridSweeper(Sweeper):
     def jobs(self, arguments: list[str]) -> "Iterable[Job]":
         """Compose all that the arguments combine to."""
         from regbench.experiment.reporter import Reporter
-        from regbench.sweep import grid
+        from regbench.sweep import grid, yaml_values
         from regbench.sweep.compose import Composer
 
-        overrides = grid.expand(self._loader, self._params, arguments, self._zip, self._each)
+        params, each = yaml_values.overrides(self._params), yaml_values.overrides(self._each)
+        overrides = grid.expand(self._loader, params, arguments, yaml_values.groups(self._zip), each)
         jobs = Composer(self._config, self._loader).jobs(overrides)
-        if self._where:
-            return grid.matching(jobs, self._where, Reporter(str(self._config.runtime.progress)))
+        if where := yaml_values.conditions(self._where):
+            return grid.matching(jobs, where, Reporter(str(self._config.runtime.progress)))
         return jobs

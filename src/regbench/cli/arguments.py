@@ -1,35 +1,71 @@
 """Translate the arguments of `regbench train` into those that Hydra reads."""
 
-from argparse import Action
+import re
 from collections.abc import Sequence
 
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType, Quote, QuotedString
 
-from regbench.config.location import config_dir
+from regbench.cli.command_line import CommandLine, key_of
+from regbench.cli.flags import PLAN, separated
+from regbench.cli.habits import check_assignments, check_characters
+from regbench.cli.names import no_option
 from regbench.config.run_config import AXES
-from regbench.errors import UserError, no_such
+from regbench.config.vocabulary import GROUPS, RECIPES
+from regbench.errors import UserError
 
 _SHORT_FOR_SWEEPER = ("zip", "where")
-_SHORT_FOR_RUNTIME = ("study=", "diagnostics=")
-_SWEEPS = ("-m", "--multirun", "hydra.mode=", "+study=")  # the command line of a sweep has one of these
-_PLAN = "--plan"
+_SHORT_FOR_RUNTIME = ("study", "diagnostics")
+_NO_NAME = re.compile(r"|null|true|false|[+-]?(inf|nan|[\d_]*\.?[\d_]+(e[+-]?\d+)?)", re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_.-]*|[1-9]\d*|0", re.IGNORECASE)
 
 
-def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """Replace `zip=norm,init` and `where=CONDITION` by `hydra.sweeper.zip` and `.where`; each may be repeated.
+def spelled_out(line: CommandLine) -> list[str]:
+    """Return flags first, then overrides in full: `zip=norm,init` is one of hydra.sweeper.zip.
 
     Raises:
-        UserError: one of them stands without a sweep, or without a value.
+        UserError: a word is not written as an override, or cannot stand here.
     """
+    check_characters(line.words)
+    flags, words = separated(line)
+    plan = [word for word in words if word == PLAN]
+    words = [word for word in words if word != PLAN]
+    check_assignments(words, line.vocabulary)
+    _check_once(words)
+    if plan and not line.is_sweep:
+        raise UserError(f"{PLAN}: shows what a sweep would train: {_sweep_meant(line)}")
+    return flags + ["hydra.sweeper.plan=true"] * bool(plan) + _without_shorthand(words, line)
+
+
+def _sweep_meant(line: CommandLine) -> str:
+    """Say what makes this a sweep."""
+    name = (line.word_for("runtime.study") or "").partition("=")[2]
+    if name in line.vocabulary.options("study"):
+        return f"study={name} names a folder, +study={name} is the sweep"
+    return "add -m"
+
+
+def _check_once(words: Sequence[str]) -> None:
+    """Raise UserError if a key has two values."""
+    given: dict[str, str] = {}
+    for word in dict.fromkeys(words):
+        key = key_of(word)
+        if key in given and key not in _SHORT_FOR_SWEEPER and not word.startswith("~"):
+            raise UserError(f"{key}: is given twice: {given[key]} and {word}")
+        given[key] = word
+
+
+def _without_shorthand(words: Sequence[str], line: CommandLine) -> list[str]:
+    """Replace zip=, where=, study= and diagnostics=; check the words that choose an option."""
     given: dict[str, list[str]] = {name: [] for name in _SHORT_FOR_SWEEPER}
     rest = []
-    for word in arguments:
-        name, equals, value = word.partition("=")
-        if not (equals and name in given):
-            rest.append(word)
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in given:
+            rest.append(_override(word, line))
         elif not value.strip():
             raise UserError(f"{word}: needs a value, as in zip=norm,init or where='norm != none'")
-        elif not _is_sweep(arguments):
+        elif not line.is_sweep:
             raise UserError(f"{word}: belongs to a sweep: add -m")
         else:
             given[name].append(value)
@@ -38,84 +74,71 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     return rest + zipped + [f"hydra.sweeper.where={_list(given['where'])}"] * bool(given["where"])
 
 
-def _is_sweep(arguments: Sequence[str]) -> bool:
-    return any(word.startswith(_SWEEPS) for word in arguments)
-
-
 def _list(texts: Sequence[str]) -> str:
     """Write a list of text in Hydra's grammar, each item in quotes."""
-    return f"[{','.join(QuotedString(text, Quote.single).with_quotes() for text in texts)}]"
+    return f"[{','.join(_in_quotes(text) for text in texts)}]"
 
 
-def flags_first(arguments: Sequence[str]) -> list[str]:
-    """Put Hydra's flags before the overrides: Hydra 1.3 takes them in no other order.
-
-    Raises:
-        UserError: Hydra does not have a flag or takes no such value for it, or an axis has no option.
-    """
-    known = _hydra_flags()
-    flags: list[str] = []
-    overrides: list[str] = []
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        if word == _PLAN:
-            overrides.append("hydra.sweeper.plan=true")
-        elif known and word.startswith("-"):
-            flags += _flag(word, known, rest)
-        else:
-            overrides.append(_override(word))
-    if _PLAN in arguments and not _is_sweep(arguments):
-        raise UserError(f"{_PLAN}: shows what a sweep would train: needs -m")
-    return flags + overrides
+def _in_quotes(text: str) -> str:
+    return str(QuotedString(text, Quote.single).with_quotes())
 
 
-def _hydra_flags() -> dict[str, Action]:
-    """Return Hydra's flags by name.
-
-    The parser is private to Hydra. Without it there are none here: flags stay where they are, and Hydra checks them.
-    """
-    try:
-        from hydra._internal.utils import get_args_parser
-    except ImportError:
-        return {}
-    return {name: action for action in get_args_parser()._actions for name in action.option_strings}
-
-
-def _flag(word: str, known: dict[str, Action], rest: list[str]) -> list[str]:
-    """Return a flag, and its value: from the same word, or taken from the rest."""
-    name, equals, value = word.partition("=")
-    if name not in known:
-        raise UserError(no_such("flag", name, "regbench train", [*known, _PLAN]))
-    action = known[name]
-    choices = list(action.choices or ())
-    if action.nargs == 0:
-        if equals:
-            raise UserError(f"{word}: {name} takes no value")
-        return [name]
-    if not equals and action.nargs == "?" and not (rest and rest[0] in choices):
-        return [name, str(action.const)]
-    if not equals and not rest:
-        raise UserError(f"{name}: needs a value")
-    value = value if equals else rest.pop(0)
-    if choices and value not in choices:
-        raise UserError(f"{name} {value}: {no_such('value', value, name, choices)}")
-    return [name, value]
+def _override(word: str, line: CommandLine) -> str:
+    """Return the override as Hydra reads it: study=NAME and diagnostics=off in full, any other unchanged."""
+    key, equals, value = word.partition("=")
+    group = key.lstrip("+")
+    if equals and key.removeprefix("++") in (*_SHORT_FOR_RUNTIME, "runtime.study"):
+        return f"runtime.{group.removeprefix('runtime.')}={_name(value)}"  # Hydra would look in conf/study for a study
+    axis, _, leaf = group.partition(".")
+    if equals and axis in AXES and leaf == "name":
+        known = value in line.vocabulary.options(axis)
+        cure = f"write {axis}={value}, which brings the values of the option"
+        raise UserError(f"{word}: {cure if known else no_option(axis, value, line.vocabulary)}")
+    if equals and group in GROUPS:
+        _check_option(word, group, value, line)
+    return _for_each_run(word) if line.is_sweep and axis in AXES and leaf else word
 
 
-def _override(word: str) -> str:
-    """Return the override as Hydra reads it: study=NAME and diagnostics=off in full, any other unchanged.
+def _for_each_run(word: str) -> str:
+    """Write a single value of an option as a choice of a sweep: the options of its axis may be swept over.
+
+    Hydra sets any other value before the sweep, where the default option of the axis may have no such key.
 
     Raises:
-        UserError: there is no key, or an axis has no such option: Hydra would not name =5, norm=null and norm=[1].
+        OverrideParseException: the word cannot be read.
     """
-    if word.startswith("="):
-        raise UserError(f"{word}: needs a key before the equals sign")
-    if word.removeprefix("++").startswith(_SHORT_FOR_RUNTIME):
-        return f"runtime.{word.removeprefix('++')}"  # Hydra would look for a study in conf/study, as for +study=NAME
-    axis, _, value = word.partition("=")
-    names = value.strip("[]").split(",") if value.startswith("[") else [value]
-    if axis in AXES and any(name.strip() in ("", "null") or name.strip().isdecimal() for name in names):
-        options = (path.stem for path in (config_dir() / axis).glob("*.yaml"))
-        raise UserError(f"{word}: {no_such('option', value, f'the group {axis!r}', options)}")
-    return word
+    override = OverridesParser.create().parse_overrides([word])[0]
+    key, _, value = word.partition("=")
+    plain = override.type != OverrideType.DEL and not override.is_sweep_override() and value
+    return f"{key}=choice({value})" if plain else word
+
+
+def _name(value: str) -> str:
+    """Write a name of one's own as text: größe and 1e3, which Hydra's grammar refuses or takes for a number."""
+    plain = any(character in value for character in "\"',()[]{}$") or _PLAIN_NAME.fullmatch(value)
+    return value if plain or not value else _in_quotes(value)
+
+
+def _check_option(word: str, group: str, value: str, line: CommandLine) -> None:
+    """Raise UserError if the value is no name of an option; whether there is such an option, Hydra knows."""
+    if value.startswith("{"):
+        raise UserError(f"{word}: takes the name of an option, as in {group}={line.vocabulary.options(group)[0]}")
+    if value.startswith("["):
+        options = [name.strip() for name in value.strip("[]").split(",")]
+        wanted = f"{word.partition('=')[0]}={','.join(options)}"
+        how = f"a sweep is -m {wanted}" if len(options) > 1 else f"write {wanted}"
+        if _NO_NAME.fullmatch(options[0]):
+            raise UserError(f"{word}: {no_option(group, options[0], line.vocabulary)}")
+        raise UserError(f"{word}: {how}, without brackets")
+    if group == "study" and re.search(r"[,(]", value):
+        raise UserError(f"{word}: takes one study at a time")
+    if group in RECIPES and not word.startswith("+"):
+        raise UserError(f"{word}: a recipe is chosen with a plus: +{word}")
+    if group not in RECIPES and word.startswith("+"):
+        raise UserError(f"{word}: every run has an option of '{group}': write {word.lstrip('+')}, without the plus")
+    names = [name.strip() for name in value.split(",")]
+    if "" in names and "," in value:
+        raise UserError(f"{word}: a comma stands beside nothing")
+    for name in names:
+        if _NO_NAME.fullmatch(name):
+            raise UserError(f"{word}: {no_option(group, name, line.vocabulary)}")

@@ -8,7 +8,9 @@ import click
 from regbench.cli.commands import effects, summary
 from regbench.cli.inspection import diff, explain, reproduce
 from regbench.cli.runs import ls, rm
-from regbench.errors import INTERRUPTED, MISTAKE, UserError
+from regbench.errors import INTERRUPTED, UserError, leave, no_such
+
+_OF_TRAIN = ("-m", "--multirun", "--plan", "--cfg", "-c")
 
 
 class _Commands(click.Group):
@@ -20,11 +22,33 @@ class _Commands(click.Group):
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.Abort:
             sys.exit(INTERRUPTED)
-        except (click.ClickException, UserError) as error:
-            message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-            click.echo(f"error: {' '.join(message.split())}", err=True)
-            sys.exit(MISTAKE)
+        except click.ClickException as error:
+            leave(error.format_message())
+        except UserError as error:
+            leave(str(error))
+        except RuntimeError as error:
+            if "lost sys.std" not in str(error):
+                raise
+            leave("cannot ask: there is no standard input. Add --yes to remove without a question")
         sys.exit(code or 0)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what belongs behind `train`."""
+        if args and ("=" in args[0].lstrip("-") or args[0] in _OF_TRAIN):
+            raise UserError(f"{args[0]}: a command comes first: regbench train {' '.join(args)}")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command.
+
+        Raises:
+            UserError: there is no such command.
+        """
+        if self.get_command(ctx, args[0]) is None:
+            raise UserError(no_such("command", args[0], "regbench", self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,7 +60,20 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+@click.command("help")
+@click.argument("command", required=False)
+@click.pass_context
+def _help(context: click.Context, command: str | None) -> None:
+    """Show this text, or the help of a COMMAND."""
+    parent = context.parent
+    assert parent is not None
+    if command is None:
+        click.echo(parent.get_help())
+    else:
+        main.main([command, "--help"])
+
+
 # `cli.main` hands train to Hydra before click sees it; it is here for the help.
 _train = click.Command("train", help="Train one run, or with -m a sweep: see regbench train --help.")
-for _command in (_train, ls, rm, summary, effects, explain, diff, reproduce):
+for _command in (_train, ls, rm, summary, effects, explain, diff, reproduce, _help):
     main.add_command(_command)

@@ -14,7 +14,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from regbench.cli.arguments import flags_first, spelled_out
+from regbench.cli.arguments import spelled_out
+from regbench.cli.command_line import CommandLine
+from regbench.cli.home import with_homes
 from regbench.cli.hydra_errors import explain, is_mistake
 from regbench.config.location import config_dir
 from regbench.errors import UserError
@@ -35,9 +37,9 @@ def train(words: Sequence[str], values: Mapping[str, object]) -> "RunStatus":
         UserError: a name or value is wrong, or the words mean a sweep.
         OSError: the run's files cannot be written.
     """
-    given = _overrides([*words, *(f"{key}={_written(value)}" for key, value in values.items())])
-    with _hydra() as hydra:
-        config = hydra.compose_config("config", given, RunMode.RUN, from_shell=False)
+    line = _line([*words, *(f"{key}={_written(value)}" for key, value in values.items())])
+    with _hydra(line) as hydra:
+        config = hydra.compose_config("config", _overrides(line), RunMode.RUN, from_shell=False)
         if config.hydra.mode == RunMode.MULTIRUN:
             raise UserError(f"{' '.join(words)}: is a sweep. In Python: regbench.sweep({', '.join(map(repr, words))})")
         HydraConfig.instance().set_config(config)
@@ -57,9 +59,11 @@ def sweep(words: Sequence[str], values: Mapping[str, object]) -> list[Path]:
     Raises:
         UserError: a name or value is wrong in one of the runs; nothing is trained then.
     """
-    given = _overrides([_SWEEP, *words, *(word for key, value in values.items() for word in _sweep_words(key, value))])
-    with _hydra() as hydra:
-        config = hydra.compose_config("config", [*given, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN, from_shell=False)
+    line = _line([_SWEEP, *words, *(word for key, value in values.items() for word in _sweep_words(key, value))])
+    with _hydra(line) as hydra:
+        config = hydra.compose_config(
+            "config", [*_overrides(line), "hydra.mode=MULTIRUN"], RunMode.MULTIRUN, from_shell=False
+        )
         from hydra._internal.callbacks import Callbacks
 
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
@@ -80,7 +84,7 @@ def sweep(words: Sequence[str], values: Mapping[str, object]) -> list[Path]:
 
 
 @contextmanager
-def _hydra() -> "Iterator[Hydra]":
+def _hydra(line: CommandLine) -> "Iterator[Hydra]":
     """Lend Hydra, and put back what a program had of its own; turn mistakes into UserError."""
     before = HydraConfig.instance().cfg
     try:
@@ -89,27 +93,37 @@ def _hydra() -> "Iterator[Hydra]":
             initialize_config_dir(str(config_dir()), job_name="regbench", version_base="1.3"),
         ):
             OmegaConf.register_new_resolver("regbench_scratch", lambda: scratch, replace=True)
+            OmegaConf.register_new_resolver("regbench_command", lambda: "regbench.sweep", replace=True)
             hydra = GlobalHydra.instance().hydra
             assert hydra
             yield hydra
     except Exception as error:
-        if isinstance(error, UserError) or not is_mistake(error):
+        if not is_mistake(error):
             raise
-        raise UserError(explain(error)) from None
+        raise UserError(explain(error, line)) from None
     finally:
         HydraConfig.instance().cfg = before
 
 
-def _overrides(words: Sequence[str]) -> list[str]:
-    """Check and spell out the words as the command line does.
+def _line(words: Sequence[str]) -> CommandLine:
+    """Take the words as the command line does.
 
     Raises:
-        UserError: one of them is a flag, or cannot be read.
+        UserError: one of them is a flag.
     """
     for word in words:
         if word.startswith("-") and word != _SWEEP:
             raise UserError(f"{word}: is a flag of the command line, and has no meaning in Python")
-    return [word for word in flags_first(spelled_out(words)) if not word.startswith("-")]
+    return CommandLine(with_homes(words))
+
+
+def _overrides(line: CommandLine) -> list[str]:
+    """Check the words and spell them out.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    return [word for word in spelled_out(line) if not word.startswith("-")]
 
 
 def _task_words(config: DictConfig) -> list[str]:

@@ -1,18 +1,58 @@
 """Hand the arguments to `train`, which Hydra reads, or to a click command. Each is imported only when it is called."""
 
 import io
+import os
 import sys
+from pathlib import Path
+
+from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, leave, one_line
 
 
 def main() -> None:
-    """Run the `regbench` command."""
+    """Run the `regbench` command and leave with its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a plain ASCII pipe has no ±
-    if sys.argv[1:2] == ["train"]:
+    try:
+        try:
+            _check_folder()
+            _command(sys.argv[1:])
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except BrokenPipeError:  # `regbench ls | head`: the reader has what it wants
+        _drop_output()
+        sys.exit(CLOSED_PIPE)
+    except OSError as error:
+        sys.stderr.write(one_line("error", f"{error.filename or 'standard output'}: {error.strerror or error}"))
+        _drop_output()
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _check_folder() -> None:
+    """Leave if the current folder has been removed: nothing can be read or written in it."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        leave("the current folder does not exist any more: cd to another one")
+
+
+def _command(words: list[str]) -> None:
+    if words[:1] == ["help"] and words[1:2] == ["train"]:
+        words = ["train", "--help"]
+    if words[:1] == ["train"] and "--version" not in words:
         from regbench.cli.train import train
 
-        train(sys.argv[2:])
+        train(words[1:])
     else:
         from regbench.cli.group import main as commands
 
-        commands()
+        commands(["--version"] if words[:1] == ["train"] else words)
+
+
+def _drop_output() -> None:
+    """Write what is left in the buffer nowhere: Python would complain about it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, create_model, field_validator
 
-from regbench.config.wording import wrong_value
+from regbench.config.wording import words, wrong_value
 from regbench.errors import UserError, no_such
 from regbench.text import shown
 
@@ -27,10 +27,17 @@ class Checked(BaseModel):
     def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[str(info.field_name)]
         items = value if isinstance(value, list) else [value]
+        if isinstance(value, bool) and on_or_off(value) in words(field.annotation):
+            return on_or_off(value)
         truths = bool in (field.annotation, *get_args(field.annotation))
         if not truths and any(isinstance(item, bool) for item in items):
             raise ValueError("a truth value")
         return value
+
+
+def on_or_off(value: bool) -> str:
+    """Return the word that YAML has read as a truth value: a bare on or off."""
+    return "on" if value else "off"
 
 
 @dataclass(frozen=True)
@@ -90,12 +97,16 @@ class Registry(dict[str, _F], Generic[_F]):
             UserError: the name or an argument is unknown, an argument is missing, or a value has the wrong type or is
                 out of range.
         """
-        args = dict(values)
+        args = {on_or_off(key) if isinstance(key, bool) else key: value for key, value in values.items()}
         name = args.pop("name", None)
+        if name is None:
+            raise UserError(f"{self.axis}.name is missing: its file must begin as in name: {next(iter(self))}")
         if not isinstance(name, str) or name not in self:
-            raise UserError(no_such("option", shown(name), f"'{self.axis}.name'", self))
+            raise UserError(
+                f"{self.axis}.name={shown(name)}: {no_such('option', shown(name), f'the axis {self.axis!r}', self)}"
+            )
         schema = self.schema(name)
         try:
             return Option(name, dict(schema.model_validate(args)))
         except ValidationError as error:
-            raise UserError(wrong_value(error, schema, f"{self.axis}.")) from None
+            raise wrong_value(error, schema, f"{self.axis}.", name) from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_serializer
+from pydantic import BeforeValidator, ConfigDict, Field, field_serializer
 
 from regbench.config.registry import Checked, Option
 
@@ -20,8 +20,8 @@ class Runtime(Checked):
 
     study: Annotated[
         str,
+        BeforeValidator(lambda name: str(name) if isinstance(name, int) else name),  # study=2024
         Field(
-            coerce_numbers_to_str=True,  # study=2024
             pattern=r"^\w[\w.-]*$",
             description="folder of the runs that belong together",
             title="letters, digits, '.', '_' and '-'",

@@ -1,5 +1,7 @@
 """Say what pydantic refused, in the words of the command line."""
 
+import math
+import re
 import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -7,32 +9,66 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from regbench.errors import nearest, no_such
+from regbench.errors import UnknownKeyError, UserError, nearest
 from regbench.text import shown
 
 _NOUNS = {float: "a number", int: "an integer", bool: "true or false", str: "text", type(None): "null"}
 
 
-def wrong_value(error: ValidationError, schema: type[BaseModel], prefix: str = "") -> str:
-    """Describe the first error that pydantic found: `dropout=1.5: must be a number in [0, 1)`."""
-    first = error.errors(include_url=False)[0]
-    return _explain(first["loc"], first["type"], first["input"], schema, prefix)
+def wrong_value(
+    error: ValidationError, schema: type[BaseModel], prefix: str = "", option: str | None = None
+) -> UserError:
+    """Describe the first error that pydantic found: `dropout=1.5: must be a number in [0, 1)`.
+
+    A key that there is not comes before one that is missing: it may be the same, misspelt. `option` is what is chosen
+    on the axis that the prefix names.
+    """
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] == "missing")
+    return _explain(first["loc"], first["type"], first["input"], schema, prefix, option)
 
 
-def _explain(loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseModel], prefix: str) -> str:
+def _explain(
+    loc: Sequence[int | str], kind: str, value: Any, schema: type[BaseModel], prefix: str, option: str | None = None
+) -> UserError:
     key = str(loc[0])
     field = schema.model_fields.get(key)
     if field is None:
-        return no_such("key", key, f"'{prefix.rstrip('.')}'" if prefix else "the config", schema.model_fields)
+        return UnknownKeyError(f"{prefix}{key}", option, schema.model_fields)
     if kind == "missing" and len(loc) == 1:
-        return f"{prefix}{key} is missing: must be {describe(field)}"
+        return UserError(f"{prefix}{key} is missing: must be {describe(field)}")
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and len(loc) > 1:
         return _explain(loc[1:], kind, value, field.annotation, f"{prefix}{key}.")
     places = [part for part in loc[1:] if isinstance(part, int) and kind != "missing"]
     index = "".join(f"[{place}]" for place in places)
     allowed = _describe(_item(field.annotation, places[0])) if places and not field.title else describe(field)
-    hint = nearest(str(value), _words(field.annotation))
-    return f"{prefix}{key}{index}={shown(value)}: must be {allowed}{'.' * bool(hint)}{hint}"
+    name = f"{prefix}{key}{index}"
+    hint = _hint(name, value, field.annotation)
+    return UserError(f"{name}={shown(value)}: must be {_finite(allowed, value)}{'.' * bool(hint)}{hint}")
+
+
+def _finite(allowed: str, value: Any) -> str:
+    """Say that infinity is no number, where one above 0 is asked for."""
+    infinite = isinstance(value, float) and math.isinf(value)
+    return re.sub(r"\ba number", "a finite number", allowed) if infinite else allowed
+
+
+def _hint(name: str, value: Any, annotation: Any) -> str:
+    """Write what may be meant: a word, a range of a sweep, a list with brackets."""
+    if hint := nearest(str(value), words(annotation)):
+        return hint
+    ends = re.fullmatch(r"(\d+)\s*(?:-|\.\.+|:|…|to)\s*(\d+)", str(value)) if isinstance(value, str) else None
+    if ends and re.search("number|integer", _describe(annotation)):
+        return f" A range is -m '{name}=range({ends[1]},{int(ends[2]) + 1})'"
+    if isinstance(value, float) and annotation is str:
+        return " In quotes a number is text"
+    if isinstance(value, int | float | str) and _is_list(annotation) and "[" not in name:
+        return f" As in '{name}=[{shown(value)}]'"
+    return ""
+
+
+def _is_list(annotation: Any) -> bool:
+    """Whether a type is a list, or one that may be null."""
+    return get_origin(annotation) in (list, tuple) or any(map(_is_list, get_args(annotation)))
 
 
 def _item(annotation: Any, place: int) -> Any:
@@ -43,11 +79,11 @@ def _item(annotation: Any, place: int) -> Any:
     return args[0] if get_origin(annotation) in (list, tuple) else _item(args[0], place)
 
 
-def _words(annotation: Any) -> list[str]:
-    """Return the words that a type allows."""
+def words(annotation: Any) -> list[str]:
+    """Return the words that a type allows: `fan_in`, `fan_out`."""
     if get_origin(annotation) is Literal:
         return [word for word in get_args(annotation) if isinstance(word, str)]
-    return [word for part in get_args(annotation) for word in _words(part)]
+    return [word for part in get_args(annotation) for word in words(part)]
 
 
 def describe(field: FieldInfo) -> str:

@@ -107,6 +107,15 @@ def registries() -> dict[str, Registry[Any]]:
     return {registry.axis: registry for registry in registries}
 
 
+def _no_option(axis: str, node: Any, registry: Registry[Any]) -> str:
+    """Say what stands in the place of an option's values."""
+    if isinstance(node, str) and node in registry:
+        return f"{axis}={node}: in YAML an option is chosen among the defaults: - override /{axis}: {node}"
+    if isinstance(node, list):
+        return f"{axis}: the file of an option must hold lines of KEY: VALUE"
+    return f"{axis}={shown(node)}: {no_such('option', shown(node), repr(axis), registry)}"
+
+
 def check(composed: Mapping[str, Any]) -> RunConfig:
     """Turn a composed config into a checked one.
 
@@ -117,12 +126,12 @@ def check(composed: Mapping[str, Any]) -> RunConfig:
     for axis, registry in registries().items():
         node = values.get(axis)
         if not isinstance(node, Mapping):
-            raise UserError(f"{axis}={shown(node)}: {no_such('option', shown(node), repr(axis), registry)}")
+            raise UserError(_no_option(axis, node, registry))
         values[axis] = registry.check(node)
     try:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UserError(wrong_value(error, RunConfig)) from None
+        raise wrong_value(error, RunConfig) from None
     check_names(config)
     return config
 

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from regbench.sweep.job import Job, without_hydra
 
@@ -29,10 +31,28 @@ class Composer:
     def jobs(self, overrides: Iterable[Sequence[str]], first: int = 0) -> Iterator[Job]:
         """Compose one job after another, each when it is asked for; `first` is the number of the first.
 
+        A job that cannot be composed has the reason with it, and raises it when it is checked.
+
         Raises:
-            HydraException: Hydra cannot follow the overrides.
+            HydraException: Hydra does not know an option.
         """
-        return (Job(words, self.compose(words, number)) for number, words in enumerate(overrides, first))
+        return (self._job(words, number) for number, words in enumerate(overrides, first))
+
+    def _job(self, words: Sequence[str], number: int) -> Job:
+        try:
+            return Job(words, self.compose(words, number))
+        except ConfigCompositionException as error:
+            return Job(words, self._forced(words, number), error)
+
+    def _forced(self, words: Sequence[str], number: int) -> DictConfig:
+        """Compose a job, and set its values where there is no such key too: conditions may ask for them."""
+        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(list(words))
+        values = [override for override in parsed if "." in override.key_or_group and not override.is_delete()]
+        chosen = [str(override.input_line) for override in parsed if override not in values]
+        composed = self.compose(chosen, number)
+        for override in values:
+            OmegaConf.update(composed, override.key_or_group, override.value(), force_add=True)
+        return composed
 
     def compose(self, overrides: Sequence[str], number: int = 0) -> DictConfig:
         """Return the config of one job, without its hydra node; `number` is what `${hydra:job.num}` means in it.

@@ -3,15 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Sweep
-from omegaconf import DictConfig, OmegaConf
 
 from regbench.condition import condition
-from regbench.config.run_config import flat
 from regbench.errors import UserError, no_such
 from regbench.experiment.reporter import Reporter
 from regbench.sweep.job import Job
@@ -55,17 +52,19 @@ def _combinations(
 
 
 def matching(jobs: Iterable[Job], where: Sequence[str], reporter: Reporter) -> Iterator[Job]:
-    """Yield the jobs for which all conditions hold; tell in the end how many are left out. Those need not be valid.
+    """Yield the jobs for which all conditions hold; tell in the end how many are left out.
+
+    Those need not be valid, nor even have a config: a key of one option only is left out with the other options.
 
     Raises:
         UserError: a condition cannot be read, has a key that no job has, or the conditions hold for no job.
-        HydraException, OmegaConfBaseException: a job cannot be composed.
+        HydraException, OmegaConfBaseException: a job chooses an option that there is not.
     """
     conditions = [condition(text) for text in where]
     keys: dict[str, None] = {}  # of any job
     counts = Counter[bool]()
     for job in jobs:
-        values = _flat(job.composed)
+        values = job.values()
         keys |= dict.fromkeys(values)
         matches = all(holds(values) for holds in conditions)
         counts[matches] += 1
@@ -74,13 +73,8 @@ def matching(jobs: Iterable[Job], where: Sequence[str], reporter: Reporter) -> I
     for expression in conditions:
         expression.check(keys, "the config")
     if not counts[True]:
-        raise UserError(f"where={' and '.join(where)}: true of none of the {plural(counts[False], 'combination')}")
+        raise UserError(f"where={' and '.join(where)}: excludes all {plural(counts[False], 'combination')}")
     reporter.say(f"{plural(counts[False], 'combination')} left out by where={' and '.join(where)}")
-
-
-def _flat(composed: DictConfig) -> dict[str, Any]:
-    values: Any = OmegaConf.to_container(composed, resolve=True)
-    return dict(flat(values))
 
 
 def values_of(override: Override) -> list[str]:

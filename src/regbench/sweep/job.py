@@ -3,10 +3,11 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from regbench.config.run_config import RunConfig
+from regbench.config.run_config import RunConfig, flat
 from regbench.experiment.checks import checked
 
 
@@ -16,10 +17,22 @@ class Job:
 
     overrides: Sequence[str]
     composed: DictConfig
+    error: Exception | None = None  # why the overrides cannot be composed: `composed` holds them all the same
 
     def check(self) -> RunConfig:
-        """Return the run that the job means; raise what `checked` raises."""
+        """Return the run that the job means; raise what `checked` raises, or why it cannot be composed."""
+        if self.error:
+            raise self.error
         return checked(self.composed)
+
+    def values(self) -> dict[str, Any]:
+        """Return the values of the config by their keys, as conditions use them: `{"norm": "batch", "norm.eps": …}`.
+
+        Raises:
+            OmegaConfBaseException: an interpolation leads nowhere.
+        """
+        values: Any = OmegaConf.to_container(self.composed, resolve=True)
+        return dict(flat(values))
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:

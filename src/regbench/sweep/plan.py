@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS, RunConfig
+from regbench.errors import UserError
 from regbench.experiment.checks import check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.run_dir import check_place
 from regbench.sweep.job import Job
+from regbench.sweep.refusals import Refusals
 from regbench.sweep.wording import distinguishing
 from regbench.text import plural
 from regbench.training import stacking
@@ -43,14 +45,14 @@ def plan(jobs: Iterable[Job]) -> Plan:
     """Check every job, and find out what is left to train.
 
     Raises:
-        UserError: something in one of the jobs does not fit.
-        HydraException, OmegaConfBaseException: a job cannot be composed.
+        UserError: something in one of the jobs does not fit; a RefusedRunsError if it is in some of them only.
+        HydraException, OmegaConfBaseException: all jobs cannot be composed, or one chooses an option that there is not.
     """
-    runs, duplicates = _distinct(jobs)
-    pending = [run for run in runs if run.config.force or not run.status().finished]
-    for run in pending:
-        check_machine(run.config)
-        check_place(run.config)
+    distinct, duplicates = _distinct(jobs)
+    runs = [run for run, _ in distinct]
+    is_pending = [run.config.force or not run.status().finished for run in runs]
+    _check_places(distinct, is_pending)
+    pending = [run for run, left in zip(runs, is_pending, strict=True) if left]
     groups, reasons = _grouped([run.config for run in pending])
     return Plan(runs, pending, groups, reasons, duplicates)
 
@@ -61,20 +63,52 @@ def stacks(runs: Sequence[Run]) -> list[list[Run]]:
     return [[runs[place] for place in group.places] for group in groups]
 
 
-def _distinct(jobs: Iterable[Job]) -> tuple[list[Run], int]:
+def _distinct(jobs: Iterable[Job]) -> tuple[list[tuple[Run, Job]], int]:
     """Check the jobs; return their runs, each once, and how many came again."""
-    runs: dict[Path, Run] = {}
+    runs: dict[Path, tuple[Run, Job]] = {}
     duplicates = 0
-    checked: set[str] = set()  # all that can be refused, once for all seeds
-    for job in jobs:
-        run = Run(job.check(), job.overrides)
-        techniques = run.config.model_dump_json(exclude={"seed", *NO_EFFECT_ON_NUMBERS})
-        if techniques not in checked:
-            check_techniques(run.config)
-            checked.add(techniques)
-        duplicates += run.path in runs
-        runs.setdefault(run.path, run)
+    refusals, techniques = Refusals(), _Techniques()
+    for job in jobs:  # one by one: the number of a job counts while it is checked
+        with refusals.of(job):
+            run = Run(job.check(), job.overrides)
+            techniques.check(run.config)
+            duplicates += run.path in runs
+            runs.setdefault(run.path, (run, job))
+    refusals.raise_first()
     return list(runs.values()), duplicates
+
+
+class _Techniques:
+    """Checks what can be refused in a config, once for all seeds."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, UserError | None] = {}
+
+    def check(self, config: RunConfig) -> None:
+        key = config.model_dump_json(exclude={"seed", *NO_EFFECT_ON_NUMBERS})
+        if key not in self._refused:
+            self._refused[key] = _refusal(config)
+        if refusal := self._refused[key]:
+            raise refusal
+
+
+def _refusal(config: RunConfig) -> UserError | None:
+    try:
+        check_techniques(config)
+    except UserError as error:
+        return error
+    return None
+
+
+def _check_places(distinct: Sequence[tuple[Run, Job]], is_pending: Sequence[bool]) -> None:
+    """Check the data and the machine of the pending runs, and where they are kept."""
+    refusals = Refusals()
+    for (run, job), left in zip(distinct, is_pending, strict=True):
+        with refusals.of(job):
+            if left:
+                check_machine(run.config)
+                check_place(run.config)
+    refusals.raise_first()
 
 
 def _grouped(configs: Sequence[RunConfig]) -> tuple[list[Group], list[str]]:

@@ -1,6 +1,5 @@
 """A sweep: check all jobs, leave out what is done, train the rest, compare."""
 
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from hydra.plugins.launcher import Launcher
+from omegaconf import OmegaConf
 
 from regbench.errors import FAILED
 from regbench.experiment.reporter import Reporter
@@ -109,7 +109,7 @@ def leave_if_failed(runs: Sequence[Run], noun: str, reporter: Reporter) -> None:
         reporter.say(f"\n{plural(len(lines), noun)} not completed:", "bold red")
         for line in lines:
             reporter.say(f"  {line}")
-        reporter.say(f"Once more, only these: {_command()}")
+        reporter.say(f"To retry just these: {_command()}")
         sys.exit(FAILED)
 
 
@@ -125,6 +125,5 @@ def _failures(runs: Sequence[Run]) -> list[str]:
 
 
 def _command() -> str:
-    """Write the command that trains what is not done yet: this one, without force."""
-    program, *words = sys.argv
-    return f"{program} {shlex.join(word for word in words if not word.startswith('force='))}"
+    """Return the command that trains what is not done yet: the one that was typed, without force."""
+    return str(OmegaConf.create({"typed": "${regbench_command:}"}).typed)

@@ -42,12 +42,22 @@ class Search:
         self._launcher, self._settings = launcher, settings
         self._composer = Composer(master, loader)
         self._space = Space.read(loader, words)
-        first, *_ = [self._plan(values, 0).runs[0] for values in self._space.samples()]
+        first, *_ = [self._sample(values) for values in self._space.samples()]
         if settings.metric.startswith("val") and not first.config.data.args.get("val_size"):
             raise UserError(f"hydra.sweeper.metric={settings.metric}: needs validation images: data.val_size=5000")
         self._runtime = first.config.runtime
         self._reporter = Reporter(self._runtime.progress)
         self._runs: dict[int, Run] = {}  # of this start, by the number of the trial
+
+    def _sample(self, values: Mapping[str, Any]) -> Run:
+        """Check a sample; tell how a dimension of integers is written if one was needed."""
+        try:
+            return self._plan(values, 0).runs[0]
+        except UserError as error:
+            key = str(error).partition("=")[0]
+            if "integer" in str(error) and isinstance(values.get(key), float):
+                raise UserError(f"{error}. Integers are {key}=int(interval(…))") from None
+            raise
 
     def run(self) -> None:
         """Ask, train and tell until there are as many trials as wanted; leave with exit code 1 if one failed."""

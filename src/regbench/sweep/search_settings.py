@@ -7,7 +7,6 @@ from pydantic import Field, ValidationError
 
 from regbench.config.registry import Checked
 from regbench.config.wording import wrong_value
-from regbench.errors import UserError
 
 Direction = Literal["minimize", "maximize"]
 
@@ -39,4 +38,4 @@ def check(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise UserError(wrong_value(error, Settings, "hydra.sweeper.")) from None
+        raise wrong_value(error, Settings, "hydra.sweeper.") from None

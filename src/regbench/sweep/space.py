@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from regbench.errors import UserError
@@ -32,7 +32,7 @@ class Space:
         """
         parsed = override_parser(loader).parse_overrides(list(words))
         last = {override.get_key_element(): override for override in parsed}
-        dimensions = {key: distribution(override) for key, override in last.items() if override.is_sweep_override()}
+        dimensions = {key: distribution(override) for key, override in last.items() if _varies(override)}
         fixed = [word for key, override in last.items() if key not in dimensions for word in values_of(override)]
         if not dimensions:
             raise UserError("hydra/sweeper=optuna: nothing to search, as in optimizer.lr=tag(log,interval(1e-4,1e-1))")
@@ -47,6 +47,12 @@ class Space:
         samples = {key: _samples(dimension) for key, dimension in self.dimensions.items()}
         for place in range(max(map(len, samples.values()))):
             yield {key: values[min(place, len(values) - 1)] for key, values in samples.items()}
+
+
+def _varies(override: Override) -> bool:
+    """Whether an override has several values; choice(0.9) has one."""
+    value = override.value()
+    return override.is_sweep_override() and not (isinstance(value, ChoiceSweep) and len(value.list) == 1)
 
 
 def distribution(override: Override) -> BaseDistribution:
