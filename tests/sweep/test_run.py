@@ -180,10 +180,18 @@ def test_a_plan_trains_nothing(train):
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert lines[0] == "6 runs: 6 to train in 4 stacks"
-    table = [line.split()[:3] for line in lines if line.split()[0].isdigit()]
-    assert table[1:] == [["2", "3", "norm=none"], ["2", "3", "norm=layer"]]
+    table = [line.split()[:3] for line in lines if line.startswith(" ") and line.split()[0].isdigit()]
+    assert table == [["2", "3", "norm=none"], ["2", "3", "norm=layer"]]
     assert "train_size" not in ended.out, "all runs have it"
-    assert lines[-2:] == ["norm differs: none, layer", "runtime.stack=2 is the most for a stack"]
+    assert lines[-5:-2] == [
+        "4 stacks, because only seed, init, rates and the like may differ within one:",
+        "  norm differs: none, layer",
+        "  runtime.stack=2 is the most for a stack",
+    ]
+    assert re.fullmatch(
+        r"Time: about \d+ s in one process on this machine \(from a few timed steps of .*\)\.", lines[-2]
+    )
+    assert re.fullmatch(r"Disk: about [34]\d\d kB\.", lines[-1])
     assert written() == {}
 
 
@@ -195,6 +203,25 @@ def test_a_plan_leaves_out_what_is_done(train):
     ended = train("-m", "seed=0,1", *TINY, "--plan")
     assert (ended.code, ended.out) == (0, "2 runs: 2 done already\n")
     assert written() == before
+
+
+def test_a_plan_takes_the_time_of_runs_like_these(train):
+    train("-m", "seed=0,1", *TINY)
+    for path in Path("runs").rglob("run.json"):  # 100 s for each
+        record = json.loads(path.read_text())
+        record["result"]["seconds"] = 100.0
+        path.write_text(json.dumps(record))
+    ended = train("-m", "seed=2,3,4,5", *TINY, "epochs=3", "--plan")
+    shown = next(line for line in ended.out.splitlines() if line.startswith("Time"))
+    assert re.fullmatch(r"Time: about 8[34] min in one process .*\(as runs like these took\)\.", shown)
+
+
+def test_a_plan_downloads_nothing(train, monkeypatch, tmp_path):
+    monkeypatch.setattr("regbench.data.download._download", pytest.fail)
+    ended = train("-m", "data=mnist,kmnist", f"runtime.cache={tmp_path}", *TINY, "--plan")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[-1] == "kmnist: not downloaded yet"
+    assert "Time: " in ended.out
 
 
 def test_a_plan_is_checked_as_the_sweep(train):

@@ -53,6 +53,28 @@ def test_the_time_left_follows_from_the_epochs_that_were_trained(four_runs: list
     assert standing.time_left(90) == "0:05:30 left", "3 epochs took 90 s; 2, 6 and those of another run are left"
 
 
+def test_unlike_runs_are_not_counted_alike(make_config: Any, tmp_path: Path) -> None:
+    """The cnn comes first, and its epoch takes 60 s; those of the mlps take 2 s each."""
+    words = [["model=cnn"], *([f"seed={seed}"] for seed in range(1, 11))]
+    runs = [Run(make_config(*own, "epochs=3", f"runtime.dir={tmp_path}"), own) for own in words]
+    standing = standing_of(runs)
+    leave(runs[0], epochs=3, end=complete, seconds=60.0)
+    look(standing)
+    hours, minutes, seconds = map(int, standing.time_left(180).split()[0].split(":"))
+    assert hours * 3600 + minutes * 60 + seconds < 0.5 * 10 * 180, "an mlp has far less to compute"
+    leave(runs[1], epochs=1, seconds=2.0)
+    look(standing)
+    assert standing.time_left(182) == "0:00:58 left", "2 epochs of this mlp and 27 of those like it"
+
+
+def test_workers_share_what_is_left(four_runs: list[Run]) -> None:
+    standing = standing_of(four_runs)
+    for run in four_runs[:2]:
+        leave(run, epochs=3, end=complete, seconds=10.0)
+    look(standing)
+    assert standing.time_left(30) == "0:00:30 left", "60 s of two workers took 30 s"
+
+
 def test_within_an_epoch_the_part_done_of_this_process_s_runs_grows(four_runs: list[Run]) -> None:
     standing, reporter = standing_of(four_runs), Reporter("off")
     standing.follow([four_runs[:2], four_runs[2:]])

@@ -24,3 +24,14 @@ def test_what_all_runs_have_tells_none_from_another():
 
 def test_a_single_run_is_its_overrides():
     assert joined([["norm=batch", "seed=3"]]) == "norm=batch seed=3"
+
+
+def test_single_changes_read_as_such_and_not_as_a_product():
+    changes = ["dropout=0.2", "dropout=0.5", "norm=batch", "label_smoothing=0.1"]
+    runs = [[change, f"seed={seed}"] for change in changes for seed in (0, 1)]
+    assert joined(runs) == "dropout=0.2,0.5 or norm=batch or label_smoothing=0.1; seed=0,1"
+
+
+def test_keys_in_step_stay_together():
+    runs = [[f"norm={norm}", f"init={init}"] for norm, init in (("none", "kaiming"), ("batch", "xavier"))]
+    assert joined(runs) == "norm=none init=kaiming or norm=batch init=xavier"

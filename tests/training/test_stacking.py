@@ -213,7 +213,7 @@ def test_convolutions_have_a_lane_each_on_a_cpu():
     runs = [(*CNN, f"seed={seed}") for seed in range(4)]
     assert planned(*runs) == (
         [[0, 1], [2, 3]],
-        ["model=cnn: takes longer as one model on a CPU: at most 2 runs at a time, each by itself"],
+        ["cnn runs train separately, at most 2 runs at a time: stacking them is slower on a CPU"],
     )
     assert planned(*runs, device=CUDA) == ([[0, 1, 2, 3]], [])
     assert planned(*[(*run, "runtime.stack=4") for run in runs]) == ([[0, 1, 2, 3]], []), "unless told"

@@ -25,6 +25,10 @@ class _OptunaConf:
     warmup: int = 0  # epochs of a trial in which it is not pruned
     seed: int = 0  # of the sampler
     storage: str | None = None  # null: optuna.db in the study's folder
+    where: list[str] = field(default_factory=list)  # conditions: a trial for which one is false is not trained
+    zip: list[list[str]] = field(default_factory=list)  # these three belong to the other sweeper, and are refused
+    each: dict[str, str] = field(default_factory=dict)
+    plan: bool = False
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=_OptunaConf, provider="regbench")
@@ -48,6 +52,8 @@ class OptunaSweeper(Sweeper):
         from regbench.sweep import search_settings, yaml_values
         from regbench.sweep.search import Search
 
+        search_settings.refuse({name: self._settings.pop(name) for name in search_settings.OF_GRIDS})
+        where = [str(text) for text in self._settings.pop("where")]
         words = [*(f"{key}={value}" for key, value in yaml_values.overrides(self._params).items()), *arguments]
         settings = search_settings.check(self._settings)
-        Search(self._config, self._loader, self._launcher, settings, words).run()
+        Search(self._config, self._loader, self._launcher, settings, words, where).run()

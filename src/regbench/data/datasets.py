@@ -102,6 +102,11 @@ def digest(name: str, path: str | None = None) -> str:
     return hashlib.sha256("".join(known).encode()).hexdigest()
 
 
+def is_here(name: str, cache: Path) -> bool:
+    """Whether a data set needs no download."""
+    return download.is_kept(name, cache) if download.has(name) else True
+
+
 def class_count(option: Option) -> int:
     """The number of classes to tell apart.
 

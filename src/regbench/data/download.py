@@ -27,6 +27,17 @@ def source(name: str) -> Any:
     return getattr(datasets, _CLASSES[name])
 
 
+def has(name: str) -> bool:
+    """Whether a data set is one that can be downloaded."""
+    return name in _CLASSES
+
+
+def is_kept(name: str, cache: Path) -> bool:
+    """Whether the cache has all files of a data set. Their digests are checked when they are read."""
+    dataset = source(name)
+    return all((cache / dataset.__name__ / "raw" / file).is_file() for file, _ in dataset.resources)
+
+
 def read(name: str, cache: Path) -> Images:
     """Read a data set from its files in the cache, and check their digests every time.
 

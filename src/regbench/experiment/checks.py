@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from regbench.config.registry import Registry
 from regbench.config.run_config import RunConfig
 from regbench.config.wording import wrong_value
-from regbench.data.datasets import DATASETS, cache_dir
+from regbench.data.datasets import DATASETS, cache_dir, is_here
 from regbench.data.split import training_size
 from regbench.errors import UserError, no_such
 from regbench.models.architectures import MODELS, skeleton
@@ -43,13 +43,15 @@ def check_techniques(config: RunConfig) -> None:
         )
 
 
-def check_machine(config: RunConfig) -> torch.device:
-    """The device to train on. Reads the data, or downloads them.
+def check_machine(config: RunConfig, download: bool = True) -> torch.device:
+    """The device to train on. Reads the data, or downloads them; what needs absent data is not checked without.
 
     Raises:
         UserError: there is no such device; no such data, or too few of them.
     """
-    _check_batches(config, training_size(config.data, cache_dir(config.runtime.cache)))
+    cache = cache_dir(config.runtime.cache)
+    if download or is_here(config.data.name, cache):
+        _check_batches(config, training_size(config.data, cache))
     device = find_device(config)
     _check_precision(config, device)
     return device

@@ -1,11 +1,13 @@
 """A run as its directory shows it, looked at again and again while a process trains it, here or anywhere."""
 
 from collections.abc import Mapping
+from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from regbench.experiment.run import Run
+from regbench.records import epochs
 from regbench.records.files import FINAL, LOG, METRICS, RUN
-from regbench.records.run_status import epochs_written
 
 DONE = (*FINAL, "pruned")  # states of runs that the sweep does not train again
 _ENDED = (*DONE, "failed")
@@ -26,10 +28,20 @@ class ObservedRun:
         self._stamp = None if ended_meanwhile else self._stat(RUN)
         self._counted: Any = None
         self.trained = self.before = 0
+        self.seconds = 0.0  # of an epoch, in this sweep: the run's share of the time of those beside it
         if not pending:
             self.trained = self.before = run.config.epochs
         elif not run.config.force:  # which begins anew, whatever is there
             self.trained = self.before = self._epochs()
+
+    @cached_property
+    def shape(self) -> str:
+        """What decides about the time of an epoch."""
+        config = self.run.config
+        kept = config.model_dump_json(
+            include={"model", "norm", "optimizer", "data", "augment", "batch_size", "precision"}
+        )
+        return f"{kept} {config.runtime.threads}"
 
     @property
     def result(self) -> Mapping[str, Any] | None:
@@ -73,4 +85,7 @@ class ObservedRun:
         if (stamp := self._stat(METRICS)) == self._counted:
             return self.trained
         self._counted = stamp
-        return epochs_written(self.run.path)
+        rows = epochs.read(self.run.path)
+        here = [row["seconds"] for row in rows[self.before :] if row.get("seconds", 0) > 0]
+        self.seconds = fmean(here) if here else 0.0
+        return len(rows)

@@ -12,6 +12,7 @@ from regbench.experiment.checks import check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.run_dir import check_place
+from regbench.sweep import forecast
 from regbench.sweep.job import Job
 from regbench.sweep.refusals import Refusals
 from regbench.sweep.wording import distinguishing
@@ -41,8 +42,8 @@ class Plan:
         return f"{plural(total, 'run')}{twice}: {', '.join(parts)}"
 
 
-def plan(jobs: Iterable[Job]) -> Plan:
-    """Check every job, and find out what is left to train.
+def plan(jobs: Iterable[Job], download: bool = True) -> Plan:
+    """Check every job, and find out what is left to train; without `download` absent data stay away.
 
     Raises:
         UserError: something in one of the jobs does not fit; a RefusedRunsError if it is in some of them only.
@@ -51,7 +52,7 @@ def plan(jobs: Iterable[Job]) -> Plan:
     distinct, duplicates = _distinct(jobs)
     runs = [run for run, _ in distinct]
     is_pending = [run.config.force or not run.status().finished for run in runs]
-    _check_places(distinct, is_pending)
+    _check_places(distinct, is_pending, download)
     pending = [run for run, left in zip(runs, is_pending, strict=True) if left]
     groups, reasons = _grouped([run.config for run in pending])
     return Plan(runs, pending, groups, reasons, duplicates)
@@ -100,13 +101,13 @@ def _refusal(config: RunConfig) -> UserError | None:
     return None
 
 
-def _check_places(distinct: Sequence[tuple[Run, Job]], is_pending: Sequence[bool]) -> None:
+def _check_places(distinct: Sequence[tuple[Run, Job]], is_pending: Sequence[bool], download: bool) -> None:
     """Check the data and the machine of the pending runs, and where they are kept."""
     refusals = Refusals()
     for (run, job), left in zip(distinct, is_pending, strict=True):
         with refusals.of(job):
             if left:
-                check_machine(run.config)
+                check_machine(run.config, download)
                 check_place(run.config)
     refusals.raise_first()
 
@@ -143,5 +144,13 @@ def show(plan: Plan, reporter: Reporter) -> None:
         table.add_row(str(len(groups)), str(len(overrides)), Text(distinguishing(overrides, shared)))
     if plan.groups:
         reporter.console.print(table)
-    for reason in plan.reasons:
-        reporter.say(reason)
+    for line in [*_why_several(plan), *forecast.lines(plan.pending, plan.groups)]:
+        reporter.say(line)
+
+
+def _why_several(plan: Plan) -> list[str]:
+    """Say why there are several stacks."""
+    if not plan.reasons:
+        return []
+    why = "because only seed, init, rates and the like may differ within one"
+    return [f"{plural(len(plan.groups), 'stack')}, {why}:", *(f"  {reason}" for reason in plan.reasons)]

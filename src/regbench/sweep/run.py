@@ -39,7 +39,7 @@ def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False) -> Non
     Raises:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
     """
-    planned = plan(jobs)
+    planned = plan(jobs, download=not only_plan)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
     reporter.say(str(planned), "bold")
     if only_plan:

@@ -15,6 +15,7 @@ from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.run_status import study_path
 from regbench.sweep.compose import Composer
+from regbench.sweep.conditions import Conditions, LeftOutError
 from regbench.sweep.plan import Plan, plan
 from regbench.sweep.run import count_ended, leave_if_failed, resumable, show_end, train
 from regbench.sweep.search_settings import Settings
@@ -32,7 +33,13 @@ class Search:
     """A search that resumes where it was stopped: the database keeps its trials, finished or begun."""
 
     def __init__(
-        self, master: DictConfig, loader: ConfigLoader, launcher: Launcher, settings: Settings, words: list[str]
+        self,
+        master: DictConfig,
+        loader: ConfigLoader,
+        launcher: Launcher,
+        settings: Settings,
+        words: list[str],
+        where: Sequence[str] = (),
     ) -> None:
         """Check each dimension by a few of its values.
 
@@ -42,17 +49,22 @@ class Search:
         self._launcher, self._settings = launcher, settings
         self._composer = Composer(master, loader)
         self._space = Space.read(loader, words)
-        first, *_ = [self._sample(values) for values in self._space.samples()]
+        self._where = Conditions(where)
+        samples = [run for values in self._space.samples() if (run := self._sample(values))]
+        self._where.finish(len(samples))
+        first = samples[0]
         if settings.metric.startswith("val") and not first.config.data.args.get("val_size"):
             raise UserError(f"hydra.sweeper.metric={settings.metric}: needs validation images: data.val_size=5000")
         self._runtime = first.config.runtime
         self._reporter = Reporter(self._runtime.progress)
         self._runs: dict[int, Run] = {}  # of this start, by the number of the trial
 
-    def _sample(self, values: Mapping[str, Any]) -> Run:
-        """Check a sample; tell how a dimension of integers is written if one was needed."""
+    def _sample(self, values: Mapping[str, Any]) -> Run | None:
+        """Check a sample, unless it is left out; tell how a dimension of integers is written if one was needed."""
         try:
             return self._plan(values, 0).runs[0]
+        except LeftOutError:
+            return None
         except UserError as error:
             key = str(error).partition("=")[0]
             if "integer" in str(error) and isinstance(values.get(key), float):
@@ -95,7 +107,8 @@ class Search:
             try:
                 plan = self._plan(known[number].params, number)
             except UserError as error:  # values that do not fit one another are no reason to stop
-                self._reporter.warn(f"trial {number}: {error}")
+                if not isinstance(error, LeftOutError):
+                    self._reporter.warn(f"trial {number}: {error}")
                 trials.prune(number)
                 watch.leave_out()
                 continue
@@ -108,4 +121,6 @@ class Search:
             trials.tell(number, run.status())
 
     def _plan(self, values: Mapping[str, Any], number: int) -> Plan:
-        return plan(self._composer.jobs([self._space.overrides(values)], number))
+        (job,) = self._composer.jobs([self._space.overrides(values)], number)
+        self._where.check(job)
+        return plan([job])

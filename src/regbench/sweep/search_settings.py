@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from regbench.config.registry import Checked
 from regbench.config.wording import wrong_value
+from regbench.errors import UserError
 
 Direction = Literal["minimize", "maximize"]
 
@@ -27,6 +28,20 @@ class Settings(Checked):
     def direction(self) -> Direction:
         """Which way the metric gets better."""
         return "maximize" if self.metric.endswith("acc") else "minimize"
+
+
+OF_GRIDS = ("zip", "each", "plan")  # settings of regbench's other sweeper
+
+
+def refuse(values: Mapping[str, Any]) -> None:
+    """Refuse what a search cannot do.
+
+    Raises:
+        UserError: keys in step, single changes, or a plan are asked for.
+    """
+    if name := next((name for name, value in values.items() if value), None):
+        shown = "--plan" if name == "plan" else f"hydra.sweeper.{name}"
+        raise UserError(f"{shown}: belongs to a grid, and hydra/sweeper=optuna searches: leave out one of the two")
 
 
 def check(values: Mapping[str, Any]) -> Settings:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
+from regbench.sweep.costs import Costs
 from regbench.sweep.observed_run import DONE, ObservedRun
 from regbench.sweep.wording import distinguishing
 
@@ -57,13 +58,15 @@ class Standing:
         return ", ".join([f"{done} of {self._total} done", f"{states['failed']} failed", *training])
 
     def time_left(self, seconds: float) -> str:
-        """`0:00:42 left`, by the epochs trained in the seconds since the sweep began; empty before the first epoch."""
-        begun = self._part_of_epochs(self.runs)
-        trained = begun + sum(observed.trained - observed.before for observed in self.runs)
-        left = sum(observed.left for observed in self.runs) - begun
+        """`0:00:42 left`, by the speed of each shape in the seconds since the sweep began; empty before an epoch."""
+        costs = Costs(self.runs)
+        begun = sum(costs.of_epoch(observed) for observed in self._training_here(self.runs)) * self._fraction
+        trained = begun + sum(costs.of_epoch(observed) * (observed.trained - observed.before) for observed in self.runs)
+        left = sum(costs.of_epoch(observed) * observed.left for observed in self.runs) - begun
         if self.runs:  # runs that are not known yet will be like those that are
             unknown = self._total - self._unfit - len(self.runs)
-            left += unknown * sum(observed.run.config.epochs for observed in self.runs) / len(self.runs)
+            whole = sum(costs.of_epoch(observed) * observed.run.config.epochs for observed in self.runs)
+            left += unknown * whole / len(self.runs)
         rest = seconds * left / trained if trained else 0
         return f"{timedelta(seconds=round(rest))} left" if rest > 0 else ""
 
@@ -74,10 +77,17 @@ class Standing:
 
     def _part_of_epochs(self, runs: Sequence[ObservedRun]) -> float:
         """Add up the parts of epochs that are not over, as far as this process knows of them."""
-        if self._here is None:
-            return 0.0
-        (here, reporter), members = self._here, set(runs)
-        return reporter.fraction * sum(observed.state == "running" for observed in here if observed in members)
+        return self._fraction * len(self._training_here(runs))
+
+    @property
+    def _fraction(self) -> float:
+        """The part of the present epoch that is over, of the runs that train in this process."""
+        return self._here[1].fraction if self._here else 0.0
+
+    def _training_here(self, runs: Sequence[ObservedRun]) -> list[ObservedRun]:
+        members = set(runs)
+        here = self._here[0] if self._here else []
+        return [observed for observed in here if observed.state == "running" and observed in members]
 
     def name(self, runs: Sequence[ObservedRun]) -> str:
         """Write the overrides that tell the runs from the others of the sweep."""

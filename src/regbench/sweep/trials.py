@@ -10,11 +10,12 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from regbench.errors import UserError
 from regbench.experiment.run import Stop
 from regbench.records import epochs
 from regbench.records.run_status import RunStatus
 from regbench.sweep.pruning import Median
-from regbench.sweep.search_settings import Settings
+from regbench.sweep.search_settings import Direction, Settings
 from regbench.sweep.space import Space
 
 _DATABASE = "optuna.db"
@@ -33,12 +34,10 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         what = repr((sorted(space.fixed), sorted(map(repr, space.dimensions.items())), settings.metric))
-        self._study = optuna.create_study(
-            storage=settings.storage or f"sqlite:///{folder / _DATABASE}",
-            study_name=f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}",
-            direction=settings.direction,
-            load_if_exists=True,
-            pruner=optuna.pruners.NopPruner(),
+        self._study = _opened(
+            settings.storage or f"sqlite:///{folder / _DATABASE}",
+            f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}",
+            settings.direction,
         )
 
     def all(self) -> Sequence[FrozenTrial]:
@@ -124,6 +123,25 @@ class Trials:
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         states = Counter(trial.state.name.lower() for trial in self.all())
         return [*lines, "", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))]
+
+
+def _opened(storage: str, name: str, direction: Direction) -> optuna.Study:
+    """Open a study, or make it.
+
+    Raises:
+        UserError: the database cannot be opened.
+    """
+    pruner = optuna.pruners.NopPruner()
+    try:
+        return optuna.create_study(
+            storage=storage, study_name=name, direction=direction, load_if_exists=True, pruner=pruner
+        )
+    except Exception as error:  # of Optuna, of SQLAlchemy, or of the database's driver
+        reason = " ".join(str(error).split()).partition(" (Background")[0]
+        raise UserError(
+            f"hydra.sweeper.storage={storage}: cannot be opened ({type(error).__name__}: {reason[:120]}). "
+            "Write a database's URL, as sqlite:///optuna.db"
+        ) from None
 
 
 def _values(trial: FrozenTrial, keys: Iterable[str]) -> list[str]:

@@ -146,5 +146,5 @@ def _limit(config: RunConfig, device: torch.device) -> str:
     if config.optimizer.name == CLOSURE:
         return f"optimizer={CLOSURE}: evaluates a batch as often as its run needs: {most} at a time, none as one model"
     if most_in_lane(config, device) == 1:
-        return f"model={config.model.name}: takes longer as one model on a CPU: {most} at a time, each by itself"
+        return f"{config.model.name} runs train separately, {most} at a time: stacking them is slower on a CPU"
     return f"model={config.model.name}: {most} to a stack on this machine"

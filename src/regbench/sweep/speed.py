@@ -1,0 +1,116 @@
+"""How long runs take: by their arithmetic, or by a few steps."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from regbench.config.registry import Option
+from regbench.config.run_config import RunConfig
+from regbench.data.datasets import cache_dir, is_here
+from regbench.data.split import load_split
+from regbench.images import SIDE
+from regbench.models.architectures import skeleton
+from regbench.training import lanes
+from regbench.training.machine import find_device, set_up, shared, whole
+
+_TRAINING_IMAGES = 60_000  # of the data sets that can be downloaded
+FORWARD = 0.1  # the time to evaluate an image, in large batches, as a share of the time to train on one
+_BESIDE = 100_000  # products in the time of all that is no product: about right for small mlps on 2 cores
+_WARM_UP = 2  # steps that prepare
+
+
+@lru_cache(1000)
+def _products(shared: nn.Module) -> int:
+    """Count the multiplications of one image in a skeleton."""
+    count = 0
+
+    def add(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
+        nonlocal count
+        weight = getattr(layer, "weight", None)
+        if weight is not None and weight.dim() > 1:
+            count += output[0].numel() * weight[0].numel()
+
+    model = deepcopy(shared)
+    for layer in model.modules():
+        layer.register_forward_hook(add)
+    model.eval()(torch.empty(1, SIDE, SIDE, device="meta"))
+    return count
+
+
+def images(config: RunConfig) -> float:
+    """Count the training images of an epoch; images to validate count by their share of the time."""
+    args = config.data.args
+    size = args.get("train_size") or _TRAINING_IMAGES - args.get("val_size", 0)
+    return float(size + FORWARD * args.get("val_size", 0))
+
+
+def work(config: RunConfig) -> float:
+    """Estimate the work of an epoch, to compare runs whose time is not known."""
+    return images(config) * (_products(skeleton(config)) + _BESIDE)
+
+
+class _EnoughError(Exception):
+    """Enough steps are timed."""
+
+
+class _Clock:
+    """Measures the time from image to image, after the first steps, for some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._limit = seconds
+        self._steps = self._images = 0
+        self._start = self._last = time.perf_counter()
+
+    def tick(self, images: int) -> None:
+        """Count the images of a step."""
+        self._steps += 1
+        self._last = time.perf_counter()
+        if self._steps == _WARM_UP:
+            self._start, self._images = self._last, 0
+            return
+        self._images += images
+        if self._steps > _WARM_UP and self._last - self._start > self._limit:
+            raise _EnoughError
+
+    def seconds_per_image(self) -> float | None:
+        """The seconds of an image of every run."""
+        return (self._last - self._start) / self._images if self._images else None
+
+
+def timed(configs: Sequence[RunConfig], seconds: float) -> float | None:
+    """Train runs of one shape together for some seconds; return the seconds of an image of one run, None if none."""
+    clock = _Clock(seconds)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _train(configs, clock)
+    except _EnoughError:
+        pass
+    except Exception:  # whatever it is, the run will tell; here only the time is missing
+        return None
+    measured = clock.seconds_per_image()
+    return None if measured is None else measured / len(configs)
+
+
+def _train(configs: Sequence[RunConfig], clock: _Clock) -> None:
+    config = configs[0]
+    device = find_device(config)
+    set_up(config, device)
+    machine = (whole if config.runtime.stack == 1 else shared)(config, device)
+    split = load_split(_present(config), config.seed, device, cache_dir(config.runtime.cache))
+    trainer = lanes.trainer(configs, [split] * len(configs), machine)
+    for _ in trainer.epochs(clock.tick):
+        pass
+
+
+def _present(config: RunConfig) -> Option:
+    """Return the data; MNIST, which has the same sizes, in place of data that are not downloaded yet."""
+    here = is_here(config.data.name, cache_dir(config.runtime.cache))
+    return config.data if here else replace(config.data, name="mnist")
