@@ -51,7 +51,7 @@ def check_assignments(words: Sequence[str], vocabulary: Vocabulary) -> None:
             raise UserError(f"{' '.join([*before, word])}: needs a key before the equals sign")
         if equals and not value and after and _is_bare(after[0]):
             raise _blanks(f"{word} {after[0]}", f"{word}{after[0]}")
-        if not equals and not word.startswith("~"):
+        if not equals and not word.startswith(("~", "-")):  # without the parser flags stand here too
             raise _bare(word, after, vocabulary)
 
 
