@@ -34,8 +34,10 @@ class SparseAdam(torch.optim.SparseAdam):
         for parameter, gradient in zip(parameters, dense, strict=True):
             assert gradient is not None
             parameter.grad = gradient.to_sparse()
+            parameter.requires_grad_(False)  # torch adds in threads where no_grad does not hold
         super().step()  # type: ignore[no-untyped-call]
         for parameter, gradient in zip(parameters, dense, strict=True):
+            parameter.requires_grad_(True)
             parameter.grad = gradient
         return loss
 
