@@ -31,7 +31,7 @@ def test_a_line_for_each_run_and_the_mean(runs: Path) -> None:
     assert to_table(runs_behind(load([runs]), {"norm": "batch"})).splitlines() == [
         "dropout  seed  test %  status     commit    run",
         "0.2      0      97.00  completed  abcdef0+  default/0000000000a0",
-        "0.0      1      98.00  completed  abcdef0   default/0000000000a1",
+        "0        1      98.00  completed  abcdef0   default/0000000000a1",
         "",
         "2 runs: 2 completed",
         "mean test_acc 97.50 %, from 97.00 to 98.00, at the epoch with the best validation loss",
@@ -61,9 +61,7 @@ def test_csv_and_json_hold_every_value(runs: Path) -> None:
 
 def test_no_such_cell(tmp_path: Path) -> None:
     write(tmp_path, record())
-    with pytest.raises(
-        UserError, match=r"norm=non: no value 'non' in the runs of 'norm'. Did you mean 'none'\? Allowed"
-    ):
+    with pytest.raises(UserError, match=r"norm=non: no value 'non' in the runs of 'norm'. Did you mean 'none'\?$"):
         runs_behind(load([tmp_path]), {"norm": "non"})
     write(tmp_path, record(norm=NORMS["batch"], seed=1))
     with pytest.raises(UserError, match="norm=batch,seed=0: no run has all of these values"):
