@@ -138,8 +138,7 @@ def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monk
         ([RATES, "hydra.sweeper.metric=test_acc"], "hydra.sweeper.metric=test_acc: must be one of val_loss"),
         ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be an integer of at least 1"),
         ([RATES, "hydra.sweeper.sampler=grid"], "must be tpe or random"),
-        ([RATES, "data.val_size=0"], "needs validation images"),
-        ([RATES, "where=seed == 0"], "where"),
+        ([RATES, "~data.val_size", "+data.val_size=0"], "needs validation images"),
         (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
         (["optimizer.lr=range(1,0)"], "holds no number"),
     ],
@@ -326,3 +325,29 @@ def test_no_pruning_if_so_wished(train: Any) -> None:
     ended = train(*PRUNED_SEARCH, "hydra.sweeper.pruner=none", "epochs=2")
     assert ended.code == 0
     assert {trial.state for trial in trials()} == {TrialState.COMPLETE}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["zip=norm,init"], "hydra.sweeper.zip: belongs to a grid, and hydra/sweeper=optuna searches"),
+        (["--plan"], "--plan: belongs to a grid, and hydra/sweeper=optuna searches"),
+        (["where=nrom == batch"], "no key 'nrom' in the config. Did you mean 'norm'"),
+        (["where=norm == batch"], "where=norm == batch: is false for each choice and both ends of each interval"),
+        (["hydra.sweeper.storage=foo"], "hydra.sweeper.storage=foo: cannot be opened"),
+        (["hydra.sweeper.storage='sqlite:////nonexistent/x.db'"], "/nonexistent/x.db: cannot be opened"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_search_cannot_do_is_one_line(train: Callable[..., Any], words: list[str], message: str) -> None:
+    ended = train(*SEARCH, "norm=none,layer", "init=kaiming,xavier", *TINY, *words)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended.err
+    assert message in ended.err
+    assert not records()
+
+
+@pytest.mark.slow
+def test_a_search_trains_only_what_meets_the_conditions(train: Callable[..., Any]) -> None:
+    ended = train(*SEARCH, "norm=none,layer", "where=norm == layer", "hydra.sweeper.n_trials=4", *TINY)
+    assert (ended.code, ended.err) == (0, "")
+    assert {record["config"]["norm"]["name"] for record in records()} == {"layer"}

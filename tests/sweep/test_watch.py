@@ -102,17 +102,18 @@ def test_on_a_terminal_a_bar_for_the_sweep_and_one_for_each_stack_that_trains(fo
     with watch:
         pass
     shown = ESCAPE.sub("", file.getvalue()).replace("\r", "\n")
-    lines = [line for line in shown.splitlines() if line.strip()][-3:]
+    lines = [line for line in shown.splitlines() if line.strip()][-4:]
     assert max(map(len, lines)) <= WIDTH
     assert lines[0].startswith("1 of 4 done, 0 failed, 1 training ")
-    assert LEFT.search(lines[0])
-    assert re.fullmatch(r"norm=none seed=0,1 +\S+ +epoch 2/3 *", lines[1])
-    assert lines[2].strip() == "best validation accuracy so far: 93.45 %  norm=none seed=0"
+    assert re.search(r"\d:\d\d:\d\d so far  \d:\d\d:\d\d left", lines[0])
+    assert re.fullmatch(r"█+░+  33 %", lines[1].rstrip())
+    assert re.fullmatch(r"norm=none seed=0,1 +█+░+  66 % +epoch 2/3 *", lines[2])
+    assert lines[3].strip() == "best validation accuracy so far: 93.45 %  norm=none seed=0"
     assert CURSOR in file.getvalue()
 
 
 def test_more_stacks_than_the_terminal_has_lines(four_runs: list[Run]) -> None:
-    watch, file = watched(four_runs, "bar", height=7)
+    watch, file = watched(four_runs, "bar", height=8)
     watch.follow([[run] for run in four_runs])
     for run in four_runs:
         leave(run, epochs=1)
@@ -131,7 +132,7 @@ def test_the_bar_of_this_process_moves_within_epochs(four_runs: list[Run]) -> No
             leave(run, epochs=1)
         with watch:
             pass
-        return max(line.count("━") for line in file.getvalue().splitlines())
+        return max(line.count("█") for line in file.getvalue().splitlines())
 
     assert 0 < length(0) < length(99)
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from regbench.experiment.reporter import Reporter
@@ -11,9 +12,11 @@ from regbench.sweep.standing import Standing
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.text import Text
 
 _QUIET = 60.0  # seconds without a line, after which one says how far the sweep is
-_BESIDE_STACKS = 4  # lines of the terminal that are not for stacks
+_PERCENT = 7  # columns beside the bar of the sweep
+_BESIDE_STACKS = 5  # lines of the terminal that are not for stacks
 
 
 class Lines:
@@ -68,25 +71,39 @@ class Bars(Lines):
 
     def _drawn(self) -> "Group":
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
-        standing = self._standing
+        standing, width = self._standing, self._reporter.console.width
         training = [unit for unit in standing.units if any(observed.state == "running" for observed in unit)]
         room = max(self._reporter.console.height - _BESIDE_STACKS, 1)
-        rows = [(standing.counts(), standing.runs, self._time_left())]
-        rows += [(standing.name(unit), unit, _epoch(unit)) for unit in training[:room]]
-        bars = Table.grid(padding=(0, 2, 0, 0), expand=True)
-        for ratio in (3, 1):
-            bars.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
+        above, bars = Table.grid(expand=True), Table.grid(padding=(0, 2, 0, 0), expand=True)
+        for table in (above, bars):
+            table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        above.add_column(justify="right", no_wrap=True)
+        above.add_row(Text(standing.counts()), f"{self._elapsed()} so far  {self._time_left()}".rstrip())
+        bars.add_column(no_wrap=True)
         bars.add_column(justify="right", no_wrap=True)
-        for left, runs, right in rows:
-            bars.add_row(Text(left), ProgressBar(1.0, standing.part_done(runs)), right)
+        for unit in training[:room]:
+            bars.add_row(Text(standing.name(unit)), self._bar(unit, width // 3), _epoch(unit))
         if len(training) > room:
             bars.add_row(f"and {len(training) - room} more")
         # After a last line that fills the terminal, the ^C of Ctrl-C would appear on a line below.
-        return Group(bars, Text(standing.best(), style="bold", no_wrap=True, overflow="ellipsis"))
+        best = Text(standing.best(), style="bold", no_wrap=True, overflow="ellipsis")
+        return Group(above, self._bar(standing.runs, width - _PERCENT), bars, best)
+
+    def _elapsed(self) -> timedelta:
+        return timedelta(seconds=round(time.monotonic() - self._began))
+
+    def _bar(self, runs: Sequence[ObservedRun], width: int) -> "Text":
+        """Draw a bar whose full and empty parts differ without colour, and the part in percent."""
+        from rich.text import Text
+
+        part = self._standing.part_done(runs)
+        full, empty = "#-" if self._reporter.console.options.ascii_only else "█░"
+        done = int(part * width)
+        bar = Text(full * done, style="green", no_wrap=True, overflow="crop")
+        return bar.append(empty * (width - done), style="dim").append(f" {int(part * 100):>3} %", style="default")
 
 
 def choose_screen(reporter: Reporter, standing: Standing) -> Lines:
