@@ -138,7 +138,7 @@ def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monk
         ([RATES, "hydra.sweeper.metric=test_acc"], "hydra.sweeper.metric=test_acc: must be one of val_loss"),
         ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be an integer of at least 1"),
         ([RATES, "hydra.sweeper.sampler=grid"], "must be tpe or random"),
-        ([RATES, "~data.val_size", "+data.val_size=0"], "needs validation images"),
+        ([RATES, "data.val_size=0"], "needs validation images"),
         (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
         (["optimizer.lr=range(1,0)"], "holds no number"),
     ],
