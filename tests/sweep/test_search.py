@@ -138,14 +138,15 @@ def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monk
         ([RATES, "hydra.sweeper.metric=test_acc"], "hydra.sweeper.metric=test_acc: must be one of val_loss"),
         ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be an integer of at least 1"),
         ([RATES, "hydra.sweeper.sampler=grid"], "must be tpe or random"),
-        ([RATES, "~data.val_size", "+data.val_size=0"], "needs validation images"),
+        ([RATES, "data.val_size=0"], "needs validation images"),
         (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
         (["optimizer.lr=range(1,0)"], "holds no number"),
     ],
     ids=lambda value: "" if isinstance(value, list) else value,
 )
 def test_a_mistake_is_one_line_and_nothing_is_trained(train: Any, words: list[str], message: str) -> None:
-    ended = train(*SEARCH, *TINY, *words)
+    given = {word.partition("=")[0] for word in words}
+    ended = train(*SEARCH, *(word for word in TINY if word.partition("=")[0] not in given), *words)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("error: ")
     assert ended.err.count("\n") == 1
