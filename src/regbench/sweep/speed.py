@@ -23,7 +23,7 @@ from regbench.training.machine import find_device, set_up, shared, whole
 _TRAINING_IMAGES = 60_000  # of the data sets that can be downloaded
 FORWARD = 0.1  # the time to evaluate an image, in large batches, as a share of the time to train on one
 _BESIDE = 100_000  # products in the time of all that is no product: about right for small mlps on 2 cores
-_WARM_UP = 2  # steps that prepare
+_WARM_UP = 8  # steps of each run that prepare: some ordinary ones, the recording, its comparison
 
 
 @lru_cache(1000)
@@ -61,32 +61,31 @@ class _EnoughError(Exception):
 
 
 class _Clock:
-    """Measures the time from image to image, after the first steps, for some seconds."""
+    """Measures the time from image to image, after the first steps of every run, for some seconds."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, batch_size: int) -> None:
         self._limit = seconds
-        self._steps = self._images = 0
+        self._images = -_WARM_UP * batch_size
         self._start = self._last = time.perf_counter()
 
     def tick(self, images: int) -> None:
-        """Count the images of a step."""
-        self._steps += 1
-        self._last = time.perf_counter()
-        if self._steps == _WARM_UP:
-            self._start, self._images = self._last, 0
-            return
+        """Count the images that every run has seen, on average."""
+        began = self._images >= 0
         self._images += images
-        if self._steps > _WARM_UP and self._last - self._start > self._limit:
+        self._last = time.perf_counter()
+        if not began and self._images >= 0:
+            self._start, self._images = self._last, 0
+        elif began and self._images and self._last - self._start > self._limit:
             raise _EnoughError
 
     def seconds_per_image(self) -> float | None:
-        """The seconds of an image of every run."""
-        return (self._last - self._start) / self._images if self._images else None
+        """Return the seconds of an image of every run."""
+        return (self._last - self._start) / self._images if self._images > 0 else None
 
 
 def timed(configs: Sequence[RunConfig], seconds: float) -> float | None:
     """Train runs of one shape together for some seconds; return the seconds of an image of one run, None if none."""
-    clock = _Clock(seconds)
+    clock = _Clock(seconds, configs[0].batch_size)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
