@@ -43,7 +43,7 @@ def check_assignments(words: Sequence[str], vocabulary: Vocabulary) -> None:
     for place, word in enumerate(words):
         before, after = words[max(place - 1, 0) : place], words[place + 1 : place + 3]
         key, equals, value = word.partition("=")
-        if value.startswith("="):
+        if value.startswith("=") and not word.startswith(_FREE):
             raise _blanks(word, f"{key}={value.lstrip('=')}")
         if key != key.strip():
             raise _blanks(word, f"{key.strip()}={value.strip()}")
