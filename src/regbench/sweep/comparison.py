@@ -2,12 +2,9 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from regbench.config.location import config_dir
+from regbench.config import defaults
 from regbench.config.run_config import AXES, NO_EFFECT_ON_NUMBERS, flat
 from regbench.experiment.run import Run
 from regbench.text import shown
@@ -64,19 +61,7 @@ def _base(key: str, configs: Sequence[_Values]) -> Any:
 
 def _default(axis: str, argument: str, option: Any) -> Any:
     """Read the value that a key has in conf/; None where it has none there."""
-    if argument:
-        path = config_dir() / axis / f"{option}.yaml"
-        value = _yaml(path).get(argument) if path.is_file() else None
-        return tuple(value) if isinstance(value, list) else value  # as `flat` has it
-    settings = _yaml(config_dir() / "config.yaml")
-    options = {key: value for entry in settings["defaults"] if isinstance(entry, dict) for key, value in entry.items()}
-    return settings.get(axis, options.get(axis))
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    """Read a file as Hydra does: 1e-3 is a number, unlike in PyYAML."""
-    values: Any = OmegaConf.to_container(OmegaConf.load(path))
-    return dict(values)
+    return defaults.of_option(axis, str(option)).get(argument) if argument else defaults.of_run().get(axis)
 
 
 def _compares_all(rows: Sequence[_Values], base: _Values) -> bool:

@@ -32,7 +32,8 @@ _LESS_THAN_PAIRS = "Seeds lost to diverged or failed runs have no pair in diff: 
 def in_short(table: Table, contrast: Contrast) -> Iterator[str]:
     """Say in a line what is compared."""
     unit, points = (" in %", " in points") if table.metric.percent else ("", "")
-    yield f"{table.metric.name}{unit}; diff from {contrast.label}, by seed; ±: 95 % t interval{points}."
+    interval = "" if table.clocks else f"; ±: 95 % t interval{points}"
+    yield f"{table.metric.name}{unit}; diff from {contrast.label}, by seed{interval}."
 
 
 def legend_of(table: Table, contrast: Contrast) -> Iterator[str]:

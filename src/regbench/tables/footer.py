@@ -35,7 +35,7 @@ def _short(table: Table) -> Iterator[str]:
         yield from in_short(table, table.contrast)
         legend = list(legend_of(table, table.contrast))
     else:
-        yield f"{_metric(table)[:-1]}; ±: {_level()}."
+        yield f"{_metric(table)[:-1]}." if table.clocks else f"{_metric(table)[:-1]}; ±: {_level()}."
         legend = [f"n ≤ {ENOUGH - 1} proves no difference, {ENOUGH} seeds can"] if _few_seeds(table) else []
     yield f"{'; '.join([_counted(table), *legend])}. {_MORE}"
     yield from _remarks(table)
