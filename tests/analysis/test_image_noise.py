@@ -107,8 +107,8 @@ def test_the_interval_is_wilsons(tmp_path: Path) -> None:
     assert (row["test_images"], row["test_runs"]) == (400, 1)
     (paths[0] / CORRECT).unlink()
     assert (
-        "Without a record of each image, or in a row with several test sets, and so excluded from these figures: 1 of 1 run."
-        in table(tmp_path).attrs["notes"]
+        "Without a record of each image, or in a row with several test sets, "
+        "and so excluded from these figures: 1 of 1 run." in table(tmp_path).attrs["notes"]
     )
 
 
@@ -191,8 +191,8 @@ def test_without_bits_there_is_nothing_to_say(tmp_path: Path) -> None:
     moved = regbench.compare(frame.drop(columns="path"), baseline="norm=none", test_noise=True)
     assert moved[["test_images", "test_p"]].isna().all(axis=None)
     assert (
-        "Without a record of each image, or in a row with several test sets, and so excluded from these figures: 4 of 4 runs."
-        in moved.attrs["notes"]
+        "Without a record of each image, or in a row with several test sets, "
+        "and so excluded from these figures: 4 of 4 runs." in moved.attrs["notes"]
     )
     failed = frame.assign(status="failed").drop(columns=["last.test_acc", "best_val.test_acc"])
     assert regbench.compare(failed, test_noise=True)["test_ci95_low"].isna().all()
