@@ -90,21 +90,12 @@ def _of_override(error: BaseException, cause: OmegaConfBaseException, line: Comm
     """Describe why a value cannot be set: there is no such key, or it cannot have the value."""
     full_key, node = str(cause.full_key), cause.parent_node
     if re.search(r"not in struct|not in '", str(cause)) and isinstance(node, DictConfig):
-        if full_key.startswith("hydra.sweeper.") and _sweeper(node) == "optuna" and cause.key in _OF_GRID:
-            return f"{full_key}: hydra/sweeper=optuna has none: {cause.key} is for hydra/sweeper=regbench, the default"
         allowed = [str(key) for key in node if key != "hydra" and not str(key).startswith("_")]
         if not allowed and "." in full_key:
             return f"{full_key}: {full_key.rpartition('.')[0]} is a value and has no keys"
         return f"{full_key}: {_unknown(full_key, str(node.get('name', '')), allowed, line)}"
     typed = re.match(r"Error merging override (.+)", str(error))
     return _of_value(cause, typed[1] if typed else full_key)
-
-
-_OF_GRID = ("where", "zip", "plan", "each")
-
-
-def _sweeper(node: DictConfig) -> str:
-    return "optuna" if "n_trials" in node else "regbench"
 
 
 def _of_value(error: OmegaConfBaseException, typed: str | None = None) -> str:
