@@ -50,7 +50,7 @@ def test_every_runtime_value_is_there(text, key):
 @pytest.mark.parametrize(
     ("key", "start", "allowed"),
     [
-        ("dropout", "0.0", "a number in [0 1)"),
+        ("dropout", "0", "a number in [0 1)"),
         ("epochs", "5", "an integer of at least 1"),
         ("seed", "0", "an integer of at least 0"),
         ("clip_norm", "null", "a number above 0"),

@@ -103,7 +103,7 @@ def test_by_default_every_image_counts_and_some_validate(make_option, name):
         ("val_size", -1, "an integer of at least 0"),
         ("val_size", "some", "an integer of at least 0"),
         ("scaling", "unti", "one of none, unit, standard. Did you mean 'unit'?"),
-        ("std", 0.0, "null or a number above 0"),
+        ("std", 0, "null or a number above 0"),
         ("mean", "x", "null or a number"),
         ("label_noise", 1.1, "a number in [0, 1]"),
     ],

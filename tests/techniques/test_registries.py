@@ -263,20 +263,21 @@ def test_unknown_option_is_named_with_its_nearest(axis):
         line = one_line(axis, {"name": f"{name}q"})
         assert f"'{name}q'" in line
         assert f"Did you mean '{name}'?" in line
-        assert all(option in line for option in REGISTRIES[axis])
+        assert "Allowed" not in line
 
 
 @pytest.mark.parametrize("axis", AXES)
 def test_option_without_a_name_is_refused(axis):
-    assert f"'{axis}.name'" in one_line(axis, {})
+    assert one_line(axis, {}).startswith(f"{axis}.name is missing")
 
 
 @pytest.mark.parametrize("axis", AXES)
 def test_an_argument_that_does_not_exist_is_named(axis):
     for name in REGISTRIES[axis]:
         line = one_line(axis, yaml_values(axis, name) | {"no_such_argument": 1})
-        assert line.startswith(f"no key 'no_such_argument' in '{axis}'")
-        assert all(key in line for key in REGISTRIES[axis].schema(name).model_fields), name
+        assert line.startswith(f"{axis}.no_such_argument: no key 'no_such_argument' in {axis}={name}.")
+        fields = REGISTRIES[axis].schema(name).model_fields
+        assert all(key in line for key in fields) or len(fields) > 10, name
 
 
 @pytest.mark.parametrize("axis", AXES)
@@ -291,7 +292,7 @@ def test_a_missing_argument_is_named(axis):
 def test_a_misspelt_argument_is_told_its_nearest(axis):
     for name, key, _ in ARGUMENTS[axis]:
         line = one_line(axis, yaml_values(axis, name) | {f"{key}x": 1})
-        assert line.startswith(f"no key '{key}x' in '{axis}'. Did you mean '{key}'?"), name
+        assert line == f"{axis}.{key}x: no key '{key}x' in {axis}={name}. Did you mean '{key}'?", name
 
 
 @pytest.mark.parametrize("axis", AXES)
@@ -438,7 +439,7 @@ def test_betas_are_two(name, betas):
 
 def test_items_of_different_ranges_are_told_apart():
     values = yaml_values("optimizer", "rprop")
-    ranges = "a number in (0, 1), then a number above 1"
+    ranges = "a number in (0, 1), then a number above 1. As in 'optimizer.etas=[0.5]'"
     assert one_line("optimizer", values | {"etas": [1.5, 1.2]}) == "optimizer.etas[0]=1.5: must be a number in (0, 1)"
     assert one_line("optimizer", values | {"etas": [0.5, 0.9]}) == "optimizer.etas[1]=0.9: must be a number above 1"
     assert one_line("optimizer", values | {"etas": 0.5}) == f"optimizer.etas=0.5: must be a list of 2, {ranges}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ class Vocabulary:
     def file(self, group: str, option: str) -> Path | None:
         """Find the file of an option."""
         paths = (folder / group / f"{option}.yaml" for folder in self._folders)
-        return next((path for path in paths if path.is_file()), None)
+        with suppress(OSError):  # no file has so long a name
+            return next((path for path in paths if path.is_file()), None)
+        return None
 
     def not_text(self) -> Path | None:
         """Find a file that is not written in UTF-8."""

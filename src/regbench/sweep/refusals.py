@@ -41,13 +41,13 @@ class Refusals:
             self._errors[len(self._jobs) - 1] = error
 
     def raise_first(self) -> None:
-        """Raise the first error, if there is one: a RefusedRunsError unless every job has it, or it says which."""
+        """Raise the first error, if there is one: a RefusedRunsError unless every job has one, or it says which."""
         if not self._errors:
             return
         reason = next(iter(self._errors.values()))
         alike = {place for place, error in self._errors.items() if _first_line(error) == _first_line(reason)}
         found = _combinations([job.overrides for job in self._jobs], alike)
-        if len(alike) == len(self._jobs) or _says(str(reason), found):
+        if len(self._errors) == len(self._jobs) or _says(str(reason), found):
             raise reason
         shown = ", ".join(" ".join(words) for words in found[:_MOST_COMBINATIONS])
         where = _where(found, self._jobs, alike)
