@@ -110,6 +110,7 @@ def test_an_option_trains_alike_in_the_ways_of_a_run_and_of_a_sweep(monkeypatch,
     check(monkeypatch, model, axis, name, WAYS)
 
 
+@pytest.mark.slow
 @pytest.mark.stress
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("axis", "name"), OPTIONS)
