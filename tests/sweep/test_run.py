@@ -284,7 +284,7 @@ def test_it_ends_with_the_table_of_its_own_runs(train):
     assert "batch  2" in table
     assert "none   2" in table
     assert "layer" not in table
-    assert "4 runs read: 4 completed" in table
+    assert "4 runs, all completed" in table
     *_, where, command = ended.out.splitlines()
     assert re.fullmatch(r"4 runs in runs/default, 2 trained in \d:\d\d:\d\d. To compare them:", where)
     assert command == "  regbench summary runs/default --baseline norm=none"
@@ -298,7 +298,7 @@ def test_a_run_that_fails_stops_no_other(train, fails):
         f"warning: {runs} runs together failed (ZeroDivisionError: boom): in halves from here" for runs in (3, 2)
     ]
     assert [record["status"] for record in records()] == ["completed", "failed", "completed"]
-    assert "3 runs read: 2 completed" in ended.out
+    assert "3 runs, 2 completed" in ended.out
     *_, heading, line, again = ended.out.splitlines()
     assert heading == "1 run not completed:"
     assert again == f"To retry just these: regbench train -m seed=0,1,2 {shlex.join(TINY)}"
@@ -507,4 +507,4 @@ def test_pandas_is_imported_after_training_and_a_sweep_may_be_piped_as_plain_asc
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
     assert [line for line in done.stdout.splitlines() if line in ("True", "False")] == ["False", "False"]
-    assert "4 runs read: 4 completed" in done.stdout
+    assert "4 runs, all completed" in done.stdout

@@ -80,7 +80,7 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     best = min(found, key=lambda trial: trial.value)
     table = first.out[first.out.rindex("trial  val_loss") :].splitlines()
     assert table[1].split()[:2] == [str(best.number), f"{best.value:.4f}"]
-    assert table[-1] == "3 complete"
+    assert "3 complete" in table
 
     more = train(*words, "hydra.sweeper.n_trials=4")
     assert more.out.startswith("4 trials: 3 done already, 1 still to run\n")
@@ -230,8 +230,9 @@ def test_few_trials_prune_none(others: list[Any]) -> None:
 
 
 PRUNED_SEARCH = [
-    *SEARCH,
-    *TINY,
+    *SEARCH[:2],
+    *TINY[:3],
+    TINY[-1],
     "epochs=3",
     "optimizer=sgd",
     "optimizer.lr=tag(log,interval(1e-4,1))",
@@ -312,7 +313,7 @@ def test_workers_prune_what_one_process_prunes(train: Any) -> None:
 @pytest.mark.slow
 def test_trials_whose_values_do_not_fit_one_another_are_done(train: Any) -> None:
     settings = ["hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=6", "hydra.sweeper.batch=6"]
-    ended = train(*SEARCH, *settings, *TINY, "model.hidden=[6],[8]", "norm=group", "norm.groups=3,4")
+    ended = train(*SEARCH[:2], *settings, *TINY[1:], "model.hidden=[6],[8]", "norm=group", "norm.groups=3,4")
     assert ended.code == 0
     states = [trial.state for trial in trials()]
     assert len(states) == 6
@@ -323,7 +324,7 @@ def test_trials_whose_values_do_not_fit_one_another_are_done(train: Any) -> None
 
 @pytest.mark.slow
 def test_no_pruning_if_so_wished(train: Any) -> None:
-    ended = train(*PRUNED_SEARCH, "hydra.sweeper.pruner=none", "epochs=2")
+    ended = train(*PRUNED_SEARCH, "hydra.sweeper.pruner=none")
     assert ended.code == 0
     assert {trial.state for trial in trials()} == {TrialState.COMPLETE}
 

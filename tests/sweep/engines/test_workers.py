@@ -374,7 +374,7 @@ def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str]
     both = [start(launcher, "seed=range(0,6)", "epochs=40") for launcher in launchers]
     results = [ended(process) for process in both]
     assert [code for code, _, _ in results] == [0, 0]
-    assert all("6 runs read: 6 completed" in out for _, out, _ in results)
+    assert all("6 runs, all completed" in out for _, out, _ in results)
     begun = Path("counting/begun").read_text().splitlines()
     assert sorted(begun) == sorted(path.name for path in Path("runs/default").iterdir())
     assert len(begun) == 6
