@@ -270,7 +270,7 @@ def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) 
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("run.json")} == before
 
     rate = next(record["config"]["optimizer"]["lr"] for record in stopped)
-    ended = train(*TINY, "epochs=3", "optimizer=sgd", f"optimizer.lr={rate}")
+    ended = train(*TINY[:3], TINY[-1], "epochs=3", "optimizer=sgd", f"optimizer.lr={rate}")
     assert ended.code == 0
     assert "resuming after epoch" in ended.out
     assert sum(record["status"] == "interrupted" for record in records()) == len(pruned) - 1
