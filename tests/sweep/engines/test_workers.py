@@ -304,7 +304,7 @@ def test_a_killed_worker_takes_only_its_own_run_down(start: Start) -> None:
     }
     assert record(1)["error"] == "its worker was killed (SIGKILL)"
     assert "1 run not completed:" in out
-    assert "Once more, only these: regbench train -m" in out.splitlines()[-1]
+    assert "To retry just these: regbench train -m" in out.splitlines()[-1]
 
 
 @linux
