@@ -103,20 +103,7 @@ class Expression:
             case ast.Compare(left, ops, rights) if all(type(op) in _COMPARISONS for op in ops):
                 operands = [self._value(left), *(self._value(right, may_be_text=True) for right in rights)]
                 return lambda values: _holds(ops, [operand(values) for operand in operands])
-        return self._truth(self._value(node), ast.unparse(node))
-
-    def _truth(self, value: _Part, text: str) -> _Part:
-        """Take true or false: `where=norm` would be true of every run."""
-
-        def result(values: Values) -> bool:
-            truth = value(values)
-            if truth is not _NOTHING and not isinstance(truth, bool):
-                raise TypeError(
-                    f"{text} is a value, not a condition" if text != self._text.strip() else "is a value only"
-                )
-            return truth is True
-
-        return result
+        return self._value(node)
 
     def _check_fractions(self, body: ast.expr) -> None:
         """Raise UserError if an accuracy, or a sum with one, is compared with a number above 1: tables show percent."""

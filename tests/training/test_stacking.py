@@ -85,12 +85,12 @@ SPLIT = [
     (["regularizer=none", "regularizer=l2"], ["regularizer differs: none, l2"]),
     (["regularizer=l2", "regularizer=l2 regularizer.half=true"], ["regularizer.half differs: false, true"]),
     (["regularizer=l2", "regularizer=l2 regularizer.on=all"], ["regularizer.on differs: weights, all"]),
-    (["clip_norm_type=1", "clip_norm_type=inf"], ["clip_norm_type differs: 1.0, Infinity"]),
+    (["clip_norm_type=1", "clip_norm_type=inf"], ["clip_norm_type differs: 1, Infinity"]),
     (["runtime.device=cpu", "runtime.device=auto"], ["runtime.device differs: cpu, auto"]),
 ]
 OPTIMIZERS = [
     (["optimizer=adam", "optimizer=sgd"], "optimizer differs: adam, sgd"),
-    (["optimizer.weight_decay=0", "optimizer.weight_decay=0.1"], "optimizer.weight_decay differs: 0.0, 0.1"),
+    (["optimizer.weight_decay=0", "optimizer.weight_decay=0.1"], "optimizer.weight_decay differs: 0, 0.1"),
 ]
 
 

@@ -158,7 +158,7 @@ def test_a_folder_may_be_named_like_a_study(train):
 def test_a_recipe_that_does_not_exist_is_one_line(train, group):
     ended = train(f"+{group}=mlp_xavir" if group == "experiment" else "+study=norm")
     assert ended.code == 2
-    assert ended.err.startswith(f"error: {group}=") and ended.err.count("\n") == 1
+    assert ended.err.startswith(f"error: +{group}=") and ended.err.count("\n") == 1
     assert "Did you mean" in ended.err
 
 
