@@ -32,7 +32,7 @@ Made by `scripts/catalogue{overrides} > docs/catalogue.md`: for each option
 
     regbench train model=M AXIS=OPTION epochs=1 data.train_size=2000{overrides}
 """
-_FEW = ("epochs=1", "data.train_size=2000", "runtime.progress=off")
+_FEW = {"epochs": "1", "data.train_size": "2000", "runtime.progress": "off"}
 _VALUES = (  # techniques that are no axis
     *("dropout=0.5", "dropout_conv=0.2", "norm=batch norm_position=post", "label_smoothing=0.1", "max_norm=1"),
     *("norm=group norm.groups=4", "clip_norm=0.1", "clip_norm=0.1 clip_norm_type=inf", "clip_value=0.01"),
@@ -47,12 +47,13 @@ def main(axes: tuple[str, ...], models: tuple[str, ...], overrides: tuple[str, .
     """Train each option for one epoch on 2,000 images with OVERRIDES; exit code 1 if a run failed."""
     models = models or tuple(registries()["model"])
     chosen = [words for axis, words in choices() if not axes or axis in axes]
+    few = [f"{key}={value}" for key, value in (_FEW | dict(word.split("=", 1) for word in overrides)).items()]
     cells = {(words, model): "" for words in chosen for model in models}
     errors = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (words, model) in enumerate(track(cells, "training", console=Console(stderr=True), transient=True)):
             place = (f"runtime.dir={folder}", f"study=cell{number}")
-            result, error = trained([f"model={model}", *words.split(), *_FEW, *overrides, *place], Path(folder))
+            result, error = trained([f"model={model}", *words.split(), *few, *place], Path(folder))
             cells[words, model] = result
             errors += [f"- `model={model} {words}` {error}"] * bool(error)
     click.echo(HEAD.format(overrides="".join(f" {word}" for word in overrides)))

@@ -272,7 +272,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["-o", "t.md", "--format", "csv"], "--output t.md: the ending means md, and --format csv another"),
         (["--sort", "norm", "--sort", "init"], "--sort: is given 2 times, and takes one value"),
         (["--select", "last", "-o", "a.md", "-o", "b.md"], "--output: is given 2 times, and takes one value"),
-        (["--where", "norm"], "--where norm: batch is neither true nor false. Compare it, as in"),
+        (["--where", "norm"], "--where norm: none is neither true nor false. Compare it, as in"),
         (["--where", "test_acc > 88"], "--where test_acc > 88: test_acc is a fraction: write 0.88 instead of 88"),
         (["--show", "stdd"], "--show stdd: no column 'stdd' in the summary. Did you mean 'std'?"),
         (["--status", "done"], "'done' is not one of"),
