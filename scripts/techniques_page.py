@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+import torch_defaults
 from regbench.config.location import config_dir
 from regbench.config.registry import Registry
 from regbench.config.run_config import RunConfig
@@ -47,7 +48,7 @@ def page(folder: Path) -> str:
     """The whole page, by the YAML files in `folder`."""
     chosen = {axis: name for entry in _defaults(folder) for axis, name in entry.items()}
     parts = [_section(folder, axis, registry, chosen[axis]) for axis, registry in registries().items()]
-    return "\n".join([HEAD, *parts, _values_section(folder)])
+    return "\n".join([HEAD, *parts, _values_section(folder), torch_defaults.section()])
 
 
 def _defaults(folder: Path) -> list[dict[str, str]]:

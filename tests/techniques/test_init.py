@@ -123,7 +123,7 @@ def test_weights_are_distributed_by_the_law(make_option, name, changes, law, sha
 @pytest.mark.parametrize(
     ("name", "bound"),
     [
-        ("xavier", lambda fan_in, fan_out: math.sqrt(2) * math.sqrt(6 / (fan_in + fan_out))),
+        ("xavier", lambda fan_in, fan_out: math.sqrt(6 / (fan_in + fan_out))),
         ("kaiming", lambda fan_in, fan_out: math.sqrt(2) * math.sqrt(3 / fan_in)),
         ("lecun", lambda fan_in, fan_out: math.sqrt(3 / fan_in)),
         ("default", lambda fan_in, fan_out: 1 / math.sqrt(fan_in)),

@@ -2,13 +2,9 @@
 
 import inspect
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
-from torch.optim import lr_scheduler
-from torchvision import transforms
 
 from regbench.config.location import config_dir
 from regbench.config.run_config import AXES
@@ -17,6 +13,7 @@ from regbench.experiment.checks import registries
 from regbench.models.architectures import MODELS
 from regbench.training.stack import Stack
 from support import CPU, yaml_values
+from torch_defaults import REASONS, RENAMED, TORCH, differences, section
 
 REGISTRIES = registries()
 OPTIONS = [(axis, name) for axis, registry in REGISTRIES.items() for name in registry]
@@ -111,8 +108,6 @@ def test_options_explain_themselves_in_one_line_first(axis):
 
 # every argument of the class that torch has for it
 
-RENAMED = {"T_max": "t_max", "T_0": "t_0", "T_mult": "t_mult", "elementwise_affine": "affine", "val": "value"}
-RENAMED |= {"num_groups": "groups", "base_lr": "base_factor"}
 LEFT_OUT = {
     "foreach": "how torch computes a step, not what it is",
     "fused": "the same",
@@ -149,49 +144,6 @@ OTHERWISE = {  # what an option has in place of an argument of its class
     ("scheduler", "reduce_on_plateau"): {"eps": None},  # a change of the rate too small to make: every one is made
     ("init", "kaiming"): {"a": "gain", "nonlinearity": "gain"},  # both serve to compute it
 }
-TORCH: dict[tuple[str, str], Callable[..., object]] = {
-    **{
-        ("optimizer", kind.__name__.lower().replace("sparsea", "sparse_a")): kind
-        for kind in vars(torch.optim).values()
-        if isinstance(kind, type) and kind is not torch.optim.Optimizer
-    },
-    ("scheduler", "constant"): lr_scheduler.ConstantLR,
-    ("scheduler", "step"): lr_scheduler.StepLR,
-    ("scheduler", "multistep"): lr_scheduler.MultiStepLR,
-    ("scheduler", "exponential"): lr_scheduler.ExponentialLR,
-    ("scheduler", "linear"): lr_scheduler.LinearLR,
-    ("scheduler", "polynomial"): lr_scheduler.PolynomialLR,
-    ("scheduler", "cosine"): lr_scheduler.CosineAnnealingLR,
-    ("scheduler", "cosine_restarts"): lr_scheduler.CosineAnnealingWarmRestarts,
-    ("scheduler", "one_cycle"): lr_scheduler.OneCycleLR,
-    ("scheduler", "cyclic"): lr_scheduler.CyclicLR,
-    ("scheduler", "reduce_on_plateau"): lr_scheduler.ReduceLROnPlateau,
-    ("norm", "batch"): nn.BatchNorm2d,
-    ("norm", "layer"): nn.LayerNorm,
-    ("norm", "instance"): nn.InstanceNorm2d,
-    ("norm", "group"): nn.GroupNorm,
-    ("norm", "rms"): nn.RMSNorm,
-    ("activation", "relu"): nn.ReLU,
-    ("activation", "leaky_relu"): nn.LeakyReLU,
-    ("activation", "sigmoid"): nn.Sigmoid,
-    ("activation", "tanh"): nn.Tanh,
-    ("activation", "elu"): nn.ELU,
-    ("activation", "selu"): nn.SELU,
-    ("activation", "gelu"): nn.GELU,
-    ("activation", "silu"): nn.SiLU,
-    ("init", "constant"): nn.init.constant_,
-    ("init", "uniform"): nn.init.uniform_,
-    ("init", "normal"): nn.init.normal_,
-    ("init", "small_normal"): nn.init.normal_,
-    ("init", "truncated_normal"): nn.init.trunc_normal_,
-    ("init", "sparse"): nn.init.sparse_,
-    ("init", "xavier"): nn.init.xavier_normal_,
-    ("init", "kaiming"): nn.init.kaiming_normal_,
-    ("init", "orthogonal"): nn.init.orthogonal_,
-    ("augment", "affine"): transforms.RandomAffine,
-    ("augment", "random_resized_crop"): transforms.RandomResizedCrop,
-    ("augment", "erasing"): transforms.RandomErasing,
-}
 WITHOUT_CLASS = {
     *(("norm", "none"), ("activation", "identity"), ("augment", "none"), ("augment", "flip_rotate")),
     *(("augment", "custom"), *(("init", name) for name in ("default", "lecun", "lsuv", "rbm"))),
@@ -209,6 +161,24 @@ def test_yaml_has_every_argument_of_the_torch_class_but_those_left_out(axis, nam
     theirs -= (LEFT_OUT.keys() | OF_THE_RUN[axis]) - renamed.keys()
     wanted = {renamed.get(key, RENAMED.get(key, key)) for key in theirs}
     assert wanted - {None} <= yaml_values(axis, name).keys()
+
+
+def test_a_default_that_is_not_torch_s_has_a_reason_and_no_other_has():
+    """If this fails: torch's default in conf/, or a line in scripts/torch_defaults.py."""
+    assert {f"{found.axis}.{found.option}.{found.key}" for found in differences()} == REASONS.keys()
+    assert section().count("\n| `") == len(REASONS)
+
+
+def test_torch_s_pair_of_eps_is_two_arguments():
+    values = yaml_values("optimizer", "adafactor")
+    pair = inspect.signature(torch.optim.Adafactor).parameters["eps"].default
+    assert (values["eps1"], float(values["eps2"])) == pair
+
+
+@pytest.mark.parametrize("name", ["xavier", "orthogonal"])
+def test_the_gain_is_1_as_in_torch_and_the_papers(name):
+    assert yaml_values("init", name)["gain"] == 1
+    assert inspect.signature(TORCH["init", name]).parameters["gain"].default == 1
 
 
 # every option trains

@@ -32,7 +32,9 @@ def of_option(axis: str, option: str) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """Read `1e4` as a number: YAML 1.1 takes it for text, and Hydra does not."""
+    """Read `1e4` as a number, also in a list: YAML 1.1 takes it for text, and Hydra does not."""
+    if isinstance(value, tuple):
+        return tuple(map(_number, value))
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

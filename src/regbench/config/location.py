@@ -9,7 +9,6 @@ from regbench.text import file_name
 
 PACKAGE = Path(str(files("regbench"))).resolve()
 CHECKOUT = PACKAGE.parent.parent  # only if regbench runs from a checkout, where the package is src/regbench
-_FOLDERS = "REGBENCH_CONFIG_PATH"
 
 
 def config_dir() -> Path:
