@@ -59,18 +59,27 @@ make_venv() {
     "$python" -I -m venv --clear "$venv" </dev/null >&2 || die "could not make $venv"
 }
 
-# A pip that fails takes back its changes, a pip that is killed does not: only then does the lock keep its mark.
-# The stamp comes last and at once, so that no call takes an installation for whole that is not.
+# WHAT…: into .venv, with one line of progress. A pip that fails takes back its changes, a pip that is killed does
+# not: only then does the lock keep its mark.
+pip_install() {
+    (cd "$root" && PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 exec "$venv/bin/python" -I "$root/scripts/quietly.py" \
+        "$venv/install.log" "installs into .venv" "$venv/bin/python" -I -m pip install "$@") || {
+        : >"$lock"
+        die "the installation failed, see above; the same command tries again"
+    }
+}
+
+# REGBENCH_TORCH_INDEX is the address of an index that torch and torchvision come from, such as that of the builds
+# without CUDA. The stamp comes last and at once, so that no call takes an installation for whole that is not.
 install() {
     say "installs what pyproject.toml asks for into .venv; the first time this takes minutes"
     installed=$(describe)
     echo unfinished >&9
     rm -f "$stamp"
-    (cd "$root" && PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 \
-        exec "$venv/bin/python" -I -m pip install --editable "$1" </dev/null >&2) || {
-        : >"$lock"
-        die "the installation failed, see above; the same command tries again"
-    }
+    if [ -n "${REGBENCH_TORCH_INDEX-}" ]; then
+        pip_install --index-url "$REGBENCH_TORCH_INDEX" torch torchvision
+    fi
+    pip_install --editable "$1"
     printf '%s %s\n' "$2" "$installed" >"$stamp.new"
     mv "$stamp.new" "$stamp"
     : >"$lock"

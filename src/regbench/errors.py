@@ -1,7 +1,9 @@
 """Mistakes that the user can correct: one line names the key, the value, what is allowed or what is meant."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from importlib.metadata import requires
 from typing import NoReturn
 
 from regbench.suggestions import suggestion
@@ -32,6 +34,14 @@ class UnknownKeyError(UserError):
         axis, _, leaf = key.rpartition(".")
         place = f"{axis}={option}" if option else f"'{axis}'" if axis else "the config"
         super().__init__(f"{key}: {no_such('key', leaf, place, self.allowed)}")
+
+
+def not_installed(what: str, extra: str) -> UserError:
+    """Name the command that installs the packages of an extra into the environment that runs now."""
+    needed = [line.partition(";") for line in requires("regbench") or []]
+    packages = [name.strip() for name, _, marker in needed if f"extra == '{extra}'" in marker.replace('"', "'")]
+    command = shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    return UserError(f"{what} is not installed. Install it with: {command}")
 
 
 def no_such(noun: str, given: str, place: str, allowed: Iterable[str]) -> str:

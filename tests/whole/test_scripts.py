@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("cksum", "mv", "readlink", "rm")  # all that the scripts may take for granted beside a Python
+FIRST = r"regbench: makes .venv with Python 3\.\S+\nregbench: installs what pyproject.toml asks for .*; the first .*\n"
 WAITS = "regbench: waits for another call that is installing\n"
 CHANGES = count()
 LIMIT = 300  # seconds, against a test that hangs
@@ -106,13 +108,14 @@ class Project:
         (self.machine / name).write_text(f"#!/bin/sh\n{line}\n")
         (self.machine / name).chmod(0o755)
 
-    def start(self, *command: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+    def start(self, *command: str | Path, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
         environment = {
             "PATH": str(self.machine),
             "HOME": str(self.machine),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": (self.root / "wheels").as_uri(),
+            **variables,
         }
         return subprocess.Popen(
             command or [self.root / "scripts/regbench"],
@@ -136,6 +139,10 @@ class Project:
     def mark(self, name: str) -> Path:
         """A file in site-packages that only a rebuild of the environment takes away."""
         return next(self.venv.glob("lib/python*/site-packages")) / name
+
+    def log(self) -> str:
+        """What pip wrote."""
+        return (self.venv / "install.log").read_text("utf-8")
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -178,7 +185,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     first = project.call("regbench", "first")
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["arguments"] == ["first"], "the program alone writes to standard output"
-    assert "makes .venv with Python 3" in first.stderr and "Successfully installed regbench" in first.stderr
+    assert re.fullmatch(FIRST, first.stderr), "two lines, whatever pip writes"
+    assert "Successfully installed regbench" in project.log()
     yield project
 
 
@@ -247,7 +255,7 @@ class TestAfterTheFirstCall:
 def test_development_tools_are_added_for_the_tests_and_stay(installed: Project, tmp_path: Path) -> None:
     project = installed
     first = project.call("test", "-x", cwd=tmp_path)
-    assert first.returncode == 0 and "Successfully installed pytest" in first.stderr
+    assert first.returncode == 0 and "Successfully installed pytest" in project.log()
     assert json.loads(first.stdout)["arguments"] == ["-x"]
     assert json.loads(first.stdout)["directory"] == str(project.root)
 
@@ -256,7 +264,7 @@ def test_development_tools_are_added_for_the_tests_and_stay(installed: Project, 
     project.change_pyproject()
     project.mark("kept").touch()
     changed = project.call()
-    assert changed.returncode == 0 and "Successfully installed regbench" in changed.stderr
+    assert changed.returncode == 0 and "Successfully installed regbench" in project.log()
     assert project.call("test").stderr == "", "the development tools were kept up to date too"
     assert project.mark("kept").exists(), "a change installs into the environment that is there"
 
@@ -294,7 +302,7 @@ def test_an_interrupted_installation_is_made_anew(request: pytest.FixtureRequest
     (project.root / "hold").unlink()
     result = finish(again)
     assert result.returncode == 0, result.stderr
-    assert "Successfully installed regbench" in result.stderr and json.loads(result.stdout)
+    assert "Successfully installed regbench" in project.log() and json.loads(result.stdout)
     assert not project.mark("half_installed.py").exists()
     assert project.call().stderr == ""
 
@@ -323,6 +331,8 @@ def test_a_failed_installation_says_so_and_the_next_call_goes_on_in_place(instal
     failed = project.call()
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.endswith("\nerror: the installation failed, see above; the same command tries again\n")
+    assert "this build is broken on purpose" in failed.stderr
+    assert f"regbench: all of it is in {project.venv}/install.log\n" in failed.stderr
     (project.root / "broken").unlink()
     assert project.call().returncode == 0
     assert project.mark("kept").exists()
@@ -342,3 +352,17 @@ def test_an_environment_that_lost_its_python_or_its_place_is_mended(installed: P
     moved = project.call()
     assert moved.returncode == 0 and json.loads(moved.stdout)
     assert project.call().stderr == ""
+
+
+@pytest.mark.slow
+def test_torch_may_come_from_an_index_of_its_own(project: Project, tmp_path: Path) -> None:
+    for name in ("torch", "torchvision"):
+        place = tmp_path / "index" / name
+        place.mkdir(parents=True)
+        write_wheel(place, name, {f"{name}.py": "pass\n"})
+        wheel = next(place.glob("*.whl")).name
+        (place / "index.html").write_text(f"<a href='{wheel}'>{wheel}</a>")
+    address = (tmp_path / "index").as_uri()
+    result = finish(project.start(REGBENCH_TORCH_INDEX=address, PIP_NO_INDEX="0"))
+    assert (result.returncode, bool(re.fullmatch(FIRST, result.stderr))) == (0, True), result.stderr
+    assert project.mark("torch.py").exists() and project.mark("torchvision.py").exists()

@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from regbench.errors import UserError
+from regbench.errors import UserError, not_installed
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.run_status import study_path
@@ -26,7 +26,7 @@ try:
     from regbench.sweep.space import Space
     from regbench.sweep.trials import Trials
 except ModuleNotFoundError:
-    raise UserError("hydra/sweeper=optuna: needs Optuna: pip install 'regbench[optuna]'") from None
+    raise not_installed("hydra/sweeper=optuna: Optuna", "optuna") from None
 
 
 class Search:

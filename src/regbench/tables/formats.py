@@ -12,7 +12,7 @@ from tabulate import tabulate
 from regbench.analysis.intervals import LEVEL
 from regbench.analysis.table import Table
 from regbench.analysis.together import Together
-from regbench.errors import UserError
+from regbench.errors import not_installed
 from regbench.tables.cells import cells
 from regbench.tables.footer import footer
 from regbench.tables.layout import Cells, csv_text, csv_value
@@ -178,5 +178,5 @@ def to_parquet(tables: Sequence[Table], show: Sequence[str] = ()) -> bytes:
     try:
         frame.to_parquet(content, engine="pyarrow", index=False)
     except ImportError:
-        raise UserError("--format parquet: needs pyarrow. Install it with: pip install 'regbench[parquet]'") from None
+        raise not_installed("--format parquet: pyarrow", "parquet") from None
     return content.getvalue()

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regbench.errors import UserError
+from regbench.errors import not_installed
 from regbench.sweep.engines import environment
 from regbench.sweep.engines.workers import Outcomes, Unit, Workers, current_folder, threads_of, work
 
 try:
     import ray
 except ModuleNotFoundError:
-    raise UserError("hydra/launcher=ray: needs Ray: pip install 'regbench[ray]'") from None
+    raise not_installed("hydra/launcher=ray: Ray", "ray") from None
 
 
 class Ray(Workers):

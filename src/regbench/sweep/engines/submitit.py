@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from regbench.config.location import user_path
-from regbench.errors import UserError
+from regbench.errors import UserError, not_installed
 from regbench.sweep.engines import environment
 from regbench.sweep.engines.workers import Outcomes, Unit, Workers, current_folder, threads_of, work
 
 try:
     import submitit
 except ModuleNotFoundError:
-    raise UserError(
-        "hydra/launcher=submitit_local, submitit_slurm: need submitit: pip install 'regbench[slurm]'"
-    ) from None
+    raise not_installed("hydra/launcher=submitit_local, submitit_slurm: submitit", "slurm") from None
 
 _SECONDS = 0.5  # between looks at the jobs
 _SECONDS_TO_SAVE = 5
