@@ -8,7 +8,7 @@ import pandas as pd
 from regbench.analysis.groups import column
 from regbench.records.metrics import Metric
 
-_CLOCKS = ("seconds",)
+_CLOCKS = ("seconds", "cpu_seconds")
 
 
 def is_clock(metric: Metric) -> bool:

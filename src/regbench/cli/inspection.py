@@ -46,17 +46,16 @@ def explain(words: tuple[str, ...], long: bool, output: str | None, file: Path |
 @options.output_file
 def diff(first: str, second: str, long: bool, output: str | None, file: Path | None) -> None:
     """Show how two runs differ: config, data, versions, figures."""
-    from rich.console import Console
-
     from regbench.records.names import run_path_of
     from regbench.tables import difference
+    from regbench.text import console
 
     found = difference.between(run_path_of(first), run_path_of(second))
     chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])
     if chosen == "table":
-        console = Console(highlight=False)
-        with console.capture() as captured:
-            difference.show(found, console, long)
+        terminal = console()
+        with terminal.capture() as captured:
+            difference.show(found, terminal, long)
         put(captured.get(), file)
     else:
         put(getattr(difference, RUN_LIST_FORMATS[chosen])(found), file)

@@ -11,6 +11,7 @@ import click
 
 from regbench.errors import UserError, no_such
 from regbench.tables.choices import ENDINGS
+from regbench.text import console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,11 +63,9 @@ def print_table(show: Show, writers: Writers, output: str | None, file: Path | N
     Raises:
         UserError: the format is not text and there is no file, the file cannot be written, or its ending is unknown.
     """
-    from rich.console import Console
-
     chosen = format_of(output, file, ["table", *writers])
     if chosen == "table" and (file is None or is_standard(file)):
-        show(Console(highlight=False))
+        show(console())
         return
     content = _as_in_a_terminal(show) if chosen == "table" else writers[chosen]()
     if file and not is_standard(file):
@@ -80,9 +79,9 @@ def print_table(show: Show, writers: Writers, output: str | None, file: Path | N
 def _as_in_a_terminal(show: Show) -> str:
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=_FILE_WIDTH, highlight=False)
-    with console.capture() as captured:
-        show(console)
+    page = Console(file=io.StringIO(), width=_FILE_WIDTH, highlight=False)
+    with page.capture() as captured:
+        show(page)
     return captured.get()
 
 

@@ -58,9 +58,18 @@ def facts(device: torch.device, threads: int) -> dict[str, Any]:
             "device": str(device),
             "device_name": name,
             "threads": threads,
+            "load": _load(),
         },
         "git": _revision(),
     }
+
+
+def _load() -> float | None:
+    """Say how many programs wanted a processor in the last minute; None where the system does not count them."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):  # Windows has no such function
+        return None
 
 
 _installed = cache(version)  # searches the files of all packages

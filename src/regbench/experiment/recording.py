@@ -119,8 +119,17 @@ class Recording:
                 pruned.append(place)
         trainer.drop(pruned)
 
-    def complete(self, trainer: TrainsRuns, tests: Mapping[int, Tests], test_set: str) -> None:
-        """Save the results of the runs; `test_set` is the fingerprint of the images that they were tested on."""
+    def complete(
+        self, trainer: TrainsRuns, tests: Mapping[int, Tests], test_set: str, cpu_seconds: float | None
+    ) -> None:
+        """Save the results of the runs.
+
+        Args:
+            trainer: trained them.
+            tests: loss and accuracy on the test images, by place.
+            test_set: the fingerprint of these images.
+            cpu_seconds: of all threads, for each run; None where they were not counted from the beginning.
+        """
 
         def complete(place: int, tested: Tests) -> None:
             directory, best = self.directories[place], trainer.best[place]
@@ -128,7 +137,8 @@ class Recording:
             if not all(math.isfinite(loss) for loss, _ in tested.values()):
                 self._end(place, "diverged", "the loss on the test images is not finite")
             else:
-                directory.complete(best.weights, best.epoch, tested, encoded(trainer.rights[place], test_set))
+                correct = encoded(trainer.rights[place], test_set)
+                directory.complete(best.weights, best.epoch, tested, correct, cpu_seconds)
                 result = directory.status.result
                 assert result
                 self._note(place, *scores(result), f"completed: {result['seconds']:.2f} s of training")

@@ -1,6 +1,5 @@
 """Show a run while it trains: a line per epoch, and on a terminal a moving bar below them."""
 
-import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from regbench.records.files import LOG
+from regbench.text import console as new_console
 
 if TYPE_CHECKING:
     from regbench.records.rows import Epoch
@@ -23,7 +23,7 @@ class Reporter:
     """Print to one console: `bar` (a live bar on a terminal), `plain` or `off`; `auto` chooses by the console."""
 
     def __init__(self, mode: str, console: Console | None = None, title: str = "") -> None:
-        self.console = console or _console()
+        self.console = console or new_console()
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self.mode = ("bar" if terminal else "plain") if mode == "auto" else mode
         self._title = title
@@ -42,7 +42,7 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """Print one line on stderr, in every mode."""
-        _console(stderr=True).print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        new_console(stderr=True).print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     def begin(self, about: str, images: int, epochs: int, finished: int) -> None:
         """Begin before the first epoch: what is trained, images per epoch, epochs in all and already finished."""
@@ -105,11 +105,6 @@ class Reporter:
             for line in rest:
                 self.say(line)
         self.say(str(status.path))
-
-
-def _console(stderr: bool = False) -> Console:
-    """Make a console; with NO_COLOR it writes no bold or dim text either."""
-    return Console(stderr=stderr, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
 
 
 def resuming(finished: int) -> str:

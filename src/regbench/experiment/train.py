@@ -1,5 +1,6 @@
 """The page to read first: configs become data, a stack of models, epochs of training, and directories with figures."""
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -111,7 +112,7 @@ def _failure(recording: Recording, states: Sequence[State], machine: Machine) ->
 
 def _fit(recording: Recording, states: Sequence[State], machine: Machine) -> None:
     """Train all epochs that are left, each on disk before the next begins; then test."""
-    configs, reporter = [run.config for run in recording.runs], recording.reporter
+    configs, reporter, begun = [run.config for run in recording.runs], recording.reporter, time.process_time()
     set_up(configs[0], machine.device)
     splits = [_split_of(config, machine.device) for config in configs]
     trainer = lanes.trainer(configs, splits, machine)
@@ -126,7 +127,9 @@ def _fit(recording: Recording, states: Sequence[State], machine: Machine) -> Non
         recording.prune(trainer)
     tests = trainer.test()
     test_set = fingerprint(splits[0].test_images.cpu().numpy(), splits[0].test_labels.cpu().numpy())
-    recording.complete(trainer, tests, test_set)
+    whole = not any(states)  # of a run that was resumed a part of the time is lost
+    cpu_seconds = (time.process_time() - begun) / len(configs) if whole else None
+    recording.complete(trainer, tests, test_set, cpu_seconds)
 
 
 def _split_of(config: RunConfig, device: torch.device) -> Split:

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORIGINS = ("regbench", "torch", "device", "commit")  # what may differ between machines and days
-FACTS = ("status", "identity", "path", "started", "finished", "seconds", "stack", "host", *ORIGINS)
+FACTS = (
+    "status",
+    "identity",
+    "path",
+    "started",
+    "finished",
+    "seconds",
+    "cpu_seconds",
+    "stack",
+    "load",
+    "host",
+    *ORIGINS,
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +160,9 @@ def _facts(records: Mapping[Path, Record]) -> dict[str, Any]:
         "started": pd.Series([run.times.started for run in runs], dtype="datetime64[us, UTC]"),
         "finished": pd.Series([run.times.finished for run in runs], dtype="datetime64[us, UTC]"),
         "seconds": pd.Series([run.result.seconds if run.result else None for run in runs], dtype=float),
+        "cpu_seconds": pd.Series([run.result.cpu_seconds if run.result else None for run in runs], dtype=float),
         "stack": pd.Series([run.stack for run in runs], dtype=float),
+        "load": pd.Series([(run.machine or {}).get("load") for run in runs], dtype=float),
         "host": [_text((run.machine or {}).get("host")) for run in runs],
     }
     origins = [_origins(run) for run in runs]

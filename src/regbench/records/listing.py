@@ -150,6 +150,7 @@ def _facts(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str,
         yield from result.best_val.items()
         yield from ((f"last.{name}", figure) for name, figure in result.last.items())
         yield "seconds", result.seconds
+        yield "cpu_seconds", result.cpu_seconds
     yield "error", record.error
     yield "path", str(path)
 

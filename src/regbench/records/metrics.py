@@ -42,6 +42,7 @@ METRICS = {
         Metric("train_loss", higher_is_better=False, decimals=4),
         Metric("epoch", higher_is_better=False, decimals=1),
         Metric("seconds", higher_is_better=False, decimals=2, per_epoch=False),
+        Metric("cpu_seconds", higher_is_better=False, decimals=2, per_epoch=False),
     )
 }
 

@@ -158,7 +158,12 @@ class RunDir:
             pending.result()
 
     def complete(
-        self, weights: "Weights", chosen: int, tests: Mapping[str, tuple[float, float]], correct: bytes
+        self,
+        weights: "Weights",
+        chosen: int,
+        tests: Mapping[str, tuple[float, float]],
+        correct: bytes,
+        cpu_seconds: float | None = None,
     ) -> None:
         """Keep the weights of the chosen epoch, its figures and the last one's, and which images it got right."""
         rows = self.tables.rows
@@ -166,7 +171,7 @@ class RunDir:
         figures = {name: _figures(row, *tests[name]) for name, row in epochs.items()}
         write_atomically(self.path / MODEL, checkpoint.encode_weights(weights))
         write_atomically(self.path / CORRECT, correct)
-        self._record["result"] = {**figures, "seconds": sum(row["seconds"] for row in rows)}
+        self._record["result"] = {**figures, "seconds": sum(row["seconds"] for row in rows), "cpu_seconds": cpu_seconds}
         self.end("completed")
 
     def end(self, status: Status, error: str | None = None) -> None:

@@ -21,6 +21,7 @@ class _Result(BaseModel):
     last: dict[str, float | None]
     best_val: dict[str, float | None]
     seconds: float | None
+    cpu_seconds: float | None = None  # of older runs
 
 
 class _Times(BaseModel):
@@ -37,6 +38,7 @@ class _Machine(TypedDict, total=False):
     host: Any
     device: Any
     device_name: Any
+    load: float | None
 
 
 class _Git(TypedDict, total=False):

@@ -64,7 +64,7 @@ def _by_axis(keys: Sequence[str]) -> list[str]:
 
 
 def _is_figure(name: str) -> bool:
-    return name.partition(".")[0] in SELECTIONS or name == "seconds"
+    return name.partition(".")[0] in SELECTIONS or name in ("seconds", "cpu_seconds", "load")
 
 
 def _unequal(pairs: Mapping[str, _Pair]) -> dict[str, _Pair]:
