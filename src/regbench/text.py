@@ -1,17 +1,6 @@
 """How regbench writes values, and text that comes from files."""
 
-import os
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-
-def console(stderr: bool = False) -> "Console":
-    """Make a console for the standard output or error; with NO_COLOR it writes no bold or dim text either."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+from typing import Any
 
 
 def shown(value: Any) -> str:

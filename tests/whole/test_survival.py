@@ -75,7 +75,7 @@ def numbers(folder: str) -> dict[str, Any]:
         with path.open(newline="") as file:
             rows = [{**row, "seconds": ""} for row in csv.DictReader(file)]
         result = json.loads((path.parent / "run.json").read_text())["result"]
-        found[path.parent.name] = rows, {**result, "seconds": ""}
+        found[path.parent.name] = rows, {**result, "seconds": "", "cpu_seconds": ""}
     return found
 
 

@@ -46,9 +46,9 @@ def explain(words: tuple[str, ...], long: bool, output: str | None, file: Path |
 @options.output_file
 def diff(first: str, second: str, long: bool, output: str | None, file: Path | None) -> None:
     """Show how two runs differ: config, data, versions, figures."""
+    from regbench.console import console
     from regbench.records.names import run_path_of
     from regbench.tables import difference
-    from regbench.text import console
 
     found = difference.between(run_path_of(first), run_path_of(second))
     chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])

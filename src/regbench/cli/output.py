@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from regbench.console import console
 from regbench.errors import UserError, no_such
 from regbench.tables.choices import ENDINGS
-from regbench.text import console
 
 if TYPE_CHECKING:
     from rich.console import Console

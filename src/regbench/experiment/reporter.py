@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from regbench.console import console as new_console
 from regbench.records.files import LOG
-from regbench.text import console as new_console
 
 if TYPE_CHECKING:
     from regbench.records.rows import Epoch

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from regbench.config.run_config import RunConfig
 from regbench.techniques.optimizer import OPTIMIZERS, has_momentum, set_momentum
+from regbench.techniques.torch_adapters import take_step
 from regbench.training.network import Network
 
 _Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, and each parameter's gradients [K, ...]
@@ -137,11 +138,11 @@ class OneByOne:
             return loss
 
         if len(self.optimizers) == 1:
-            self.optimizers[0].step(closure)  # lbfgs evaluates more than once
+            take_step(self.optimizers[0], closure)  # lbfgs evaluates more than once
             return
         closure()
         for optimizer in self.optimizers:
-            optimizer.step()
+            take_step(optimizer)
 
     def state(self, run: int) -> dict[str, Any]:
         """What one run's optimizer remembers, as its `state_dict`."""
@@ -202,14 +203,14 @@ class Together:
             for parameter, of_run in zip(parts, gradient.unbind(), strict=True):
                 parameter.grad = of_run
         if self.fixed_rates:
-            self._optimizer.step()
+            take_step(self._optimizer)
         else:
             self._step_by_shares()
 
     @torch.no_grad()
     def _step_by_shares(self) -> None:
         before = [leaf.detach().clone() for leaf in self._leaves]
-        self._optimizer.step()
+        take_step(self._optimizer)
         for leaf, old in zip(self._leaves, before, strict=True):
             leaf.copy_(old.lerp(leaf, self._rates.view(-1, *[1] * (leaf.dim() - 1))))
 
