@@ -9,7 +9,6 @@ from pathlib import Path
 
 from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, leave, one_line
 
-
 atexit.register(gc.freeze)  # what is left at the end is not searched for cycles: 1 s of CPU time with torch
 
 
