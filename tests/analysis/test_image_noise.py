@@ -13,16 +13,16 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 import regbench
-from golden.records import NORMS, write_images
+from golden.records import NORMS, bits_of, write_images
 from regbench.analysis import inference
 from regbench.analysis.image_noise import noises
 from regbench.analysis.summary import compare
 from regbench.analysis.table import Against
 from regbench.errors import UserError
-from regbench.records import correct_images
-from regbench.records.correct_images import encoded, fingerprint
-from regbench.records.files import CORRECT
+from regbench.records import correct_images, predictions
+from regbench.records.files import CORRECT, PREDICTED
 from regbench.records.frame import load
+from regbench.records.predictions import Answers, fingerprint
 from regbench.tables.cells import cells
 
 RIGHTS = {"last": np.array([True, False, True] * 7), "best_val": np.array([False, True, True] * 7)}
@@ -59,12 +59,12 @@ def handmade(images: str, dtype: str) -> bytes:
 
 
 def test_bits_come_back_and_take_an_eighth_of_a_byte(tmp_path: Path) -> None:
-    (tmp_path / CORRECT).write_bytes(encoded(RIGHTS, "abc"))
+    (tmp_path / CORRECT).write_bytes(bits_of(RIGHTS, "abc"))
     found = correct_images.read(tmp_path)
     assert found and (found.images, found.test_set) == (21, "abc")
     assert all(np.array_equal(found.of(name), own) for name, own in RIGHTS.items())
-    assert len(encoded(dict.fromkeys(RIGHTS, np.ones(10_000, bool)), "abc")) < 2 * 1250 + 250
-    assert encoded(RIGHTS, "abc") == encoded(RIGHTS, "abc")
+    assert len(bits_of(dict.fromkeys(RIGHTS, np.ones(10_000, bool)), "abc")) < 2 * 1250 + 250
+    assert bits_of(RIGHTS, "abc") == bits_of(RIGHTS, "abc")
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,43 @@ def test_bits_come_back_and_take_an_eighth_of_a_byte(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_file_is_none(damage: Any, tmp_path: Path) -> None:
-    (tmp_path / CORRECT).write_bytes(damage(encoded(RIGHTS, "abc")))
+    (tmp_path / CORRECT).write_bytes(damage(bits_of(RIGHTS, "abc")))
     assert correct_images.read(tmp_path) is None
     assert correct_images.read(tmp_path / "nowhere") is None
     (tmp_path / CORRECT).write_bytes(handmade("24 abc", "U8"))
     assert correct_images.read(tmp_path)
+
+
+CLASSES = {"last": np.array([3, 1, 9] * 7), "best_val": np.array([3, 2, 9] * 7)}
+ANSWERS = Answers("abc", np.array([3, 2, 0] * 7))
+
+
+def test_classes_come_back_and_take_a_byte_each(tmp_path: Path) -> None:
+    (tmp_path / PREDICTED).write_bytes(whole := predictions.encoded(CLASSES, ANSWERS))
+    found = predictions.read(tmp_path)
+    assert found and (found.images, found.test_set) == (21, "abc")
+    assert all(np.array_equal(found.classes[name], own) for name, own in CLASSES.items())
+    assert np.array_equal(found.answers.labels, ANSWERS.labels)
+    assert found.of("best_val").tolist() == [True, True, False] * 7
+    ten_thousand = dict.fromkeys(CLASSES, np.full(10_000, 9))
+    assert len(predictions.encoded(ten_thousand, Answers("abc", np.zeros(10_000, int)))) < 30_300
+    assert predictions.encoded(CLASSES, ANSWERS) == whole
+    many = {name: own + 300 for name, own in CLASSES.items()}
+    (tmp_path / PREDICTED).write_bytes(predictions.encoded(many, ANSWERS))
+    again = predictions.read(tmp_path)
+    assert again and again.classes["last"].tolist() == many["last"].tolist()
+
+
+def test_classes_say_more_than_the_bits_of_an_older_version(tmp_path: Path) -> None:
+    (tmp_path / CORRECT).write_bytes(bits_of(RIGHTS, "abc"))
+    (tmp_path / PREDICTED).write_bytes(whole := predictions.encoded(CLASSES, ANSWERS))
+    both = correct_images.read(tmp_path)
+    assert both and both.of("last").tolist() == [True, False, False] * 7
+    for damaged in (whole[:-1], whole.replace(b'"U8"', b'"I8"'), whole.replace(b'"last"', b'"lost"')):
+        (tmp_path / PREDICTED).write_bytes(damaged)
+        assert predictions.read(tmp_path) is None
+    older = correct_images.read(tmp_path)
+    assert older and older.of("last").tolist() == RIGHTS["last"].tolist()
 
 
 def test_test_sets_are_told_apart() -> None:

@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from regbench.errors import UserError
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.reproduce import compared, reproduce
-from regbench.records import correct_images
+from regbench.records import predictions
 
 
 def outcome(*now: float) -> tuple[Any, ...]:
@@ -50,12 +51,13 @@ def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(
     (run / "metrics.csv").write_text("\n".join([*lines[:2], ",".join(cells)]) + "\n")
     forged = reproduce(run, Reporter("off"))
     assert (forged.verdict, (forged.first or "").partition(":")[0]) == ("different", "epoch 2, train_loss")
-    bits = correct_images.read(run)
-    assert bits
-    rights = {name: bits.of(name) for name in ("last", "best_val")}
-    rights["last"][:3] = ~rights["last"][:3]
+    found = predictions.read(run)
+    assert found
+    classes = {name: own.copy() for name, own in found.classes.items()}
+    hits = np.flatnonzero(found.of("last"))[:3]
+    classes["last"][hits] = (classes["last"][hits] + 1) % 10
     (run / "metrics.csv").write_bytes(files[run / "metrics.csv"])
-    (run / "correct.safetensors").write_bytes(correct_images.encoded(rights, bits.test_set))
+    (run / "predicted.safetensors").write_bytes(predictions.encoded(classes, found.answers))
     flipped = reproduce(run, Reporter("off"))
     assert (flipped.verdict, flipped.flipped, flipped.first) == ("different", 3, "the test images")
     content = json.loads((run / "run.json").read_text())

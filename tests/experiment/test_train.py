@@ -24,7 +24,7 @@ from regbench.experiment import train as experiment
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run as CheckedRun
 from regbench.models.architectures import build
-from regbench.records import correct_images, run_dir
+from regbench.records import predictions, run_dir
 from regbench.records.run_dir import RunDir
 from regbench.training.stack import Stack
 from regbench.training.trainer import Trainer
@@ -131,10 +131,11 @@ def test_a_run_leaves_a_directory_with_all_there_is_to_know(run):
     assert status == "completed"
     assert sorted(path.name for path in one.path.iterdir() if path.name != ".lock") == [
         "config.yaml",
-        "correct.safetensors",
+        "histograms.safetensors",
         "layers.csv",
         "metrics.csv",
         "model.safetensors",
+        "predicted.safetensors",
         "run.json",
         "train.log",
     ]
@@ -175,11 +176,11 @@ def test_the_figures_are_those_of_the_kept_weights_and_rows(run):
     model.load_state_dict(load_file(one.path / "model.safetensors"))
     split = load_split(one.config.data, one.config.seed, CPU, Path("unused"))
     with torch.no_grad():
-        rights = model.eval()(split.scaled(split.test_images)).argmax(1) == split.test_labels
-    assert result["best_val"]["test_acc"] == pytest.approx(rights.double().mean().item())
-    found = correct_images.read(one.path)
+        classes = model.eval()(split.scaled(split.test_images)).argmax(1)
+    assert result["best_val"]["test_acc"] == pytest.approx((classes == split.test_labels).double().mean().item())
+    found = predictions.read(one.path)
     assert found and found.images == 10_000
-    assert (found.of("best_val") == rights.numpy()).mean() > 0.9999  # a tie may be rounded otherwise
+    assert (found.classes["best_val"] == classes.numpy()).mean() > 0.9999  # a tie may be rounded otherwise
     assert [found.of(name).mean() for name in result if name != "seconds"] == [
         result[name]["test_acc"] for name in result if name != "seconds"
     ]
@@ -490,7 +491,7 @@ def assert_as_alone(runs: list[Run], expected: list[Run]) -> None:
         for name, tensor in theirs.items():
             torch.testing.assert_close(mine[name], tensor, rtol=EXACT, atol=EXACT, msg=name)
         assert not (one.path / "checkpoint.pt").exists()
-        assert (one.path / "correct.safetensors").read_bytes() == (other.path / "correct.safetensors").read_bytes()
+        assert (one.path / "predicted.safetensors").read_bytes() == (other.path / "predicted.safetensors").read_bytes()
 
 
 def floats(row: dict[str, str]) -> dict[str, float]:

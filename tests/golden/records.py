@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save
 
 from regbench.config import defaults
 from regbench.config.run_config import AXES
-from regbench.records.correct_images import encoded
 
 HERE = Path(__file__).resolve().parent
 EPOCHS = 5
@@ -189,8 +189,14 @@ def generate_images(runs: Path) -> None:
             elif (norm, seed) == ("layer", 0):
                 bits.write_bytes(bits.read_bytes()[:-3])
             elif (norm, seed) == ("layer", 1):
-                bits.write_bytes(encoded({name: ~np.array(own) for name, own in rights.items()}, "0badcafe"))
+                bits.write_bytes(bits_of({name: ~np.array(own) for name, own in rights.items()}, "0badcafe"))
     write_images(runs, rights, norm=NORMS["none"], study="copy", finished="2025-12-31T10:05:00+00:00")
+
+
+def bits_of(rights: Mapping[str, Any], test_set: str) -> bytes:
+    """Make the file that older versions left: a bit for each test image; their number and the set in the header."""
+    (number,) = {len(bits) for bits in rights.values()}
+    return save({name: np.packbits(bits) for name, bits in rights.items()}, {"images": f"{number} {test_set}"})
 
 
 def write_images(runs: Path, rights: Mapping[str, list[bool]], test_set: str = "0badcafe", **changes: Any) -> Path:
@@ -199,7 +205,7 @@ def write_images(runs: Path, rights: Mapping[str, list[bool]], test_set: str = "
     for name, epoch in (("last", EPOCHS), ("best_val", EPOCHS - 1)):
         content["result"][name] = figures(sum(rights[name]) / len(rights[name]), epoch)
     path = write(runs, content)
-    (path / "correct.safetensors").write_bytes(encoded({n: np.array(own) for n, own in rights.items()}, test_set))
+    (path / "correct.safetensors").write_bytes(bits_of({n: np.array(own) for n, own in rights.items()}, test_set))
     return path
 
 

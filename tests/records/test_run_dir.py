@@ -25,7 +25,7 @@ from regbench.records.run_status import RunStatus, run_path
 IDENTITY = "0123456789abcdef" * 4
 FACTS = {"overrides": ["seed=0"], "versions": {"regbench": "0"}, "machine": {}, "git": None}
 TESTS = {"last": (0.25, 0.9), "best_val": (0.2, 0.95)}
-CORRECT = b"which test images"
+PREDICTED = b"a class for each test image"
 HEADER = "epoch,lr,train_loss,train_acc,val_loss,val_acc,gap,penalty,grad_norm,clipped,weight_norm,seconds"
 
 
@@ -75,7 +75,7 @@ def complete(run: RunDir) -> None:
         run.start(FACTS)
         for epoch in (1, 2, 3):
             run.save(row(epoch), state(epoch))
-        run.complete({"w": torch.ones(2)}, 2, TESTS, CORRECT)
+        run.complete({"w": torch.ones(2)}, 2, TESTS, PREDICTED)
 
 
 def strict(path: Path) -> Any:
@@ -209,9 +209,9 @@ def test_nothing_temporary_stays(config):
     complete(run)
     assert sorted(path.name for path in run.path.iterdir() if path.name != ".lock") == [
         "config.yaml",
-        "correct.safetensors",
         "metrics.csv",
         "model.safetensors",
+        "predicted.safetensors",
         "run.json",
     ]
 
@@ -229,7 +229,7 @@ def test_a_stopped_run_goes_on_after_its_last_epoch(config):
         assert torch.equal(saved["weights"]["w"], torch.full((3,), 2.0))
         assert [line["epoch"] for line in rows(again)] == ["1", "2"]
         again.save(row(3), state(3))
-        again.complete({"w": torch.ones(2)}, 2, TESTS, CORRECT)
+        again.complete({"w": torch.ones(2)}, 2, TESTS, PREDICTED)
     assert [line["epoch"] for line in rows(again)] == ["1", "2", "3"]
     assert again.status.record["times"]["started"] == first.status.record["times"]["started"]
     whole = open_run(placed(config, Path(config.runtime.dir) / "whole"))

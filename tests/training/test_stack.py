@@ -295,7 +295,8 @@ def test_runs_may_be_dropped_between_epochs(make_config):
     *_, records = epochs
     assert list(records) == trainer.active == [1, 3]
     for run, tests in trainer.test().items():
-        assert trainer.rights[run]["last"].mean() == tests["last"][1]
+        rights = trainer.predicted[run]["last"] == trainer.splits[run].test_labels.numpy()
+        assert rights.mean() == tests["last"][1]
         (alone,) = outcomes(trainer_of([configs[run]]))
         assert vars(replace(records[run], seconds=0.0)) == pytest.approx(vars(alone[0][-1]), rel=EXACT)
         assert tests["last"] == pytest.approx(alone[1]["last"], rel=EXACT)
@@ -497,7 +498,7 @@ def test_each_run_is_evaluated_by_itself(make_config):
         right = logits.argmax(1) == labels[run]
         assert found.scores[run].loss == pytest.approx(F.cross_entropy(logits, labels[run]).item(), rel=1e-5)
         assert found.scores[run].acc == pytest.approx(right.double().mean().item())
-        assert torch.equal(found.rights[run], right)
+        assert torch.equal(found.classes[run], logits.argmax(1).to(torch.int16))
         assert all(torch.equal(tensor, before[run][name]) for name, tensor in stack.weights(run).items())
 
 

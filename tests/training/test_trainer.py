@@ -215,9 +215,10 @@ def test_the_test_figures_belong_to_the_last_and_the_chosen_epoch(make_config):
         assert figures[name] == pytest.approx(plain, rel=1e-5)
         model.eval()
         with torch.no_grad():
-            rights = model(split.scaled(split.test_images)).argmax(1) == split.test_labels
-        assert (trainer.rights[0][name] == rights.numpy()).mean() > 0.9999  # a tie may be rounded otherwise
-        assert trainer.rights[0][name].sum() == round(figures[name][1] * 10_000)
+            classes = model(split.scaled(split.test_images)).argmax(1)
+        assert (trainer.predicted[0][name] == classes.numpy()).mean() > 0.9999  # a tie may be rounded otherwise
+        rights = trainer.predicted[0][name] == split.test_labels.numpy()
+        assert rights.sum() == round(figures[name][1] * 10_000)
     assert figures["last"] != figures["best_val"]
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import click
 
-from regbench.analysis.corrections import CORRECTIONS, Correction
+from regbench.analysis.corrections import Correction
 from regbench.cli import options
 from regbench.cli.options import Command, split
 from regbench.cli.output import check_decimal_comma, is_standard, print_table, write_csv
@@ -18,14 +18,7 @@ from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
 
 @click.command(cls=Command)
 @options.dirs
-@click.option(
-    "--by",
-    "--rows",
-    "by",
-    multiple=True,
-    metavar="KEY",
-    help="Group by norm, optimizer.lr, seed, …: several with blanks or commas.  [default: what differs, seed aside]",
-)
+@options.by
 @click.option("--cols", multiple=True, metavar="KEY", help="Spread these keys across columns (pivot table).")
 @click.option(
     "--metric",
@@ -40,37 +33,16 @@ from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
 @options.select
 @options.where
 @options.status
-@click.option(
-    "--baseline",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Compare each row with the one that differs from it in this: norm=none. Several with commas. default: compare "
-    "each row with the default run.",
-)
-@click.option(
-    "--margin",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="X",
-    help="Differences smaller than this do not matter, in percentage points for accuracies: tests equivalence.",
-)
-@click.option(
-    "--correction",
-    type=click.Choice(CORRECTIONS),
-    default="holm",
-    show_default=True,
-    help="For many comparisons: Holm, Benjamini-Hochberg, none.",
-)
+@options.baseline
+@options.margin
+@options.correction
 @click.option(
     "--test-noise",
     is_flag=True,
     help="Add the uncertainty from the finite test set: its interval, with --baseline McNemar's test.",
 )
 @click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
-@click.option(
-    "--sort",
-    metavar="COLUMN",
-    help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN reverses.  [default: best first]",
-)
+@options.sort
 @click.option("--explain", is_flag=True, help="Say below the table what everything in it means; files always do.")
 @options.csv_file
 @options.decimal_comma
@@ -102,14 +74,12 @@ def summary(
     counted, never averaged. With --baseline: the difference by seed, exact sign-flip test, corrected p, verdict.
     """
     from regbench.analysis.summary import compare
-    from regbench.analysis.table import Against
     from regbench.records.frame import load
     from regbench.tables import formats, terminal
 
-    if margin is not None and not baseline:
-        raise UserError(f"--margin {margin:g}: needs a --baseline to be equivalent to")
     more = _columns(show)
     check_decimal_comma(decimal_comma, csv_file, output, file)
+    against = options.against(baseline, margin, correction)
     runs = load(dirs or ("runs",))
     tables = [
         compare(
@@ -118,7 +88,7 @@ def summary(
             metric,
             select,
             columns=split(cols),
-            against=Against(baseline, margin, correction) if baseline else None,
+            against=against,
             where=where,
             sort=sort,
             test_noise=test_noise,
@@ -159,7 +129,6 @@ def _columns(show: tuple[str, ...]) -> list[str]:
 @click.option(
     "--sort", metavar="COLUMN", help="By effect, df, share, F, p; -COLUMN reverses.  [default: greatest share first]"
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the shares: PNG, SVG or PDF.")
 @options.csv_file
 @options.decimal_comma
 @options.output_format(*SUMMARY_FORMATS)
@@ -172,7 +141,6 @@ def effects(
     where: tuple[str, ...],
     statuses: tuple[str, ...],
     sort: str | None,
-    plot: Path | None,
     csv_file: Path | None,
     decimal_comma: bool,
     output: str | None,
@@ -180,10 +148,9 @@ def effects(
 ) -> None:
     """Which knob matters in the factorial sweep below DIRS (default: runs).
 
-    Main effects and two-way interactions by analysis of variance, the seed as block.
+    Main effects and two-way interactions by analysis of variance, the seed as block. regbench plot effects draws it.
     """
     from regbench.analysis.effects import effects as effects_of
-    from regbench.figures.effects import plot as draw
     from regbench.records.frame import load
     from regbench.tables import effects as tables
     from regbench.tables import terminal
@@ -194,8 +161,6 @@ def effects(
     to_csv = partial(tables.to_csv, ordered, decimal_comma=decimal_comma)
     if csv_file:
         write_csv(csv_file, to_csv())
-    if plot:
-        draw(ordered, plot)
     if not is_standard(csv_file):
         writers = _writers(tables, ordered) | {"csv": to_csv}
         print_table(lambda c: terminal.show(tables.cells(ordered), ordered.notes, c), writers, output, file)

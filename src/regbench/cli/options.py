@@ -4,13 +4,17 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
+from regbench.analysis.corrections import CORRECTIONS, Correction
 from regbench.errors import UserError
 from regbench.records.files import STATES
 from regbench.records.metrics import SELECTIONS
+
+if TYPE_CHECKING:
+    from regbench.analysis.table import Against
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -71,6 +75,39 @@ select = click.option(
     show_default=True,
     help="Which epoch to report: that of the best validation loss, or the last.",
 )
+by = click.option(
+    "--by",
+    "--rows",
+    "by",
+    multiple=True,
+    metavar="KEY",
+    help="Group by norm, optimizer.lr, seed, …: several with blanks or commas.  [default: what differs, seed aside]",
+)
+baseline = click.option(
+    "--baseline",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Compare each row with the one that differs from it in this: norm=none. Several with commas. default: compare "
+    "each row with the default run.",
+)
+margin = click.option(
+    "--margin",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="Differences smaller than this do not matter, in percentage points for accuracies: tests equivalence.",
+)
+correction = click.option(
+    "--correction",
+    type=click.Choice(CORRECTIONS),
+    default="holm",
+    show_default=True,
+    help="For many comparisons: Holm, Benjamini-Hochberg, none.",
+)
+sort = click.option(
+    "--sort",
+    metavar="COLUMN",
+    help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN reverses.  [default: best first]",
+)
 csv_file = click.option(
     "--csv",
     "csv_file",
@@ -89,6 +126,19 @@ output_file = click.option(
     metavar="FILE",
     help="Print into a file; without --format, its ending says the format: .txt .csv .md .tex .json .html .parquet.",
 )
+
+
+def against(baseline: tuple[str, ...], margin: float | None, correction: Correction) -> "Against | None":
+    """Return what --baseline, --margin and --correction ask for.
+
+    Raises:
+        UserError: there is a margin and no baseline.
+    """
+    if margin is not None and not baseline:
+        raise UserError(f"--margin {margin:g}: needs a --baseline to be equivalent to")
+    from regbench.analysis.table import Against  # scipy.special takes a while to import
+
+    return Against(baseline, margin, correction) if baseline else None
 
 
 def output_format(*formats: str) -> Callable[[_Function], _Function]:

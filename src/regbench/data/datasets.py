@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from functools import cache as once
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -15,16 +14,10 @@ from regbench.config.location import user_path
 from regbench.config.registry import Option, Registry
 from regbench.data import download, idx
 from regbench.data import image_folder as folder
-from regbench.errors import UserError
+from regbench.data.unpacked import MNIST_SHA256, embedded
 from regbench.images import Images
 
 CLASSES = 10  # of every data set but an image_folder
-MNIST_SHA256 = {
-    "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
-    "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",
-    "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
-    "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
-}
 
 DATASETS: Registry[Callable[..., Images]] = Registry("data")
 
@@ -79,19 +72,6 @@ def image_folder(cache: Path, *, path: Annotated[str, Field(min_length=1)]) -> I
     """
     del cache
     return folder.read(path)
-
-
-def embedded(file: str) -> bytes:
-    """One of the package's MNIST files, still compressed.
-
-    Raises:
-        UserError: it is missing, or not as published.
-    """
-    path = resources.files("regbench") / "mnist" / file
-    content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != MNIST_SHA256[file]:
-        raise UserError(f"data=mnist: the package's file {path} is missing or damaged: install regbench again")
-    return content
 
 
 def digest(name: str, path: str | None = None) -> str:

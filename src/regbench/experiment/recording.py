@@ -11,8 +11,8 @@ from regbench.experiment.failure import Failure, diverted_warnings
 from regbench.experiment.provenance import heading, recipes
 from regbench.experiment.reporter import HEADER, Reporter, resuming, scores
 from regbench.experiment.run import Run
-from regbench.records.correct_images import encoded
 from regbench.records.files import Status
+from regbench.records.predictions import Answers, encoded
 from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
 from regbench.training.trainer import Tests, TrainsRuns
@@ -98,7 +98,7 @@ class Recording:
         def save(place: int, epoch: Epoch) -> None:
             directory = self.directories[place]
             state = None if epoch.diverged else trainer.state(place)
-            directory.save(epoch, state, trainer.layers.get(place, []))
+            directory.save(epoch, state, trainer.layers.get(place, []), trainer.histograms.get(place, []))
             directory.log(self.reporter.line(epoch))
             if epoch.diverged:
                 self._end(place, "diverged", f"the loss stopped being finite in epoch {epoch.epoch}")
@@ -120,14 +120,14 @@ class Recording:
         trainer.drop(pruned)
 
     def complete(
-        self, trainer: TrainsRuns, tests: Mapping[int, Tests], test_set: str, cpu_seconds: float | None
+        self, trainer: TrainsRuns, tests: Mapping[int, Tests], answers: Answers, cpu_seconds: float | None
     ) -> None:
         """Save the results of the runs.
 
         Args:
             trainer: trained them.
             tests: loss and accuracy on the test images, by place.
-            test_set: the fingerprint of these images.
+            answers: the right classes of these images.
             cpu_seconds: of all threads, for each run; None where they were not counted from the beginning.
         """
 
@@ -137,8 +137,8 @@ class Recording:
             if not all(math.isfinite(loss) for loss, _ in tested.values()):
                 self._end(place, "diverged", "the loss on the test images is not finite")
             else:
-                correct = encoded(trainer.rights[place], test_set)
-                directory.complete(best.weights, best.epoch, tested, correct, cpu_seconds)
+                predicted = encoded(trainer.predicted[place], answers)
+                directory.complete(best.weights, best.epoch, tested, predicted, cpu_seconds)
                 result = directory.status.result
                 assert result
                 self._note(place, *scores(result), f"completed: {result['seconds']:.2f} s of training")

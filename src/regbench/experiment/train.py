@@ -16,7 +16,7 @@ from regbench.experiment.provenance import facts
 from regbench.experiment.recording import Recording, State
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
-from regbench.records.correct_images import fingerprint
+from regbench.records.predictions import answers
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus
 from regbench.text import plural
@@ -126,10 +126,10 @@ def _fit(recording: Recording, states: Sequence[State], machine: Machine) -> Non
         recording.save(trainer, epochs)
         recording.prune(trainer)
     tests = trainer.test()
-    test_set = fingerprint(splits[0].test_images.cpu().numpy(), splits[0].test_labels.cpu().numpy())
+    known = answers(splits[0].test_images.cpu().numpy(), splits[0].test_labels.cpu().numpy())
     whole = not any(states)  # of a run that was resumed a part of the time is lost
     cpu_seconds = (time.process_time() - begun) / len(configs) if whole else None
-    recording.complete(trainer, tests, test_set, cpu_seconds)
+    recording.complete(trainer, tests, known, cpu_seconds)
 
 
 def _split_of(config: RunConfig, device: torch.device) -> Split:

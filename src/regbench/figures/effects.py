@@ -1,36 +1,38 @@
 """The analysis of variance as bars."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regbench.analysis.effects import Effect, Effects
-from regbench.errors import UserError
+from regbench.figures import style
 from regbench.text import probability
 
-_KEYS, _REST = "tab:blue", "silver"  # bars of keys and their interactions; bars of the seed and the residual
-
-
-def plot(found: Effects, path: Path) -> None:
-    """Draw the shares as bars, those of keys with their p, into a PNG, SVG or PDF file.
-
-    Raises:
-        UserError: the file cannot be written, or has another suffix.
-    """
+if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 0.4 * len(found.terms) + 1.2), layout="constrained")
+
+def draw(found: Effects) -> "Figure":
+    """Draw the shares as bars, those of keys with their p; the seed and the residual are grey and hatched."""
+    figure = style.new(0.22 * len(found.terms) + 1.1)
     axes = figure.subplots()
-    colours = [_REST if effect.p is None else _KEYS for effect in found.terms]
-    bars = axes.barh([effect.term for effect in found.terms], [100 * e.share for e in found.terms], color=colours)
-    axes.bar_label(bars, [_label(effect) for effect in found.terms], padding=4)
-    axes.margins(x=0.25)  # room for the labels
+    places = range(len(found.terms))
+    bars = axes.barh(
+        places,
+        [100 * effect.share for effect in found.terms],
+        color=[style.GREY if effect.p is None else style.BLUE for effect in found.terms],
+        height=0.7,
+    )
+    for bar, effect in zip(bars, found.terms, strict=True):
+        bar.set_hatch("////" if effect.p is None else "")
+        bar.set_edgecolor(style.paper())
+    axes.bar_label(bars, [_label(effect) for effect in found.terms], padding=3, fontsize=6)
+    axes.set_yticks(places, [effect.term for effect in found.terms])
+    axes.margins(x=0.45)  # room for the labels
+    axes.set_xlim(left=0)
     axes.invert_yaxis()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel("share of variance, %")
-    axes.set_title(found.notes[0].partition(";")[0], loc="left", fontsize="medium")
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--plot {path}: {str(error).splitlines()[0]}") from None
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("share of the variance (%)")
+    style.caption(figure, *found.notes)
+    return figure
 
 
 def _label(effect: Effect) -> str:

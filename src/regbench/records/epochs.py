@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regbench.errors import UserError
-from regbench.records.files import METRICS
+from regbench.records.files import LAYERS, METRICS
 from regbench.records.metrics import SELECTIONS, Metric, Selection
 
 if TYPE_CHECKING:
@@ -119,3 +119,15 @@ def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     table = pd.DataFrame(parts).astype({_EPOCH: int})
     table.attrs["unreadable"] = faults
     return table
+
+
+def read_layers(run: Path) -> "list[dict[str, float | str]]":
+    """Read a run's layers.csv: the layer's name and numbers, NaN for an empty cell; nothing without such a file."""
+    try:
+        lines = csv.DictReader(io.StringIO((run / LAYERS).read_text(encoding="utf-8-sig")))
+        return [
+            {name: cell if name == "layer" else float(cell) if cell else math.nan for name, cell in line.items()}
+            for line in lines
+        ]
+    except (OSError, ValueError, TypeError):  # a torn line has too few cells
+        return []

@@ -10,7 +10,9 @@ FORMAT = 1
 RUN, CONFIG, METRICS, LOG = "run.json", "config.yaml", "metrics.csv", "train.log"
 LAYERS, PRETRAIN = "layers.csv", "pretrain.csv"
 TEMPORARY = ".{}.tmp"
-CHECKPOINT, MODEL, CORRECT, LOCK = "checkpoint.pt", "model.safetensors", "correct.safetensors", ".lock"
+CHECKPOINT, MODEL, LOCK = "checkpoint.pt", "model.safetensors", ".lock"
+PREDICTED, HISTOGRAMS = "predicted.safetensors", "histograms.safetensors"
+CORRECT = "correct.safetensors"  # of older runs, in the place of PREDICTED
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 # The status in run.json, and `killed` for a running one whose process is gone: the same command resumes that run.

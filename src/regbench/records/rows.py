@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rights = NDArray[np.bool_]  # which test images are classified rightly
+Classes = NDArray[np.integer[Any]]  # of test images, from 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,25 @@ class LayerFigures:
     update_ratio: float | None = (
         None  # ‖Δw‖ / ‖w‖ of the epoch's last step, w before it; of everything that moves weights
     )
+
+
+Quantity = Literal["before", "after", "weight", "gradient"]
+BINS = 64
+
+
+class Histogram(NamedTuple):
+    """How the values of a layer are spread after an epoch: BINS equal bins from `low` to `high`.
+
+    The ends are the least and the greatest value, or five standard deviations from the mean where that is nearer; what
+    lies beyond is counted in the outermost bins.
+    """
+
+    epoch: int  # from 1
+    layer: str
+    quantity: Quantity  # features before and after the norm, as in `LayerFigures`; weights and their gradient
+    low: float
+    high: float
+    counts: NDArray[np.integer[Any]]  # [BINS]
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,20 @@ from filelock import FileLock, Timeout
 
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
-from regbench.records import checkpoint
+from regbench.records import checkpoint, histograms
 from regbench.records.files import (
     CHECKPOINT,
     CONFIG,
     CORRECT,
     FINAL,
     FORMAT,
+    HISTOGRAMS,
     LAYERS,
     LOCK,
     LOG,
     METRICS,
     MODEL,
+    PREDICTED,
     PRETRAIN,
     PRUNED_ERROR,
     RUN,
@@ -37,10 +39,13 @@ from regbench.records.run_tables import RunTables
 
 if TYPE_CHECKING:
     from regbench.records.checkpoint import Weights
-    from regbench.records.rows import Epoch, LayerFigures, Progress
+    from regbench.records.rows import Epoch, Histogram, LayerFigures, Progress
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text in a tenth of the time
-_WRITTEN = (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL, CORRECT)  # what a run from the beginning removes
+_WRITTEN = (  # what a run from the beginning removes
+    *(RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL),
+    *(PREDICTED, CORRECT, HISTOGRAMS),
+)
 
 
 def check_place(config: RunConfig) -> None:
@@ -137,13 +142,23 @@ class RunDir:
         self.tables.reset(rows, layers)
         return state
 
-    def save(self, epoch: "Epoch", state: Mapping[str, Any] | None, layers: "Sequence[LayerFigures]" = ()) -> None:
-        """Add an epoch's rows to metrics.csv and layers.csv; replace the checkpoint by the state after it, if any.
+    def save(
+        self,
+        epoch: "Epoch",
+        state: Mapping[str, Any] | None,
+        layers: "Sequence[LayerFigures]" = (),
+        spread: "Sequence[Histogram]" = (),
+    ) -> None:
+        """Add an epoch's rows to metrics.csv and layers.csv, and its histograms, if any, to theirs.
+
+        Then replace the checkpoint by the state after the epoch, if there is one.
 
         The checkpoint holds the rows as well: a resumed run's tables are written anew from them. It goes to disk while
         the next epoch trains; a process killed meanwhile resumes from the epoch before.
         """
         self.tables.append(epoch, layers)
+        if spread:
+            histograms.add(self.path, spread)
         if state is None:
             return
         tables = {"rows": self.tables.rows, "layers": self.tables.layers}
@@ -162,15 +177,15 @@ class RunDir:
         weights: "Weights",
         chosen: int,
         tests: Mapping[str, tuple[float, float]],
-        correct: bytes,
+        predicted: bytes,
         cpu_seconds: float | None = None,
     ) -> None:
-        """Keep the weights of the chosen epoch, its figures and the last one's, and which images it got right."""
+        """Keep the weights of the chosen epoch, its figures and the last one's, and the class of each test image."""
         rows = self.tables.rows
         epochs = {"last": rows[-1], "best_val": rows[chosen - 1]}
         figures = {name: _figures(row, *tests[name]) for name, row in epochs.items()}
         write_atomically(self.path / MODEL, checkpoint.encode_weights(weights))
-        write_atomically(self.path / CORRECT, correct)
+        write_atomically(self.path / PREDICTED, predicted)
         self._record["result"] = {**figures, "seconds": sum(row["seconds"] for row in rows), "cpu_seconds": cpu_seconds}
         self.end("completed")
 

@@ -40,7 +40,7 @@ def diagnose(model: nn.Sequential, observation: Observation, epoch: int) -> list
         if list(block.parameters()):
             of_run = partial(_figures, type(getattr(block, "activation", None)))
             gradients = [observation.gradients[f"{name}.{key}"] for key, _ in block.named_parameters()]
-            columns[name] = lift(of_run, runs)(_observed(name, block, observation), gradients)
+            columns[name] = lift(of_run, runs)(observed(name, block, observation), gradients)
     cells = [(name, column) for name, of_layer in columns.items() for column in of_layer]
     table: list[list[float]] = torch.stack([columns[name][column] for name, column in cells], dim=1).tolist()
     return [list(_rows(epoch, dict(zip(cells, values, strict=True)))) for values in table]
@@ -52,7 +52,7 @@ def _rows(epoch: int, cells: Mapping[tuple[str, str], float]) -> Iterator[LayerF
         yield LayerFigures(epoch, name, **columns)
 
 
-def _observed(name: str, block: nn.Module, observation: Observation) -> dict[str, Tensor]:
+def observed(name: str, block: nn.Module, observation: Observation) -> dict[str, Tensor]:
     """What is known of one layer: a block of `regbench.models.architectures.block`, or the output layer."""
     parts = [part for part, _ in block.named_children()]
     affine = f"{name}.affine" if parts else name
@@ -61,6 +61,7 @@ def _observed(name: str, block: nn.Module, observation: Observation) -> dict[str
         "features": observation.outputs[input_of_norm],
         "weight": observation.weights[f"{affine}.weight"],
         "weight_before": observation.before[f"{affine}.weight"],
+        "gradient": observation.gradients[f"{affine}.weight"],
     }
     return known | {key: observation.outputs[f"{name}.{key}"] for key in ("norm", "activation") if key in parts}
 

@@ -12,7 +12,7 @@ import torch
 
 from regbench.config.run_config import RunConfig
 from regbench.data.split import Split
-from regbench.records.rows import Epoch, LayerFigures, Progress, Rights
+from regbench.records.rows import Classes, Epoch, Histogram, LayerFigures, Progress
 from regbench.training.machine import Machine
 from regbench.training.stacking import evenly, most_as_one
 from regbench.training.trainer import Best, Tests, Tick, Trainer, TrainsRuns
@@ -64,9 +64,14 @@ class Lanes:
         return self._merged([trainer.layers for trainer in self._trainers])
 
     @property
-    def rights(self) -> dict[int, dict[str, Rights]]:
-        """Which test images each run classifies correctly."""
-        return self._merged([trainer.rights for trainer in self._trainers])
+    def histograms(self) -> dict[int, list[Histogram]]:
+        """The histograms of the last epoch."""
+        return self._merged([trainer.histograms for trainer in self._trainers])
+
+    @property
+    def predicted(self) -> dict[int, dict[str, Classes]]:
+        """The class that each run gives to each test image."""
+        return self._merged([trainer.predicted for trainer in self._trainers])
 
     def epochs(self, tick: Tick) -> Iterator[dict[int, Epoch]]:
         """Train the epochs that are left, as `Trainer.epochs`; lanes wait for each other after each."""

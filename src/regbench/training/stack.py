@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from regbench.config.run_config import RunConfig
 from regbench.models.architectures import build, skeleton
-from regbench.records.rows import LayerFigures
 from regbench.techniques.clip import total_norm
 from regbench.techniques.optimizer import has_momentum
 from regbench.techniques.scheduler import Setting, setting
-from regbench.training.diagnostics import Observation, diagnose
+from regbench.training.diagnostics import Observation
 from regbench.training.masks import Masks
 from regbench.training.network import Network, lift
 from regbench.training.recorded_step import Figures, RecordedStep
@@ -39,7 +38,7 @@ class _Evaluation(NamedTuple):
     """What all runs make of images that they do not train on."""
 
     scores: list[Score]  # of each run
-    rights: Tensor  # whether each run classifies each image correctly, [K, images]
+    classes: Tensor  # that each run gives to each image, int16 [K, images]
 
 
 class Stack:
@@ -98,34 +97,35 @@ class Stack:
             self._before = {name: weight.clone() for name, weight in self.network.matrices().items()}
         return self._recorded_step(images, labels, masks)
 
-    def diagnose(self, images: Tensor, labels: Tensor) -> list[list[LayerFigures]]:
-        """Each run's rows of layers.csv after an epoch, from a batch as in `step`; changes nothing."""
+    def observe(self, images: Tensor, labels: Tensor) -> Observation:
+        """What is known of the runs' layers after an epoch, from a batch as in `step`; changes nothing."""
         self.network.train(True)
         self._masks.drop_nothing()
         with self.network.keeping_buffers():
             outputs = self.network.trace(images)
             *_, logits = outputs.values()
             gradients = self.network.gradients(self._terms.loss(logits, labels).total())
-        observation = Observation(
+        return Observation(
             outputs={name: output.detach() for name, output in outputs.items()},
             gradients=self.network.named(gradients),
             weights=self.network.matrices(),
             before=self._before,
         )
-        return diagnose(self.network.template, observation, self._epoch + 1)
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch]) -> _Evaluation:
         """Evaluate each run in eval mode over all images of the batches."""
         self.network.train(False)
-        sums, rights, images = [], [], 0
+        sums, classes, images = [], [], 0
         for x, labels in batches:
             logits = self.network(x)
-            rights.append(logits.argmax(2) == labels)
-            sums.append(torch.stack([cross_entropy(logits, labels).sum(1).double(), rights[-1].sum(1).double()]))
+            best = logits.argmax(2)
+            classes.append(best.to(torch.int16))  # one byte does not hold the classes of every image folder
+            hits = (best == labels).sum(1).double()
+            sums.append(torch.stack([cross_entropy(logits, labels).sum(1).double(), hits]))
             images += labels.shape[1]
-        losses, hits = (torch.stack(sums).sum(0) / images).tolist()
-        return _Evaluation(list(map(Score, losses, hits)), torch.cat(rights, dim=1))
+        losses, shares = (torch.stack(sums).sum(0) / images).tolist()
+        return _Evaluation(list(map(Score, losses, shares)), torch.cat(classes, dim=1))
 
     def weight_norms(self) -> list[float]:
         """The 2-norm of all weights of dense and convolutional layers of each run, as one vector."""

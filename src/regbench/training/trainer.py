@@ -12,9 +12,11 @@ from torch import Tensor
 from regbench.config.run_config import RunConfig
 from regbench.data.split import Split
 from regbench.models.architectures import weight_count
-from regbench.records.rows import Epoch, LayerFigures, Progress, Rights
+from regbench.records.rows import Classes, Epoch, Histogram, LayerFigures, Progress
 from regbench.training.batches import Batches
+from regbench.training.diagnostics import diagnose
 from regbench.training.epoch_figures import Means, Sums, epoch_of
+from regbench.training.histograms import histograms
 from regbench.training.pretrain import pretrain
 from regbench.training.stack import Score, Stack
 
@@ -62,8 +64,12 @@ class TrainsRuns(Protocol):
         """The diagnostics of the last epoch, by run; empty with diagnostics=off."""
 
     @property
-    def rights(self) -> Mapping[int, Mapping[str, Rights]]:
-        """Which test images each run classifies correctly, named as in `Tests`; after `test`."""
+    def histograms(self) -> Mapping[int, Sequence[Histogram]]:
+        """The histograms of the last epoch, by run; empty with diagnostics=off, and between the first and the last."""
+
+    @property
+    def predicted(self) -> Mapping[int, Mapping[str, Classes]]:
+        """The class that each run gives to each test image, named as in `Tests`; after `test`."""
 
     def epochs(self, tick: Tick) -> Iterator[Mapping[int, Epoch]]:
         """Train the epochs that are left: the records of the runs that still train, until none does."""
@@ -98,7 +104,8 @@ class Trainer:
         self.finished = 0  # epochs
         self.best: list[Best | None] = [None] * len(configs)
         self.layers: dict[int, list[LayerFigures]] = {}
-        self.rights: dict[int, dict[str, Rights]] = {}
+        self.histograms: dict[int, list[Histogram]] = {}
+        self.predicted: dict[int, dict[str, Classes]] = {}
         self._watched: list[list[float]] = [[] for _ in configs]  # losses of the finished epochs, for schedules
         self._make_stack(range(len(configs)))
 
@@ -120,7 +127,8 @@ class Trainer:
             records = self._epoch(tick)
             for run, record in records.items():
                 self._choose(run, record)
-            self.layers = self._diagnose() if self.stack.diagnosed else {}
+            if self.stack.diagnosed:
+                self._diagnose()
             self.drop([run for run in self.active if records[run].diverged])
             yield records
 
@@ -159,8 +167,13 @@ class Trainer:
             return [None] * len(self.active)
         return self.stack.evaluate(self._batches.validation()).scores
 
-    def _diagnose(self) -> dict[int, list[LayerFigures]]:
-        return dict(zip(self.active, self.stack.diagnose(*self._batches.diagnosis()), strict=True))
+    def _diagnose(self) -> None:
+        observation = self.stack.observe(*self._batches.diagnosis())
+        model = self.stack.network.template
+        self.layers = dict(zip(self.active, diagnose(model, observation, self.finished), strict=True))
+        ends = self.finished in (1, self.configs[0].epochs)  # what histograms are for: how it began and ended
+        spread = histograms(model, observation, self.finished) if ends else []
+        self.histograms = dict(zip(self.active, spread, strict=False))
 
     def _choose(self, run: int, record: Epoch) -> None:
         best, val_loss = self.best[run], record.val_loss
@@ -206,9 +219,9 @@ class Trainer:
         last = self.stack.evaluate(self._batches.test())
         moved = self._load_chosen()
         both = {"last": last, "best_val": self.stack.evaluate(self._batches.test()) if moved else last}
-        rights = {name: evaluation.rights.cpu().numpy() for name, evaluation in both.items()}
+        classes = {name: evaluation.classes.cpu().numpy() for name, evaluation in both.items()}
         places = dict(enumerate(self.active))
-        self.rights = {run: {name: images[place] for name, images in rights.items()} for place, run in places.items()}
+        self.predicted = {run: {name: own[place] for name, own in classes.items()} for place, run in places.items()}
         return {run: {name: both[name].scores[place] for name in both} for place, run in places.items()}
 
     def _load_chosen(self) -> bool:

@@ -1,0 +1,82 @@
+"""What layers.csv says of groups of runs: the mean over runs of each figure, by epoch and layer."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from regbench.analysis.groups import column
+from regbench.analysis.lines import Line, lines
+from regbench.analysis.question import Question, lost
+from regbench.errors import UserError
+from regbench.records import epochs
+
+Place = tuple[int, str]  # an epoch, from 1, and a layer
+
+
+@dataclass(frozen=True)
+class LayerMeans:
+    """The runs of one group: for each figure of layers.csv its mean over `n` runs; NaN where a layer has none."""
+
+    line: Line
+    n: int
+    means: Mapping[str, Mapping[Place, float]]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """All groups, their layers from input to output, and their epochs."""
+
+    keys: tuple[str, ...]
+    layers: tuple[str, ...]
+    epochs: tuple[int, ...]
+    groups: tuple[LayerMeans, ...]
+    lost: Mapping[str, int]
+
+
+def layers(question: Question) -> Layers:
+    """Average the diagnostics of the completed runs of each group.
+
+    Raises:
+        UserError: no completed run has a layers.csv.
+    """
+    frame = question.frame()
+    paths = column(frame, "path")
+    found = lines(frame, [*question.by, *question.columns])
+    groups = [_means(line, [rows for run in line.positions if (rows := _read(paths[run]))]) for line in found.lines]
+    groups = [group for group in groups if group.n]
+    if not groups:
+        raise UserError(
+            f"plot layers: none of {len(frame)} runs has a layers.csv: they were trained with diagnostics=off"
+        )
+    places = list(dict.fromkeys(place for group in groups for of_figure in group.means.values() for place in of_figure))
+    return Layers(
+        found.keys,
+        _in_order(groups),
+        tuple(sorted({epoch for epoch, _ in places})),
+        tuple(groups),
+        lost(column(frame, "status")),
+    )
+
+
+def _read(path: object) -> "list[dict[str, float | str]]":
+    return epochs.read_layers(Path(str(path)))
+
+
+def _means(line: Line, runs: "Sequence[list[dict[str, float | str]]]") -> LayerMeans:
+    values: dict[str, dict[Place, list[float]]] = {}
+    for rows in runs:
+        for row in rows:
+            place = (int(row["epoch"]), str(row["layer"]))
+            for name, value in row.items():
+                if name not in ("epoch", "layer") and isinstance(value, float) and math.isfinite(value):
+                    values.setdefault(name, {}).setdefault(place, []).append(value)
+    means = {name: {place: sum(v) / len(v) for place, v in of_name.items()} for name, of_name in values.items()}
+    return LayerMeans(line, len(runs), means)
+
+
+def _in_order(groups: Sequence[LayerMeans]) -> tuple[str, ...]:
+    """Order the layers from input to output; where groups differ in depth, the deepest says."""
+    orders = [list(dict.fromkeys(layer for _, layer in group.means["weight_norm"])) for group in groups]
+    deepest = max(orders, key=len)
+    return tuple(dict.fromkeys([*deepest, *(layer for order in orders for layer in order)]))

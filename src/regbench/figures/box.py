@@ -1,0 +1,59 @@
+"""The distribution over seeds: a box and a dot for each run."""
+
+from typing import TYPE_CHECKING
+
+from regbench.analysis.table import Table
+from regbench.errors import UserError
+from regbench.figures import rows as of_rows
+from regbench.figures import style, words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FEW = 5  # runs have no quartiles worth a box
+_SPREAD = 0.24
+
+
+def draw(table: Table) -> "Figure":
+    """Draw for each row its runs as dots, the median, and from five runs on the quartiles as a box.
+
+    Raises:
+        UserError: no run has the figure, or there are too many rows.
+    """
+    rows = [row for row in table.rows if row.figures]
+    if not rows:
+        raise UserError(f"plot box: no completed run has a finite {table.metric.name}")
+    if len(rows) > of_rows.MOST:
+        raise UserError(f"plot box: {len(rows)} rows are too many (at most {of_rows.MOST}). Choose by --where, --by")
+    figure, axes = of_rows.new(rows)
+    style.grid(axes, "x")
+    scale = table.metric.scale
+    for place, row in enumerate(rows):
+        values = [scale * value for _, value in row.figures]
+        if len(values) >= _FEW:
+            axes.boxplot(
+                values,
+                positions=[place],
+                orientation="horizontal",
+                widths=0.6,
+                showfliers=False,
+                manage_ticks=False,
+                boxprops={"color": style.ink(), "linewidth": 0.6},
+                whiskerprops={"color": style.ink(), "linewidth": 0.6},
+                capprops={"color": style.ink(), "linewidth": 0.6},
+                medianprops={"color": style.VERMILION, "linewidth": 1.4},
+            )
+        else:
+            axes.plot(
+                [scale * (row.median or 0.0)], [place], "|", color=style.VERMILION, markersize=9, markeredgewidth=1.4
+            )
+        heights = [place + _SPREAD * (2 * ((number * 0.618) % 1) - 1) for number in range(len(values))]
+        axes.plot(values, heights, "o", color=style.BLUE, alpha=0.6, markersize=2.6, markeredgewidth=0)
+    axes.set_xlabel(words.figure(table.metric.name))
+    of_rows.label(axes, rows, table)
+    numbers = [len(row.figures) for row in rows]
+    boxes = " Box: quartiles; whiskers: to 1.5 times the box." if max(numbers) >= _FEW else ""
+    style.caption(
+        figure, f"A dot is a run, {words.count(numbers, 'row')}; thick line: median.{boxes}", *of_rows.about(table)
+    )
+    return figure

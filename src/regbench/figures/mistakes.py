@@ -1,0 +1,62 @@
+"""The test images that a row gets wrong and its baseline right, as pictures."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regbench.analysis.confusion import Mistakes, Predicted
+from regbench.errors import UserError
+from regbench.figures import style, words
+from regbench.figures.confusion import missing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ACROSS = 8  # images in a strip
+_MOST = 8  # rows
+_ALONE = 4  # strips of a single row
+
+
+def most(lines: int) -> int:
+    """How many images a picture of so many rows has room for, in each."""
+    return ACROSS * (_ALONE if lines == 1 else 1)
+
+
+def draw(found: Sequence[Mistakes], images: NDArray[np.uint8], predicted: Predicted) -> "Figure":
+    """Draw a strip of images for each row; over each the right class, the wrong one, and how many runs err.
+
+    Raises:
+        UserError: no image is classified wrongly oftener than by the baseline, or there are too many rows.
+    """
+    found = [one for one in found if one.images]
+    if not found:
+        raise UserError("plot mistakes: no test image is classified wrongly more often than by the baseline")
+    if len(found) > _MOST:
+        raise UserError(f"plot mistakes: {len(found)} rows are too many (at most {_MOST}). Choose by --where, --by")
+    strips = sum(-(-len(one.images) // ACROSS) for one in found)
+    figure = style.new(0.62 * strips + 0.16 * len(found) + 0.65)
+    parts = figure.subfigures(len(found), squeeze=False)[:, 0] if len(found) > 1 else [figure]
+    for part, one in zip(parts, found, strict=True):
+        part.suptitle(one.line.label, x=0.01, ha="left", fontsize=7)
+        rows = -(-len(one.images) // ACROSS)
+        grid = part.subplots(rows, ACROSS, squeeze=False)
+        for axes in grid.flat:
+            axes.axis("off")
+        for axes, mistake in zip(grid.flat, one.images, strict=False):
+            axes.imshow(images[mistake.image], cmap="gray_r" if style.paper() == "white" else "gray", vmin=0, vmax=255)
+            share = f"{100 * mistake.wrong:.0f}"
+            base = f" : {100 * mistake.base_wrong:.0f}" if one.baseline else ""
+            axes.set_title(f"{mistake.label}→{mistake.taken_for}\n{share}{base} %", fontsize=5, pad=1.5)
+    style.caption(figure, *_sentences(found, predicted))
+    return figure
+
+
+def _sentences(found: Sequence[Mistakes], predicted: Predicted) -> Iterator[str]:
+    against = any(one.baseline for one in found)
+    yield "Right class → class most often named instead; share of the runs that err" + (
+        " : of the baseline's runs." if against else "."
+    )
+    yield f"{words.count([one.n for one in found], 'row').capitalize()}, {words.moment(predicted.select)}."
+    yield from missing(predicted)
