@@ -16,10 +16,14 @@ Place = tuple[int, str]  # an epoch, from 1, and a layer
 
 @dataclass(frozen=True)
 class LayerMeans:
-    """The runs of one group: for each figure of layers.csv its mean over `n` runs; NaN where a layer has none."""
+    """The runs of one group: for each figure of layers.csv its mean over `n` runs, of which some `diverged`.
+
+    What is not finite is in no mean: a diverged run counts as far as it can be followed.
+    """
 
     line: Line
     n: int
+    diverged: int
     means: Mapping[str, Mapping[Place, float]]
 
 
@@ -35,15 +39,19 @@ class Layers:
 
 
 def layers(question: Question) -> Layers:
-    """Average the diagnostics of the completed runs of each group.
+    """Average the diagnostics of the completed and the diverged runs of each group.
 
     Raises:
         UserError: no completed run has a layers.csv.
     """
     frame = question.frame()
     paths = column(frame, "path")
-    found = lines(frame, [*question.by, *question.columns])
-    groups = [_means(line, [rows for run in line.positions if (rows := _read(paths[run]))]) for line in found.lines]
+    statuses = column(frame, "status")
+    found = lines(frame, [*question.by, *question.columns], ends=("completed", "diverged"))
+    groups = [
+        _means(line, [rows for run in line.positions if (rows := _read(paths[run]))], _diverged(line, statuses))
+        for line in found.lines
+    ]
     groups = [group for group in groups if group.n]
     if not groups:
         raise UserError(
@@ -55,7 +63,7 @@ def layers(question: Question) -> Layers:
         _in_order(groups),
         tuple(sorted({epoch for epoch, _ in places})),
         tuple(groups),
-        lost(column(frame, "status")),
+        {end: number for end, number in lost(statuses).items() if end != "diverged"},
     )
 
 
@@ -63,7 +71,11 @@ def _read(path: object) -> "list[dict[str, float | str]]":
     return epochs.read_layers(Path(str(path)))
 
 
-def _means(line: Line, runs: "Sequence[list[dict[str, float | str]]]") -> LayerMeans:
+def _diverged(line: Line, statuses: Sequence[str]) -> int:
+    return sum(statuses[run] == "diverged" for run in line.positions)
+
+
+def _means(line: Line, runs: "Sequence[list[dict[str, float | str]]]", diverged: int) -> LayerMeans:
     values: dict[str, dict[Place, list[float]]] = {}
     for rows in runs:
         for row in rows:
@@ -72,11 +84,13 @@ def _means(line: Line, runs: "Sequence[list[dict[str, float | str]]]") -> LayerM
                 if name not in ("epoch", "layer") and isinstance(value, float) and math.isfinite(value):
                     values.setdefault(name, {}).setdefault(place, []).append(value)
     means = {name: {place: sum(v) / len(v) for place, v in of_name.items()} for name, of_name in values.items()}
-    return LayerMeans(line, len(runs), means)
+    return LayerMeans(line, len(runs), diverged, means)
 
 
 def _in_order(groups: Sequence[LayerMeans]) -> tuple[str, ...]:
     """Order the layers from input to output; where groups differ in depth, the deepest says."""
-    orders = [list(dict.fromkeys(layer for _, layer in group.means["weight_norm"])) for group in groups]
+    orders = [
+        list(dict.fromkeys(layer for of_figure in group.means.values() for _, layer in of_figure)) for group in groups
+    ]
     deepest = max(orders, key=len)
     return tuple(dict.fromkeys([*deepest, *(layer for order in orders for layer in order)]))

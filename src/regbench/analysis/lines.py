@@ -15,7 +15,7 @@ from regbench.text import shown
 
 @dataclass(frozen=True)
 class Line:
-    """The completed runs that share the values of keys: `positions` in the frame. `label` tells lines apart."""
+    """The runs that share the values of keys: `positions` in the frame. `label` tells lines apart."""
 
     label: str
     values: Values
@@ -30,11 +30,17 @@ class Lines:
     lines: tuple[Line, ...]
 
 
-def lines(frame: pd.DataFrame, by: Sequence[str], across: Sequence[str] = (), against: Against | None = None) -> Lines:
-    """Group completed runs by keys (default: those that differ, and a baseline's, without `across`).
+def lines(
+    frame: pd.DataFrame,
+    by: Sequence[str],
+    across: Sequence[str] = (),
+    against: Against | None = None,
+    ends: Sequence[str] = ("completed",),
+) -> Lines:
+    """Group the runs that ended so by keys (default: those that differ, and a baseline's, without `across`).
 
     Raises:
-        UserError: there is no such key, or no completed run.
+        UserError: there is no such key, or no such run.
     """
     wanted = checked(against.wanted, frame) if against else []
     named = checked(by, frame) or list(dict.fromkeys([*differing(frame), *wanted]))
@@ -43,10 +49,10 @@ def lines(frame: pd.DataFrame, by: Sequence[str], across: Sequence[str] = (), ag
     groups = [
         Group(group.values, done)
         for group in grouped(frame, keys)
-        if (done := tuple(run for run in group.positions if statuses[run] == "completed"))
+        if (done := tuple(run for run in group.positions if statuses[run] in ends))
     ]
     if not groups:
-        raise UserError(f"none of {len(frame)} runs is completed")
+        raise UserError(f"none of {len(frame)} runs is {' or '.join(ends)}")
     groups.sort(key=lambda group: [sortable(group.values, key) for key in keys])
     changes = default_run.Changes(frame, default_run.base(frame, keys), keys)
     if not by and changes.read_better_than(groups):

@@ -32,7 +32,8 @@ def draw(found: Ranks, table: Table) -> "Figure":
     figure = style.new(_STEP * half + 0.07 * bars + 1.45)
     axes = figure.subplots()
     count = len(found.rows)
-    axes.set_xlim(1 - 0.55 * (count - 1), count + 0.55 * (count - 1))
+    room = _text_room(found, table) * (count - 1)
+    axes.set_xlim(1 - room, count + room)
     axes.set_ylim(depth + half + 0.2, -2.0)
     axes.axis("off")
     _draw_axis(axes, count)
@@ -51,6 +52,12 @@ def draw(found: Ranks, table: Table) -> "Figure":
         axes.plot(ends, [0.4 + 0.35 * number] * 2, color=style.VERMILION, linewidth=2.4, solid_capstyle="butt")
     style.caption(figure, *_sentences(found, table))
     return figure
+
+
+def _text_room(found: Ranks, table: Table) -> float:
+    """How much room names need at each side, as a share of the axis."""
+    text = 0.3 + 0.052 * max(len(words.row(row, table)) + 5 for row in found.rows)  # inches
+    return text / max(0.8, style.COLUMN - 2 * text)
 
 
 def _draw_axis(axes: "Axes", count: int) -> None:

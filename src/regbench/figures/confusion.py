@@ -68,7 +68,7 @@ def _draw_differences(row: "Sequence[Axes]", found: Sequence[Confusion], figure:
         if matrix is None:
             axes.text(0.5, 0.5, "baseline", ha="center", va="center", transform=axes.transAxes)
             axes.set_box_aspect(1)
-            axes.tick_params(length=0, labelbottom=False)
+            axes.axis("off")
         else:
             image = axes.imshow(_without_diagonal(matrix), cmap=style.DIVERGING, vmin=-most, vmax=most)
             _write(axes, matrix, "{:+.1f}", small=len(found) > 1)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from regbench.analysis.effects import Effect, Effects
-from regbench.figures import style
+from regbench.figures import style, words
 from regbench.text import probability
 
 if TYPE_CHECKING:
@@ -25,13 +25,16 @@ def draw(found: Effects) -> "Figure":
         bar.set_hatch("////" if effect.p is None else "")
         bar.set_edgecolor(style.paper())
     axes.bar_label(bars, [_label(effect) for effect in found.terms], padding=3, fontsize=6)
-    axes.set_yticks(places, [effect.term for effect in found.terms])
-    axes.margins(x=0.45)  # room for the labels
-    axes.set_xlim(left=0)
+    axes.set_yticks(places, [words.term(effect.term) for effect in found.terms])
+    most = max(100 * effect.share for effect in found.terms)
+    axes.set_xlim(0, 1.6 * most)  # room for the labels
+    axes.set_xticks([tick for tick in axes.get_xticks() if tick <= max(most, 1)])
+    axes.set_xlim(0, 1.6 * most)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("share of the variance (%)")
-    style.caption(figure, *found.notes)
+    name, _, rest = found.notes[0].partition(": ")
+    style.caption(figure, f"{words.short_figure(name).capitalize()}: {rest}", *found.notes[1:])
     return figure
 
 

@@ -41,8 +41,8 @@ def draw(keys: Sequence[str], found: Sequence[Filters], select: Selection) -> "F
     what = f"Rows: {words.keys(keys)}. " if keys and len(found) > 1 else ""
     style.caption(
         figure,
-        f"{what}The first {number} units' weights of one run per row (n = 1, no band): {found[0].run}"
-        f"{' …' if len(found) > 1 else ''}.",
+        f"{what}The first {number} units' weights of one run per row (n = 1, no band)"
+        f"{'' if len(found) > 1 else f': {found[0].run}'}.",
         "In brackets: the ends of the colours, purple below 0, orange above.",
         "Weights of the epoch with the best validation loss." if select else "",
     )

@@ -42,7 +42,7 @@ def draw(table: Table) -> "Figure":
     if not np.isfinite(values).any():
         raise UserError(f"plot heatmap: no completed run has a finite {table.metric.name}")
     width = style.COLUMN if len(top) <= 4 else min(style.PAGE, max(style.COLUMN, 1.6 + _CELL * len(top)))
-    figure = style.new(1.4 + 0.32 * len(left), width)
+    figure = style.new(max(1.5, 0.32 * len(left)) + 1.0, width)
     axes = figure.subplots()
     image = _draw(axes, values, table)
     _write(axes, values, cells, table, written=width / len(top) > 0.4)
@@ -76,7 +76,8 @@ def _value(row: Row, table: Table) -> float | None:
 
 
 def _label(table: Table) -> str:
-    return words.difference(table.metric) if table.contrast else words.figure(table.metric.name)
+    """Name the colours in few words: a map of two rows is not high."""
+    return f"difference{words.unit_of_difference(table.metric)}" if table.contrast else words.figure(table.metric.name)
 
 
 def _draw(axes: "Axes", values: "NDArray[np.float64]", table: Table) -> "AxesImage":
@@ -96,6 +97,8 @@ def _write(
             text, colour = "diverged" if row.diverged else "none", style.ink()
         else:
             sign = _SIGNS.get(row.comparison.verdict, "") if row.comparison else ""
+            if row.comparison and row.comparison.verdict == "baseline":
+                sign = "b"
             number = f"{value:+.{table.metric.decimals}f}" if table.contrast else f"{value:.{table.metric.decimals}f}"
             text, colour = f"{number} {sign}".strip(), style.on(image.cmap(image.norm(value)))
         if written:
@@ -106,7 +109,7 @@ def _sentences(table: Table) -> Iterator[str]:
     numbers = [row.estimate.n for row in table.rows]
     if table.contrast:
         yield f"Mean difference from {table.contrast.label} by seed, {words.count(numbers, 'cell')}."
-        yield "+ better, − worse, = equivalent, ? undecided."
+        yield "+ better, − worse, = equivalent, ? undecided, b baseline."
     else:
         yield f"Mean over runs, {words.count(numbers, 'cell')}."
-    yield from of_rows.about(table)
+    yield from list(of_rows.about(table))[1:]

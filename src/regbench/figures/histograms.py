@@ -17,7 +17,7 @@ _TITLES: Mapping[Quantity, str] = {
     "before": "before the norm",
     "after": "after the norm",
     "weight": "weights",
-    "gradient": "gradient",
+    "gradient": "gradient of the weights",
 }
 _MOST = 16  # layers
 

@@ -60,7 +60,7 @@ def draw(found: Layers) -> "Figure":
         _scale(of_row, row)
         of_row[0].set_ylabel(row.label)
     for group, axes in zip(found.groups, grid[0], strict=True):
-        axes.set_title(group.line.label)
+        axes.set_title(group.line.label + (f" ({group.diverged} of {group.n} diverged)" if group.diverged else ""))
     for axes in grid[-1]:
         axes.set_xticks(range(len(found.layers)), found.layers, rotation=90 if len(found.layers) > 3 else 0)
         axes.set_xlabel("layer, input to output")
@@ -98,10 +98,18 @@ def _values(means: Mapping[tuple[int, str], float], epoch: int, layers: Sequence
 
 
 def _scale(axes: "Sequence[Axes]", row: _Row) -> None:
-    if row.log:
-        axes[0].set_yscale("log")
+    """Scale a row of panels: whole decades of at least one, or shares from 0."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axes[0].dataLim.union([part.dataLim for part in axes]).intervaly
+    if row.log and high > 0:
+        for part in axes:
+            part.set_yscale("log")
+            part.yaxis.set_major_locator(LogLocator(numticks=5))
+            part.yaxis.set_minor_formatter(NullFormatter())
+        axes[0].set_ylim(10 ** math.floor(math.log10(low) - 0.05), 10 ** math.ceil(math.log10(high) + 0.05))
     elif row.percent:
-        axes[0].set_ylim(-4, 104)
+        axes[0].set_ylim(-0.04 * (top := max(10.0, min(100.0, 1.1 * high))), 1.04 * top)
 
 
 def _ramp() -> "Colormap":

@@ -58,5 +58,5 @@ def _sentences(found: Sequence[Mistakes], predicted: Predicted) -> Iterator[str]
     yield "Right class → class most often named instead; share of the runs that err" + (
         " : of the baseline's runs." if against else "."
     )
-    yield f"{words.count([one.n for one in found], 'row').capitalize()}, {words.moment(predicted.select)}."
+    yield f"Shares of {words.count([one.n for one in found], 'row')}, {words.moment(predicted.select)}."
     yield from missing(predicted)

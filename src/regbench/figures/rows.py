@@ -25,12 +25,12 @@ def new(rows: Sequence[Row]) -> "tuple[Figure, Axes]":
 
 
 def label(axes: "Axes", rows: Sequence[Row], table: Table) -> None:
-    """Write the name of each row beside it, and above them what tells the rows apart."""
+    """Write the name of each row beside it."""
     axes.set_yticks(range(len(rows)), [words.row(row, table) for row in rows])
-    axes.set_title(words.rows(table), loc="left", x=0, ha="right", fontsize=6.5)
 
 
 def about(table: Table) -> Iterator[str]:
-    """Say of which epoch the figures are, and which runs are not among them."""
+    """Say what the rows are, of which epoch the figures are, and which runs are not among them."""
+    yield f"Rows: {words.rows(table)}." if table.keys != ("runs",) else ""
     yield f"{words.short_figure(table.metric.name).capitalize()} {words.moment(table.select)}."
     yield words.lost(table.lost)

@@ -28,6 +28,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", ":")
 _CAPTION = 5.5  # points
 _PER_INCH = 23  # characters of the caption
+_IN_LEGEND, _HANDLE = 13.5, 6  # characters of a legend in an inch; what a sample takes, in characters
 _BASE: dict[str, Any] = {
     "font.size": 7.5,
     "font.family": "sans-serif",
@@ -98,18 +99,24 @@ def legend(figure: "Figure", handles: Sequence[Any], title: str | None = None) -
     """Put a legend above all axes, where it covers nothing, in as many columns as there is room for."""
     if not handles:
         return
-    widest = max(len(str(handle.get_label())) for handle in handles)
-    room = int(figure.get_figwidth() * 13 / (widest + 7))
+    widths = [len(str(handle.get_label())) + _HANDLE for handle in handles]
+    room = figure.get_figwidth() * _IN_LEGEND
     figure.legend(
         handles=handles,
         title=title,
         loc="outside upper left",
-        ncols=max(1, min(len(handles), room)),
+        ncols=next((n for n in range(len(handles), 1, -1) if _across(widths, n) <= room), 1),
         alignment="left",
         borderaxespad=0.2,
         columnspacing=1.0,
         handlelength=2.2,
     )
+
+
+def _across(widths: Sequence[int], columns: int) -> int:
+    """How wide a legend is whose entries fill one column after another."""
+    rows = -(-len(widths) // columns)
+    return sum(max(widths[start : start + rows]) for start in range(0, len(widths), rows))
 
 
 def caption(figure: "Figure", *sentences: str) -> None:

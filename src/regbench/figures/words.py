@@ -59,9 +59,13 @@ def short_figure(name: str) -> str:
 
 def difference(metric: Metric) -> str:
     """Name a difference of a figure, with its unit: `difference in test accuracy (points)`."""
-    unit = figure(metric.name).partition(" (")[2].removesuffix(")")
-    shown_unit = "points" if metric.percent else unit
-    return f"difference in {short_figure(metric.name)}" + (f" ({shown_unit})" if shown_unit else "")
+    return f"difference in {short_figure(metric.name)}{unit_of_difference(metric)}"
+
+
+def unit_of_difference(metric: Metric) -> str:
+    """Write ` (points)` of an accuracy, or the figure's own unit in brackets, or nothing."""
+    unit = figure(metric.name).partition(" (")[2]
+    return " (points)" if metric.percent else f" ({unit}" if unit else ""
 
 
 def key(name: str) -> str:
@@ -73,6 +77,11 @@ def key(name: str) -> str:
         return _KEYS[argument]
     word = argument.replace("_", " ")
     return f"{word} of the {_KEYS.get(axis, axis)}" if axis in AXES else word
+
+
+def term(text: str) -> str:
+    """Name a term of the analysis of variance: `normalization × initializer`."""
+    return " × ".join(map(key, text.split(" × ")))
 
 
 def keys(names: Iterable[str]) -> str:
