@@ -12,7 +12,6 @@ from scipy import stats
 from golden.records import CONFIG, INITS, NORMS, generate_everything, record, write
 from regbench.analysis.effects import Effect, Effects, effects
 from regbench.errors import UserError
-from regbench.figures.effects import plot
 from regbench.records.frame import Runs, load
 from regbench.tables.effects import cells
 
@@ -152,14 +151,3 @@ def test_values_are_never_code(tmp_path: Path) -> None:
         write(tmp_path, content, f"{n}-{seed}")
     assert "optimizer.lr" in by_term(load([tmp_path]))
     assert "__import__('os').abort()" in by_term(load([tmp_path]), keys=["__import__('os').abort()"])
-
-
-def test_plot(tmp_path: Path) -> None:
-    found = effects(sweep(tmp_path))
-    plot(found, tmp_path / "e.svg")
-    assert (tmp_path / "e.svg").read_text().count("<svg") == 1
-    plot(found, tmp_path / "e.png")
-    assert (tmp_path / "e.png").read_bytes()[:4] == b"\x89PNG"
-    for path in (tmp_path / "e.xyz", tmp_path / "nowhere" / "e.png"):
-        with pytest.raises(UserError, match="--plot"):
-            plot(found, path)

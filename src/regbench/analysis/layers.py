@@ -54,9 +54,7 @@ def layers(question: Question) -> Layers:
     ]
     groups = [group for group in groups if group.n]
     if not groups:
-        raise UserError(
-            f"plot layers: none of {len(frame)} runs has a layers.csv: they were trained with diagnostics=off"
-        )
+        raise UserError(f"plot layers: none of {len(frame)} runs has a layers.csv, which diagnostics=off leaves out")
     places = list(dict.fromkeys(place for group in groups for of_figure in group.means.values() for place in of_figure))
     return Layers(
         found.keys,

@@ -1,1 +1,2 @@
-"""Pictures, one module for each kind: data in, figure out. Others use `effects` (`plot`)."""
+"""Pictures, one module for each kind: data in, figure out. Others use `kinds` (`draw`), `choices` (`KINDS`),
+`wishes` (`Wishes`) and `style` (`applied`, `encoded`)."""

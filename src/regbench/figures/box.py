@@ -54,6 +54,9 @@ def draw(table: Table) -> "Figure":
     numbers = [len(row.figures) for row in rows]
     boxes = " Box: quartiles; whiskers: to 1.5 times the box." if max(numbers) >= _FEW else ""
     style.caption(
-        figure, f"A dot is a run, {words.count(numbers, 'row')}; thick line: median.{boxes}", *of_rows.about(table)
+        figure,
+        f"A dot is a run, {words.count(numbers, 'row')}; thick line: median.{boxes}",
+        of_rows.what(table),
+        *of_rows.about(table),
     )
     return figure

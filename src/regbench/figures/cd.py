@@ -84,4 +84,5 @@ def _sentences(found: Ranks, table: Table) -> Iterator[str]:
     yield "A bar joins rows whose ranks differ by less than Nemenyi's critical difference at 0.05."
     if found.left_out:
         yield f"{found.left_out} seeds that some row lacks are left out."
+    yield of_rows.what(table)
     yield from of_rows.about(table)

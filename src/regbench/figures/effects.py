@@ -9,6 +9,8 @@ from regbench.text import probability
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LABEL, _MARGIN, _LETTER = 1.1, 0.25, 0.052  # inches of the longest label, beside the axes, of a letter of a name
+
 
 def draw(found: Effects) -> "Figure":
     """Draw the shares as bars, those of keys with their p; the seed and the residual are grey and hatched."""
@@ -25,11 +27,12 @@ def draw(found: Effects) -> "Figure":
         bar.set_hatch("////" if effect.p is None else "")
         bar.set_edgecolor(style.paper())
     axes.bar_label(bars, [_label(effect) for effect in found.terms], padding=3, fontsize=6)
-    axes.set_yticks(places, [words.term(effect.term) for effect in found.terms])
+    names = [words.term(effect.term) for effect in found.terms]
+    axes.set_yticks(places, names)
     most = max(100 * effect.share for effect in found.terms)
-    axes.set_xlim(0, 1.6 * most)  # room for the labels
+    room = style.COLUMN - _MARGIN - _LETTER * max(map(len, names))
+    axes.set_xlim(0, most * room / max(0.4, room - _LABEL))
     axes.set_xticks([tick for tick in axes.get_xticks() if tick <= max(most, 1)])
-    axes.set_xlim(0, 1.6 * most)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("share of the variance (%)")

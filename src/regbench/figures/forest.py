@@ -92,4 +92,5 @@ def _sentences(rows: "list[Row]", table: Table, contrast: Contrast) -> Iterator[
     yield f"Verdicts: exact sign-flip test, {correction} ≤ 0.05."
     if contrast.margin:
         yield f"Margin: ±{table.metric.scale * contrast.margin:g}."
+    yield of_rows.what(table)
     yield from of_rows.about(table)

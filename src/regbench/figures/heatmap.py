@@ -100,7 +100,7 @@ def _write(
             if row.comparison and row.comparison.verdict == "baseline":
                 sign = "b"
             number = f"{value:+.{table.metric.decimals}f}" if table.contrast else f"{value:.{table.metric.decimals}f}"
-            text, colour = f"{number} {sign}".strip(), style.on(image.cmap(image.norm(value)))
+            text, colour = f"{number.replace('-', '−')} {sign}".strip(), style.on(image.cmap(image.norm(value)))
         if written:
             axes.text(across, down, text, ha="center", va="center", color=colour, fontsize=6)
 
@@ -112,4 +112,4 @@ def _sentences(table: Table) -> Iterator[str]:
         yield "+ better, − worse, = equivalent, ? undecided, b baseline."
     else:
         yield f"Mean over runs, {words.count(numbers, 'cell')}."
-    yield from list(of_rows.about(table))[1:]
+    yield from of_rows.about(table)

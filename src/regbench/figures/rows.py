@@ -29,8 +29,12 @@ def label(axes: "Axes", rows: Sequence[Row], table: Table) -> None:
     axes.set_yticks(range(len(rows)), [words.row(row, table) for row in rows])
 
 
+def what(table: Table) -> str:
+    """Say what tells the rows apart."""
+    return f"Rows: {words.rows(table)}." if table.keys != ("runs",) else ""
+
+
 def about(table: Table) -> Iterator[str]:
-    """Say what the rows are, of which epoch the figures are, and which runs are not among them."""
-    yield f"Rows: {words.rows(table)}." if table.keys != ("runs",) else ""
+    """Say of which epoch the figures are, and which runs are not among them."""
     yield f"{words.short_figure(table.metric.name).capitalize()} {words.moment(table.select)}."
     yield words.lost(table.lost)

@@ -1,0 +1,98 @@
+"""regbench plot: which files it writes, and what it refuses."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from golden.records import HERE as GOLDEN
+from regbench.cli import group
+
+VERDICTS, NORMS = GOLDEN / "verdicts", GOLDEN / "runs"
+AGAINST = ("--baseline", "norm=none")
+Plot = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def plot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Plot:
+    """`plot("box", folder)`: the exit code, and what is printed on both streams; in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            group.main(["plot", *map(str, words)])
+        return (int(end.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+def test_a_picture_has_the_name_of_its_kind_which_is_printed(plot: Plot, tmp_path: Path) -> None:
+    assert plot("box", VERDICTS) == (0, "box.png\n", "")
+    assert (tmp_path / "box.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("ending", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")])
+def test_the_ending_says_the_format(ending: str, start: bytes, plot: Plot, tmp_path: Path) -> None:
+    assert plot("box", VERDICTS, "-o", f"it.{ending}", "--dark") == (0, f"it.{ending}\n", "")
+    assert (tmp_path / f"it.{ending}").read_bytes().startswith(start)
+
+
+def test_several_kinds_are_several_files(plot: Plot, tmp_path: Path) -> None:
+    code, out, _ = plot("box", "forest", VERDICTS, *AGAINST, "-o", "it.svg")
+    assert (code, out) == (0, "it-box.svg\nit-forest.svg\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it-box.svg", "it-forest.svg"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("bxo", VERDICTS), "plot bxo: no kind 'bxo' in plot. Did you mean 'box'?"),
+        (("box", "forset", VERDICTS), "plot forset: no kind or directory 'forset' in plot. Did you mean 'forest'?"),
+        (
+            ("box", VERDICTS, "-o", "it.jpg"),
+            "--output it.jpg: no format 'jpg' in the endings of pictures. Did you mean 'png'?",
+        ),
+        (("box", VERDICTS, "-o", "it"), "--output it: the name has no ending, such as .png, .svg, .pdf"),
+        (("box", VERDICTS, "-o", "no/it.png"), "--output no/it.png: cannot be written: No such file or directory"),
+        (("forest", VERDICTS), "plot forest: needs a --baseline, as in --baseline norm=none"),
+        (("dots", VERDICTS), "this picture compares rows with a baseline: add --baseline, as in --baseline norm=none"),
+        (("forest", VERDICTS, "--margin", "1"), "--margin 1: needs a --baseline to be equivalent to"),
+        (("heatmap", VERDICTS), "plot heatmap: needs keys across, as in --rows norm --cols init"),
+        (("curves", VERDICTS, "--metric", "weight_nrom"), "Did you mean 'weight_norm'?"),
+        (("curves", VERDICTS, "--metric", "test_acc"), "--metric test_acc: the test images are seen once"),
+        (("curves", NORMS), "none of the completed runs has a metrics.csv that can be read"),
+        (("layers", NORMS, "--metric", "val_acc"), "--metric val_acc: plot layers shows no figure of your choice"),
+        (("box", VERDICTS, "--metric", "val_acc,val_loss"), "plot box shows one figure. Name one"),
+        (("layers", NORMS), "plot layers: none of 15 runs has a layers.csv, which diagnostics=off leaves out"),
+        (("histograms", VERDICTS, "--where", "norm=batch", "--where", "seed=1"), "has none: it is of an older version"),
+        (
+            ("filters", VERDICTS),
+            "plot filters: none of 59 runs has a model.safetensors whose first layer sees an image",
+        ),
+        (("mistakes", VERDICTS, *AGAINST), "none of 58 runs has a predicted.safetensors, which newer versions write"),
+        (("cd", VERDICTS, "--where", "norm=batch"), "plot cd: ranks need 3 rows or more with figures, not 1"),
+        (("box", VERDICTS, "--by", "nrom"), "no key 'nrom' in the runs. Did you mean 'norm'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(
+    words: tuple[str, ...], message: str, plot: Plot, tmp_path: Path
+) -> None:
+    code, out, err = plot(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ") and message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_lists_the_kinds_and_a_picture_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from regbench.cli.group import main\n"
+        "try: main(['plot', '--help'])\n"
+        "except SystemExit: print({'torch', 'pandas', 'matplotlib'} & set(sys.modules))\n"
+        f"try: main(['plot', 'box', {str(VERDICTS)!r}, '-o', {str(tmp_path / 'it.png')!r}])\n"
+        "except SystemExit: print('torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Kinds:" in ended.stdout and "first-layer weights as images" in ended.stdout
+    assert ended.stdout.splitlines()[-3:] == ["set()", str(tmp_path / "it.png"), "False"]
