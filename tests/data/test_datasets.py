@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from regbench.config.location import PACKAGE
-from regbench.data import datasets, idx
+from regbench.data import datasets, idx, unpacked
 from regbench.data.datasets import DATASETS
 from regbench.data.split import load_split
 from regbench.errors import UserError
@@ -75,7 +75,7 @@ def test_damaged_package_is_one_line(monkeypatch, tmp_path, damage):
     (tmp_path / "mnist").mkdir()
     if damage != "missing":
         (tmp_path / "mnist" / file).write_bytes(content[: -1 if damage == "short" else None])
-    monkeypatch.setattr(datasets.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(unpacked.resources, "files", lambda package: tmp_path)
     with pytest.raises(UserError, match=rf"data=mnist: .*{file} is missing or damaged: install regbench again"):
         datasets.embedded(file)
 

@@ -157,19 +157,19 @@ def mistakes(found: Predicted, most: int) -> list[Mistakes]:
     """
     compared = any(found.partners)
     return [
-        Mistakes(line, base, len(runs), tuple(_ranked(runs, found.runs[base.label] if base else (), found)[:most]))
+        Mistakes(line, base, len(runs), tuple(_ranked(runs, found.runs[base.label] if base else (), found, most)))
         for line, base in zip(found.lines.lines, found.partners, strict=True)
         if (runs := found.runs[line.label]) and (base or not compared)
     ]
 
 
-def _ranked(runs: Sequence[Predictions], base: Sequence[Predictions], found: Predicted) -> list[Mistake]:
+def _ranked(runs: Sequence[Predictions], base: Sequence[Predictions], found: Predicted, most: int) -> list[Mistake]:
     wrong, theirs = _wrong(runs, found), _wrong(base, found)
     more = wrong - theirs
     order = np.lexsort((np.arange(len(more)), -wrong, -more))
     return [
         Mistake(int(i), int(found.labels[i]), _taken_for(runs, int(i), found), float(wrong[i]), float(theirs[i]))
-        for i in order[: np.count_nonzero(more > 0)]
+        for i in order[: min(most, np.count_nonzero(more > 0))]
     ]
 
 
