@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from regbench.records.files import CORRECT
+from regbench.records.files import CORRECT, check_regular
 from regbench.records.metrics import SELECTIONS
 from regbench.records.rows import Rights
 
@@ -52,6 +52,7 @@ def encoded(rights: Mapping[str, Rights], test_set: str) -> bytes:
 def read(run: Path) -> Correct | None:
     """Read what a run's directory holds; None for a run of an older version, and where the file is damaged."""
     try:
+        check_regular(run / CORRECT)
         with safe_open(run / CORRECT, "numpy") as file:
             images, test_set = file.metadata()["images"].split()
             found = Correct(int(images), test_set, {name: file.get_tensor(name) for name in SELECTIONS})

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from regbench.errors import UserError
 from regbench.records.files import LOCK, RUN
 from regbench.records.listing import Entry, Listing, listing
+from regbench.records.run_json import content_of
 
 _REMOVED = ".removed-{}-{}"  # the name of a run directory while its files are removed: no sweep finds it
 
@@ -89,7 +90,7 @@ def remove_empty_studies(entries: Iterable[Entry]) -> None:
 
 def _reason_to_stay(entry: Entry) -> str | None:
     """Look again under the lock: the run may have changed since it was listed."""
-    if hash((entry.path / RUN).read_bytes()) != entry.content:
+    if hash(content_of(entry.path)) != entry.content:
         return "changed meanwhile"
     if any(inner.is_dir() and not inner.is_symlink() for inner in entry.path.iterdir()):
         return "holds other folders"
