@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -42,17 +43,19 @@ if TYPE_CHECKING:
     from regbench.records.rows import Epoch, LayerFigures, Progress
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text in a tenth of the time
-# What a run from the beginning removes.
-_WRITTEN = (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, EARLIER, MODEL, CORRECT)
+# What a run from the beginning removes; `regbench rm` removes it, and nothing that others have written.
+WRITTEN = (RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, EARLIER, MODEL, CORRECT)
 
 
-def check_place(config: RunConfig) -> None:
-    """Find out whether the study's folder can be written, without making it.
+def check_place(config: RunConfig, run: Path) -> None:
+    """Find out whether the folders of the study and the run can be written, without making them.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: one cannot be written, or is a link.
     """
     study = study_path(config.runtime)
+    if link := next((folder for folder in (study, run) if folder.is_symlink()), None):
+        raise UserError(f"{link}: is a link, which is not written through. Name the place by runtime.dir, or remove it")
     try:
         folder = next(folder for folder in (study, *study.parents) if folder.exists())
     except OSError as error:
@@ -63,6 +66,10 @@ def check_place(config: RunConfig) -> None:
 
 def _no_place(config: RunConfig, culprit: object) -> UserError:
     return UserError(f"runtime.dir={config.runtime.dir}: must be a folder that can be written: {culprit}")
+
+
+class LockedError(UserError):
+    """Another process trains the run."""
 
 
 class RunDir:
@@ -83,13 +90,14 @@ class RunDir:
         """Make the directory and lock it.
 
         Raises:
-            UserError: the directory cannot be written, or another process trains this run.
+            UserError: the directory cannot be written or is a link, or another process trains this run.
         """
+        check_place(self.config, self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout:
-            raise UserError(f"{self.path}: another process is training this run") from None
+            raise LockedError(f"{self.path}: another process is training this run") from None
         except OSError as error:
             raise _no_place(self.config, f"{self.path}: {error.strerror}") from None
         self._record = dict(RunStatus.read(self.path, self.identity).record)
@@ -115,7 +123,7 @@ class RunDir:
             leftover.unlink()
         if state is None:
             self.tables.reset()
-            for name in _WRITTEN:
+            for name in WRITTEN:
                 (self.path / name).unlink(missing_ok=True)
         started = (self._record["times"].get("started") if state and self._record else None) or now()
         self._record = {
@@ -139,7 +147,7 @@ class RunDir:
 
         The lock, which is held, is none.
         """
-        for name in (*_WRITTEN, CONFIG):
+        for name in (*WRITTEN, CONFIG):
             if (self.path / name).is_symlink():
                 (self.path / name).unlink()
 
