@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import math
 import os
@@ -21,6 +22,7 @@ from regbench.records import run_dir
 from regbench.records.files import write_atomically
 from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
+from regbench.records.run_json import is_locked, lock_fault
 from regbench.records.run_status import RunStatus, run_path
 
 IDENTITY = "0123456789abcdef" * 4
@@ -526,3 +528,33 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error(config, monkeypatch):
             run.save(row(2), state(2))
         run.end("failed", "no space")
     assert strict(run.path / "run.json")["status"] == "failed"
+
+
+def refuse_to_lock(monkeypatch, number: int) -> None:
+    def flock(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO])
+def test_a_lock_that_cannot_be_taken_is_not_held_by_another(config, monkeypatch, number):
+    run = run_until(config, 1)
+    refuse_to_lock(monkeypatch, number)
+    with pytest.raises(UserError, match=rf"\.lock cannot be locked: {os.strerror(number)}"), open_run(config):
+        pass
+    assert not is_locked(run.path)
+    assert str(lock_fault(run.path)).startswith(f"{run.path / '.lock'} cannot be locked")
+
+
+@pytest.mark.parametrize("place", ["the run", "the study"])
+def test_a_link_in_the_place_of_a_folder_is_not_written_through(config, tmp_path, place):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    path = run_path(config, IDENTITY)
+    link = path if place == "the run" else path.parent
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside)
+    with pytest.raises(UserError, match="is a link"), open_run(config):
+        pass
+    assert list(outside.iterdir()) == []

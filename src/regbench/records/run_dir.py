@@ -35,6 +35,7 @@ from regbench.records.files import (
     now,
     write_atomically,
 )
+from regbench.records.run_json import cannot_lock
 from regbench.records.run_status import RunStatus, run_path, study_path
 from regbench.records.run_tables import RunTables
 
@@ -68,10 +69,6 @@ def _no_place(config: RunConfig, culprit: object) -> UserError:
     return UserError(f"runtime.dir={config.runtime.dir}: must be a folder that can be written: {culprit}")
 
 
-class LockedError(UserError):
-    """Another process trains the run."""
-
-
 class RunDir:
     """The directory of one run; locked, and writable, only inside a `with` block."""
 
@@ -95,11 +92,14 @@ class RunDir:
         check_place(self.config, self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
-            raise LockedError(f"{self.path}: another process is training this run") from None
         except OSError as error:
             raise _no_place(self.config, f"{self.path}: {error.strerror}") from None
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise UserError(f"{self.path}: another process is training this run") from None
+        except OSError as error:
+            raise UserError(cannot_lock(self.path, error)) from None
         self._record = dict(RunStatus.read(self.path, self.identity).record)
         return self
 
