@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import Field, Strict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
-from regbench.records.files import read_bounded
+from regbench.guarded import read_bounded
 from regbench.records.rows import Epoch, LayerFigures
 
 if TYPE_CHECKING:

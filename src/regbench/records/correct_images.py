@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from regbench.records.files import CORRECT, check_regular
+from regbench.guarded import check_regular
+from regbench.records.files import CORRECT
 from regbench.records.metrics import SELECTIONS
 from regbench.records.rows import Rights
 

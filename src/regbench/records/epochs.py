@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regbench.errors import UserError
-from regbench.records.files import METRICS, read_bounded
+from regbench.guarded import read_bounded
+from regbench.records.files import METRICS
 from regbench.records.metrics import MOST_FIGURE, SELECTIONS, Metric, Selection
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
+from regbench.guarded import append
 from regbench.records import checkpoint
 from regbench.records.files import (
     CHECKPOINT,
@@ -31,7 +32,6 @@ from regbench.records.files import (
     RUN,
     TEMPORARY,
     Status,
-    append,
     now,
     write_atomically,
 )

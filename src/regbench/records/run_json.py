@@ -16,7 +16,8 @@ from typing_extensions import TypedDict  # which pydantic wants before Python 3.
 
 from regbench.config.run_config import ID_LENGTH, flat
 from regbench.errors import UserError
-from regbench.records.files import FORMAT, LOCK, RUN, Status, read_bounded
+from regbench.guarded import read_bounded
+from regbench.records.files import FORMAT, LOCK, RUN, Status
 from regbench.records.metrics import MOST_FIGURE
 
 RECIPES = ("experiment", "recipe")  # where a run came from: columns that are no part of its identity

@@ -9,7 +9,8 @@ from typing import Any
 from regbench.config.location import user_path
 from regbench.config.run_config import ID_LENGTH, RunConfig, Runtime
 from regbench.errors import UserError
-from regbench.records.files import FINAL, METRICS, PRUNED_ERROR, Status, read_bounded
+from regbench.guarded import read_bounded
+from regbench.records.files import FINAL, METRICS, PRUNED_ERROR, Status
 from regbench.records.metrics import SELECTIONS
 from regbench.records.run_json import Record, UnreadableError, content_of, parse
 

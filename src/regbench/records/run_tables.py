@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regbench.records.files import LAYERS, METRICS, PRETRAIN, append, write_atomically
+from regbench.guarded import append
+from regbench.records.files import LAYERS, METRICS, PRETRAIN, write_atomically
 
 if TYPE_CHECKING:
     from regbench.records.rows import Epoch, LayerFigures

@@ -40,6 +40,8 @@ def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False) -> Non
     Raises:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
     """
+    if isinstance(launcher, _NamesEngine):
+        launcher.engine()  # refuses its settings before anything is trained
     planned = plan(jobs, download=not only_plan)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
     reporter.say(str(planned), "bold")
