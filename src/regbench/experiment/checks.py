@@ -1,19 +1,20 @@
 """Check before a run begins whether techniques, data and machine fit the config and one another."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pydantic import ValidationError
 
 from regbench.config.registry import Registry
 from regbench.config.run_config import RunConfig
-from regbench.config.wording import holds, wrong_value
+from regbench.config.wording import wrong_value
 from regbench.data.datasets import DATASETS, cache_dir, is_here
 from regbench.data.split import training_size
 from regbench.errors import UserError, no_such
+from regbench.experiment.first_step import check_schedule, check_step
+from regbench.experiment.resolving import resolved
 from regbench.models.architectures import MODELS, skeleton
 from regbench.records.run_status import check_names
 from regbench.techniques.activation import ACTIVATIONS
@@ -22,12 +23,9 @@ from regbench.techniques.init import INITS
 from regbench.techniques.norm import NORMS
 from regbench.techniques.optimizer import OPTIMIZERS, has_momentum
 from regbench.techniques.regularizer import REGULARIZERS
-from regbench.techniques.scheduler import SCHEDULERS, setting
+from regbench.techniques.scheduler import SCHEDULERS
 from regbench.text import shown
 from regbench.training.machine import find_device
-
-_LAYERS = 4  # of the model whose weights a step is tried on: muon needs some between the first and the last
-_STEPS = 60_000  # of an epoch, at most, of the largest data set that comes with regbench
 
 
 def check_techniques(config: RunConfig) -> None:
@@ -40,55 +38,13 @@ def check_techniques(config: RunConfig) -> None:
     arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
     INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
     OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
-    _check_schedule(config)
-    _check_step(config)
+    check_schedule(config)
+    check_step(config)
     if config.scheduler.args.get("cycle_momentum") and not has_momentum(config.optimizer):
         raise UserError(
             f"scheduler.cycle_momentum=true: optimizer={config.optimizer.name} has no momentum and no betas: "
             "set scheduler.cycle_momentum=null"
         )
-
-
-def _check_schedule(config: RunConfig) -> None:
-    """Raise unless the schedule sets a rate in the first epoch and in the last.
-
-    Raises:
-        UserError: the warm-up leaves it no epoch, or its rate is beyond float32.
-    """
-    schedule, optimizer = config.scheduler, config.optimizer
-    rhythm = {key: schedule.args[key] for key in ("warmup_epochs", "interval")}
-    for epoch in (0, config.epochs - 1):
-        try:
-            rate = setting(schedule, optimizer.args["lr"], epoch, config.epochs, [], **rhythm).lr
-        except ZeroDivisionError:
-            raise UserError(
-                f"scheduler.warmup_epochs={shown(rhythm['warmup_epochs'])}: must be below epochs={config.epochs}, "
-                f"or scheduler={schedule.name} never begins"
-            ) from None
-        except ArithmeticError:
-            rate = math.inf
-        if not holds(rate) or math.isinf(rate):
-            raise UserError(f"scheduler={schedule.name}: its rate in epoch {epoch + 1} is beyond float32")
-
-
-def _check_step(config: RunConfig) -> None:
-    """Raise unless the optimizer can take a step on a few numbers with these values, and with their last count.
-
-    Raises:
-        UserError: torch cannot compute it.
-    """
-    name, values = config.optimizer.name, config.optimizer.args
-    dtype = torch.float64 if config.precision == "fp64" else torch.float32
-    parameters = [torch.nn.Parameter(torch.ones(2, 2, dtype=dtype)) for _ in range(_LAYERS)]
-    try:
-        optimizer = OPTIMIZERS[name](parameters, **values)
-        for parameter in parameters:
-            parameter.grad = torch.ones_like(parameter)
-        optimizer.step(lambda: 0.0)
-        if name == "asgd":  # whose power grows with the steps
-            (1 + values["lambd"] * values["lr"] * config.epochs * _STEPS) ** values["alpha"]
-    except (RuntimeError, ArithmeticError) as error:
-        raise UserError(f"optimizer={name}: cannot take a step with these values: {error.args[-1]}") from None
 
 
 def check_machine(config: RunConfig, download: bool = True) -> torch.device:
@@ -193,5 +149,4 @@ def checked(composed: DictConfig) -> RunConfig:
         UserError: a key or option that does not exist, a wrong type, a value out of range.
         OmegaConfBaseException: an interpolation leads nowhere; a value is missing.
     """
-    values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    return check(values)
+    return check(resolved(composed))
