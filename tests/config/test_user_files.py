@@ -30,7 +30,7 @@ CODE = {
 }
 PLAIN = {
     "an option": "name: batch\neps: 0.1\n",
-    "a study": "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {norm: 'none,batch', seed: 'range(0,3)'}}}",
+    "a study": "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {norm: 'rms,layer', seed: '0,1'}}}",
     "a launcher": "defaults:\n  - override /hydra/launcher: processes\nhydra: {launcher: {n_jobs: 2}}\n",
     "a search": "defaults:\n  - override /hydra/sweeper: optuna\nhydra: {sweeper: {n_trials: 3}}\n",
     "a path from the environment": "runtime:\n  dir: ${oc.env:HOME}/runs\n",

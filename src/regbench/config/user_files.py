@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -125,7 +124,7 @@ def _fault_at(keys: tuple[str, ...], value: str) -> str | None:
 
 def _fault_of_default(keys: tuple[str, ...], value: str) -> str | None:
     """Check an item of the defaults list: `hydra/launcher: processes`, or a group of the user's own."""
-    words = " ".join((*keys, value)).replace("override ", "").replace("/hydra", "hydra")
+    words = " ".join((*keys, value)).removeprefix("override ").removeprefix("/")
     return (
         None
         if words.startswith(_CHOSEN) or "hydra" not in words
@@ -135,10 +134,8 @@ def _fault_of_default(keys: tuple[str, ...], value: str) -> str | None:
 
 def _is_own(keys: tuple[str, ...], value: str) -> bool:
     """Tell whether regbench's own config.yaml says the same: a copy of it does no harm."""
-    node: Any = yaml.safe_load((config_dir() / "config.yaml").read_text(encoding="utf-8"))
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node is not None and str(node).lower() == value.lower()
+    own = yaml.compose((config_dir() / "config.yaml").read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    return (keys, value) in _leaves(own, ())
 
 
 def _leaves(node: yaml.Node, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

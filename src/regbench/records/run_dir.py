@@ -55,12 +55,13 @@ def check_place(config: RunConfig, run: Path) -> None:
         UserError: one cannot be written, or is a link.
     """
     study = study_path(config.runtime)
-    if link := next((folder for folder in (study, run) if folder.is_symlink()), None):
-        raise UserError(f"{link}: is a link, which is not written through. Name the place by runtime.dir, or remove it")
     try:
+        link = next((folder for folder in (study, run) if folder.is_symlink()), None)
         folder = next(folder for folder in (study, *study.parents) if folder.exists())
     except OSError as error:
         raise _no_place(config, error.strerror) from None
+    if link:
+        raise UserError(f"{link}: is a link, which is not written through. Name the place by runtime.dir, or remove it")
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise _no_place(config, folder)
 
