@@ -11,7 +11,7 @@ import click
 
 from regbench.cli import options
 from regbench.cli.options import Command, split
-from regbench.cli.output import format_of, is_standard, write_csv, write_file
+from regbench.cli.output import CLOSED, format_of, is_standard, write_csv, write_file
 from regbench.errors import FAILED, UserError
 from regbench.tables.choices import RUN_LIST_FORMATS
 from regbench.text import file_name, plural
@@ -83,7 +83,7 @@ def put(text: str, file: Path | None) -> None:
         UserError: standard output is closed, or the file cannot be written.
     """
     if (file is None or is_standard(file)) and sys.stdout is None:
-        raise UserError("standard output is closed: nothing can be printed. To write a file, add --output FILE")
+        raise UserError(CLOSED)
     if file is None or is_standard(file):
         click.echo(text, nl=False)
     else:

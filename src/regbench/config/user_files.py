@@ -135,7 +135,7 @@ def _fault_of_default(keys: tuple[str, ...], value: str) -> str | None:
 def _is_own(keys: tuple[str, ...], value: str) -> bool:
     """Tell whether regbench's own config.yaml says the same: a copy of it does no harm."""
     own = yaml.compose((config_dir() / "config.yaml").read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    return (keys, value) in _leaves(own, ())
+    return own is not None and (keys, value) in _leaves(own, ())
 
 
 def _leaves(node: yaml.Node, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

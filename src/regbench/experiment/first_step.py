@@ -9,6 +9,7 @@ from regbench.config.wording import holds
 from regbench.errors import UserError
 from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.scheduler import setting
+from regbench.techniques.torch_adapters import take_step
 from regbench.text import shown
 
 _LAYERS = 4  # of the model whose weights a step is tried on: muon needs some between the first and the last
@@ -50,7 +51,7 @@ def check_step(config: RunConfig) -> None:
         optimizer = OPTIMIZERS[name](parameters, **values)
         for parameter in parameters:
             parameter.grad = torch.ones_like(parameter)
-        optimizer.step(lambda: 0.0)
+        take_step(optimizer, lambda: 0.0)
         if name == "asgd":  # whose power grows with the steps
             (1 + values["lambd"] * values["lr"] * config.epochs * _STEPS) ** values["alpha"]
     except (RuntimeError, ArithmeticError) as error:
