@@ -36,6 +36,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 _SUMS = (ast.Add, ast.Sub)
 _ACCURACY = "_acc"  # how the names of accuracies end
+_DEEPEST = 100  # parts of a condition inside one another
 _ALLOWED = "comparisons, in, and, or, not, + - * / // %, numbers, text and lists"
 _EXAMPLE = "norm != none and optimizer.lr < 0.01"
 
@@ -63,6 +64,8 @@ class Expression:
         self.keys: list[str] = []
         try:
             body = ast.parse(text.strip(), mode="eval").body
+            if not _is_shallow(body):
+                raise self._wrong("is nested too deeply")
             self._check_fractions(body)
             self._condition = self._read(body)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -155,6 +158,16 @@ class Expression:
             return compute(*numbers)
 
         return result
+
+
+def _is_shallow(body: ast.expr) -> bool:
+    """Tell whether no part stands deeper in others than may be: each level takes calls of Python, which end."""
+    level: list[ast.AST] = [body]
+    for _ in range(2 * _DEEPEST):  # an operator is a node between two parts
+        level = [part for node in level for part in ast.iter_child_nodes(node)]
+        if not level:
+            return True
+    return False
 
 
 def condition(text: str) -> Expression:

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib.metadata import requires
 from typing import NoReturn
 
@@ -65,7 +66,9 @@ def listed(names: Sequence[str]) -> str:
 
 def leave(message: str, code: int = MISTAKE) -> NoReturn:
     """Write what is wrong to stderr, in one line, and leave with an exit code."""
-    sys.stderr.write(one_line("error", message))
+    with suppress(OSError, AttributeError):  # it is closed, or the disk behind it is full: the code says it
+        sys.stderr.write(one_line("error", message))
+        sys.stderr.flush()
     sys.exit(code)
 
 

@@ -1,5 +1,6 @@
 """How regbench writes values, and text that comes from files."""
 
+import re
 from typing import Any
 
 
@@ -26,6 +27,32 @@ def plural(number: int, noun: str) -> str:
 def printable(text: str) -> str:
     """Replace the control characters in text from a file: they could steer the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+_MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": r"\|", "](": r"]\(", "][": r"]\[", "]:": r"]\:"}
+_IN_MARKDOWN = re.compile("|".join(map(re.escape, _MARKDOWN)))
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def for_markdown(text: str) -> str:
+    """Write text as Markdown shows it: no tag, no link, no new cell of a table."""
+    return _IN_MARKDOWN.sub(lambda found: _MARKDOWN[found[0]], text)
+
+
+def for_csv(value: Any) -> Any:
+    """Put an apostrophe before text that a spreadsheet would take for a formula; numbers stay.
+
+    To undo it, take one apostrophe from a cell that begins with apostrophes and then =, +, -, @, a tab or a return.
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) and not _is_number(value) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def probability(p: float | None) -> str:

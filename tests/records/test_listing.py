@@ -456,6 +456,39 @@ def test_a_link_is_left(runs: Path, invoke: Any) -> None:
     assert (runs / "default/a/run.json").exists()
 
 
+def test_runs_behind_a_linked_study_are_left(runs: Path, invoke: Any, tmp_path_factory: Any) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    write(outside, record(seed=7), "theirs")
+    (runs / "evil").symlink_to(outside / "default")
+    for command in (["--where", "seed=7"], ["runs/evil"], ["runs/evil/theirs"]):
+        result = invoke("rm", "--yes", *command)
+        assert result.code == 1
+        assert result.err == "left: runs/evil/theirs: is behind a link: runs/evil. Name the folder that it leads to\n"
+    assert (outside / "default/theirs/run.json").exists()
+
+
+def test_the_folder_of_all_runs_may_be_a_link(runs: Path, invoke: Any) -> None:
+    runs.rename("elsewhere")
+    runs.symlink_to("elsewhere")
+    assert invoke("rm", "--yes", "--where", "seed=0").code == 0
+    assert not Path("elsewhere/default/a").exists()
+
+
+def test_a_run_with_files_of_others_is_left(runs: Path, invoke: Any) -> None:
+    (runs / "default/a/notes.txt").write_text("mine")
+    result = invoke("rm", "--yes", "runs/default/a")
+    assert result.err == "left: runs/default/a: holds notes.txt, which regbench has not written\n"
+    assert (runs / "default/a/run.json").exists()
+
+
+def test_a_dry_run_says_what_would_go_and_what_would_stay(runs: Path, invoke: Any) -> None:
+    (runs / "default/a/notes.txt").write_text("mine")
+    result = invoke("rm", "--dry-run", "runs/default")
+    assert (result.code, names()) == (0, ["a", "b", "c", "d"])
+    assert result.out.endswith("3 runs, 0.0 MB, would be removed\n")
+    assert "holds notes.txt" in result.err
+
+
 def test_an_interrupted_removal_leaves_no_run(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(path: Path) -> None:
         raise KeyboardInterrupt

@@ -1,10 +1,12 @@
 import csv
+import errno
 import json
 import math
 import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ from regbench.errors import UserError
 from regbench.experiment.checks import check
 from regbench.records import run_dir
 from regbench.records.files import write_atomically
-from regbench.records.rows import Epoch
+from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
+from regbench.records.run_json import is_locked, lock_fault
 from regbench.records.run_status import RunStatus, run_path
 
 IDENTITY = "0123456789abcdef" * 4
@@ -294,13 +297,42 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_counts_as_none(config, damage):
+def test_the_checkpoint_before_a_damaged_one_is_taken(config, damage):
     run = run_until(config, 2)
     path = run.path / "checkpoint.pt"
     path.write_bytes(DAMAGES[damage](path))
     with open_run(config) as again:
+        resumed = again.start(FACTS)
+        assert resumed is not None and resumed["epoch"] == 1  # the one before
+    assert [row["epoch"] for row in rows(again)] == ["1"]
+    assert set(again.damaged) == {"checkpoint.pt"}
+
+
+def test_without_a_whole_checkpoint_a_run_begins_again(config):
+    run = run_until(config, 2)
+    for name in ("checkpoint.pt", "checkpoint.before.pt"):
+        (run.path / name).write_bytes(b"")
+    with open_run(config) as again:
         assert again.start(FACTS) is None
-    assert rows(again) == []
+        again.save(row(1), state(1))
+    assert set(again.damaged) == {"checkpoint.pt", "checkpoint.before.pt"}
+    with open_run(config) as once_more:
+        assert once_more.start(FACTS) is not None
+    assert not once_more.damaged
+
+
+def test_every_flipped_bit_of_a_number_is_found(config):
+    run = run_until(config, 1)
+    path = run.path / "checkpoint.pt"
+    content = bytearray(path.read_bytes())
+    place = content.index(torch.full((3,), 1.0).numpy().tobytes())
+    for bit in range(0, 8 * 12, 7):
+        damaged = content[:]
+        damaged[place + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with open_run(config) as again:
+            assert again.state() is None
+        assert "checksum" in again.damaged["checkpoint.pt"]
 
 
 @pytest.mark.parametrize(
@@ -313,20 +345,61 @@ def test_a_damaged_checkpoint_counts_as_none(config, damage):
         {"identity": IDENTITY, "epoch": 2, "rows": []},
         {"identity": IDENTITY},
         torch.ones(3),
+        {"identity": IDENTITY, "epoch": 1, "rows": 1, "layers": []},
+        {"identity": IDENTITY, "epoch": 1, "rows": [1], "layers": []},
+        {"identity": IDENTITY, "epoch": 1, "rows": [{"epoch": 1}], "layers": []},
+        {"identity": IDENTITY, "epoch": 1, "rows": [{**vars(row(1)), "lr": "0.1"}], "layers": []},
+        {"identity": IDENTITY, "epoch": 1, "rows": [vars(row(1))], "layers": "abc"},
+        {"identity": IDENTITY, "epoch": 2, "rows": [vars(row(1))], "layers": []},
+        {"identity": IDENTITY, "epoch": 0, "rows": [], "layers": []},
+        {"identity": IDENTITY, "epoch": [1], "rows": [vars(row(1))], "layers": []},
+        {"identity": IDENTITY, "epoch": math.nan, "rows": [vars(row(1))], "layers": []},
     ],
-    ids=["a list", "nothing", "an empty mapping", "another run's", "without layers", "without a state", "a tensor"],
+    ids=str,
 )
-def test_a_foreign_checkpoint_counts_as_none(config, content):
-    run = run_until(config, 2)
+def test_a_checkpoint_that_is_no_state_of_the_run_counts_as_none(config, content):
+    run = run_until(config, 1)
     torch.save(content, run.path / "checkpoint.pt")
     with open_run(config) as again:
         assert again.start(FACTS) is None
+    assert again.damaged
+
+
+def test_a_packed_checkpoint_counts_as_none(config):
+    run = run_until(config, 1)
+    path = run.path / "checkpoint.pt"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    with open_run(config) as again:
+        assert again.start(FACTS) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["train.log", "metrics.csv", "run.json", "checkpoint.pt", "pretrain.csv", "config.yaml"]
+)
+def test_a_link_in_a_run_is_not_written_through(config, tmp_path, name):
+    run = run_until(config, 1)
+    outside = tmp_path / "outside"
+    outside.write_text("mine\n")
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).symlink_to(outside)
+    with open_run(config) as again:
+        again.start(FACTS)
+        again.log("a line")
+        again.pretrained(Progress("dense1", 1, "variance", 1.0))
+        again.save(row(2), state(2))
+        again.end("interrupted", "stopped by the user")
+    assert outside.read_text() == "mine\n"
+    assert not (again.path / name).is_symlink()
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["torch's zip", "a bare pickle"])
 def test_a_checkpoint_executes_nothing(config, tmp_path, zipped):
     target = tmp_path / "executed"
-    run = run_until(config, 2)
+    run = run_until(config, 1)
     content = {"identity": IDENTITY, "epoch": 2, "rows": [], "weights": Bomb(target)}
     if zipped:
         torch.save(content, run.path / "checkpoint.pt")
@@ -455,3 +528,33 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error(config, monkeypatch):
             run.save(row(2), state(2))
         run.end("failed", "no space")
     assert strict(run.path / "run.json")["status"] == "failed"
+
+
+def refuse_to_lock(monkeypatch, number: int) -> None:
+    def flock(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO])
+def test_a_lock_that_cannot_be_taken_is_not_held_by_another(config, monkeypatch, number):
+    run = run_until(config, 1)
+    refuse_to_lock(monkeypatch, number)
+    with pytest.raises(UserError, match=rf"\.lock cannot be locked: {os.strerror(number)}"), open_run(config):
+        pass
+    assert not is_locked(run.path)
+    assert str(lock_fault(run.path)).startswith(f"{run.path / '.lock'} cannot be locked")
+
+
+@pytest.mark.parametrize("place", ["the run", "the study"])
+def test_a_link_in_the_place_of_a_folder_is_not_written_through(config, tmp_path, place):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    path = run_path(config, IDENTITY)
+    link = path if place == "the run" else path.parent
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside)
+    with pytest.raises(UserError, match="is a link"), open_run(config):
+        pass
+    assert list(outside.iterdir()) == []

@@ -10,6 +10,7 @@ from regbench.cli.command_line import CommandLine, key_of
 from regbench.cli.flags import PLAN, separated
 from regbench.cli.habits import check_assignments, check_characters
 from regbench.cli.names import no_option
+from regbench.config import user_files
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import GROUPS, RECIPES
 from regbench.errors import UserError
@@ -27,6 +28,7 @@ def spelled_out(line: CommandLine) -> list[str]:
         UserError: a word is not written as an override, or cannot stand here.
     """
     check_characters(line.words)
+    user_files.check(line.foreign_folders, line.trusts_configs)
     flags, words = separated(line)
     plan = [word for word in words if word == PLAN]
     words = [word for word in words if word != PLAN]

@@ -5,10 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 from regbench.config.location import config_dir, user_config_dirs
+from regbench.config.user_files import FLAG
 from regbench.config.vocabulary import GROUPS, RECIPES, Vocabulary
 
 _SWEEPS = ("-m", "--multirun", "hydra.mode=", "+study=")  # the command line of a sweep has one of these
 _FOLDER = ("--config-dir", "-cd")
+_FOLDERS = (*_FOLDER, "--config-path", "-cp")
 
 
 class CommandLine:
@@ -16,7 +18,8 @@ class CommandLine:
 
     def __init__(self, words: Sequence[str]) -> None:
         """`words` are the arguments of `regbench train`."""
-        self.words = list(words)
+        self.words = [word for word in words if word != FLAG]
+        self.trusts_configs = FLAG in words
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -54,14 +57,22 @@ class CommandLine:
         """Find the word that sets a key."""
         return next((word for word in self.words if key_of(word) == key), None)
 
+    @property
+    def foreign_folders(self) -> list[Path]:
+        """The folders of configs that are not regbench's own."""
+        words = (word.partition("=")[2] for word in self.words if key_of(word) == "hydra.searchpath")
+        searched = (place.strip(" []'\"") for word in words for place in word.split(","))
+        named = [Path(place.removeprefix("file://")) for place in searched if place and not place.startswith("pkg://")]
+        return [*user_config_dirs(), *self._folders(_FOLDERS), *named]
+
     def _pairs(self, start: str) -> Iterator[tuple[str, str]]:
         words = (word.lstrip("+").partition("=") for word in self.words if word.startswith(start))
         return ((key, value) for key, _, value in words)
 
-    def _folders(self) -> Iterator[Path]:
+    def _folders(self, flags: Sequence[str] = _FOLDER) -> Iterator[Path]:
         for place, word in enumerate(self.words):
             flag, equals, value = word.partition("=")
-            if flag in _FOLDER:
+            if flag in flags:
                 following = self.words[place + 1 : place + 2]
                 yield from (Path(folder).expanduser() for folder in ([value] if equals else following))
 

@@ -19,6 +19,7 @@ from regbench.cli.command_line import CommandLine
 from regbench.cli.home import with_homes
 from regbench.cli.hydra_errors import explain, is_mistake
 from regbench.config.location import config_dir
+from regbench.config.user_files import FLAG
 from regbench.errors import UserError
 from regbench.text import shown
 
@@ -112,7 +113,7 @@ def _line(words: Sequence[str]) -> CommandLine:
         UserError: one of them is a flag.
     """
     for word in words:
-        if word.startswith("-") and word != _SWEEP:
+        if word.startswith("-") and word not in (_SWEEP, FLAG):
             raise UserError(f"{word}: is a flag of the command line, and has no meaning in Python")
     return CommandLine(with_homes(words))
 

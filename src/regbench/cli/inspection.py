@@ -11,6 +11,7 @@ from regbench.cli.output import format_of
 from regbench.cli.runs import put
 from regbench.errors import FAILED, UserError
 from regbench.tables.choices import RUN_LIST_FORMATS
+from regbench.text import printable
 
 
 @click.command(cls=Command)
@@ -74,6 +75,6 @@ def reproduce(run: str) -> None:
     click.echo(f"{outcome.verdict}: {outcome.figures} figures compared{images}")
     if outcome.first:
         limit = f"largest relative difference {outcome.largest:.2g} (limit {outcome.limit:g})"
-        click.echo(f"first at {outcome.first}; {limit}")
+        click.echo(f"first at {printable(outcome.first)}; {limit}")
     if outcome.verdict == "different":
         sys.exit(FAILED)

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, leave, one_line
+from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, leave
 
 atexit.register(gc.freeze)  # what is left at the end is not searched for cycles: 1 s of CPU time with torch
 
@@ -27,8 +27,8 @@ def main() -> None:
         _drop_output()
         sys.exit(CLOSED_PIPE)
     except OSError as error:
-        sys.stderr.write(one_line("error", f"{error.filename or 'standard output'}: {error.strerror or error}"))
         _drop_output()
+        leave(f"{error.filename or 'standard output'}: {error.strerror or error}", FAILED)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

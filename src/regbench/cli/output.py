@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FILE_WIDTH = 120  # of a table in a file
 _STANDARD = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # names of the standard output
+CLOSED = "standard output is closed: nothing can be printed. To write a file, add --output FILE"
 Writers = Mapping[str, Callable[[], str | bytes]]  # by format
 Show = Callable[["Console"], None]  # prints the table
 
@@ -64,6 +65,8 @@ def print_table(show: Show, writers: Writers, output: str | None, file: Path | N
         UserError: the format is not text and there is no file, the file cannot be written, or its ending is unknown.
     """
     chosen = format_of(output, file, ["table", *writers])
+    if (file is None or is_standard(file)) and sys.stdout is None:
+        raise UserError(CLOSED)
     if chosen == "table" and (file is None or is_standard(file)):
         show(console())
         return

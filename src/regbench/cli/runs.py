@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ import click
 
 from regbench.cli import options
 from regbench.cli.options import Command, split
-from regbench.cli.output import format_of, is_standard, write_csv, write_file
+from regbench.cli.output import CLOSED, format_of, is_standard, write_csv, write_file
 from regbench.errors import FAILED, UserError
 from regbench.tables.choices import RUN_LIST_FORMATS
-from regbench.text import plural
+from regbench.text import file_name, plural
 
 if TYPE_CHECKING:
     from regbench.records.listing import Entry
@@ -83,7 +83,7 @@ def put(text: str, file: Path | None) -> None:
         UserError: standard output is closed, or the file cannot be written.
     """
     if (file is None or is_standard(file)) and sys.stdout is None:
-        raise UserError("standard output is closed: nothing can be printed. To write a file, add --output FILE")
+        raise UserError(CLOSED)
     if file is None or is_standard(file):
         click.echo(text, nl=False)
     else:
@@ -95,11 +95,12 @@ def put(text: str, file: Path | None) -> None:
 @options.where
 @options.status
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rm(paths: tuple[str, ...], where: tuple[str, ...], statuses: tuple[str, ...], yes: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and what would be left.")
+def rm(paths: tuple[str, ...], where: tuple[str, ...], statuses: tuple[str, ...], yes: bool, dry_run: bool) -> None:
     """Remove runs: name their directories or studies, or filter those below DIRS (default: runs).
 
-    Shows them and asks first. Leaves alone a run that a process is training, and anything that is not a run. A study's
-    folder goes with its last run.
+    Shows them and asks first. Leaves alone a run that a process is training, one behind a link, one with files that
+    regbench has not written, and anything that is not a run. A study's folder goes with its last run.
     """
     from regbench.records import removal
     from regbench.records.names import run_path_of
@@ -107,16 +108,20 @@ def rm(paths: tuple[str, ...], where: tuple[str, ...], statuses: tuple[str, ...]
 
     if not paths and not (statuses or where):
         raise UserError("rm needs run directories, or a filter: --status failed, or --where CONDITION")
-    runs = removal.chosen([run_path_of(name) for name in paths or ("runs",)], statuses, where)
+    roots = [run_path_of(name) for name in paths or ("runs",)]
+    runs = removal.chosen(roots, statuses, where)
     if not runs.entries:
         click.echo("no such run: nothing removed")
         return
     click.echo(run_list.to_table(runs, paint=_paint, room=_room()))
     size = f"{removal.size(runs.entries) / 1e6:,.1f} MB"
+    if dry_run:
+        _show_left({entry.path: removal.to_stay(entry, roots) for entry in runs.entries}, "would be removed", size)
+        return
     if not yes and not _agreed(f"Remove {plural(len(runs.entries), 'run')}, {size}?"):
         click.echo("nothing removed")
         return
-    _remove(runs.entries)
+    _remove(runs.entries, roots)
 
 
 def _agreed(question: str) -> bool:
@@ -137,18 +142,23 @@ def _agreed(question: str) -> bool:
         ) from None
 
 
-def _remove(entries: "Sequence[Entry]") -> None:
+def _remove(entries: "Sequence[Entry]", roots: Sequence[Path]) -> None:
     """Remove runs; name those that stay, and leave with exit code 1 if there are any."""
     from regbench.records import removal
 
-    reasons = {entry.path: removal.remove(entry) for entry in entries}
-    left = {path: reason for path, reason in reasons.items() if reason}
-    removal.remove_empty_studies([entry for entry in entries if entry.path not in left])
-    click.echo(f"{plural(len(reasons) - len(left), 'run')} removed")
-    for path, reason in left.items():
-        click.echo(f"left: {path}: {reason}", err=True)
-    if left:
+    reasons = {entry.path: removal.remove(entry, roots) for entry in entries}
+    removal.remove_empty_studies([entry for entry in entries if not reasons[entry.path]])
+    if _show_left(reasons, "removed"):
         sys.exit(FAILED)
+
+
+def _show_left(reasons: Mapping[Path, str | None], done: str, size: str = "") -> bool:
+    """Count the runs without a reason to stay, and name the others; tell whether there are any."""
+    left = {path: reason for path, reason in reasons.items() if reason}
+    click.echo(f"{plural(len(reasons) - len(left), 'run')}{f', {size},' * bool(size)} {done}")
+    for path, reason in left.items():
+        click.echo(f"left: {file_name(path)}: {reason}", err=True)
+    return bool(left)
 
 
 def _paint(text: str, colour: str) -> str:

@@ -23,6 +23,7 @@ from regbench.cli.home import with_homes
 from regbench.cli.hydra_errors import explain, is_mistake
 from regbench.cli.train_help import train_help
 from regbench.config.location import config_dir, user_config_dirs
+from regbench.config.user_files import FLAG
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, one_line
 
 _OF_SWEEP = ("params", "each", "zip", "where", "plan")  # what hydra.sweeper holds
@@ -65,7 +66,8 @@ def _prepare(line: CommandLine) -> None:
     logging.raiseExceptions = False  # of a log whose reader is gone
     warnings.formatwarning = lambda message, *_, **__: one_line("warning", message)  # warnings of libraries
     OmegaConf.register_new_resolver("regbench_help", partial(train_help, config_dir()), replace=True)
-    typed = shlex.join(word for word in line.words if not word.startswith("force="))
+    words = [*line.words, *[FLAG] * line.trusts_configs]
+    typed = shlex.join(word for word in words if not word.startswith("force="))
     OmegaConf.register_new_resolver("regbench_command", lambda: f"regbench train {typed}", replace=True)
 
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, create_model, field_validator
 
-from regbench.config.wording import words, wrong_value
+from regbench.config.wording import holds, words, wrong_value
 from regbench.errors import UserError, no_such
 from regbench.text import shown
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Shared = TypeVar("_Shared", bound=Callable[..., Any])
 
+_ANY_SIZE = ("seed",)  # numbers that torch never sees
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -32,6 +33,13 @@ class Checked(BaseModel):
         truths = bool in (field.annotation, *get_args(field.annotation))
         if not truths and any(isinstance(item, bool) for item in items):
             raise ValueError("a truth value")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _torch_can_hold_it(cls, value: Any, info: ValidationInfo) -> Any:
+        if not holds(value) and info.field_name not in _ANY_SIZE:
+            raise ValueError("a number beyond float32 or int64")
         return value
 
 

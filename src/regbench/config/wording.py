@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from regbench.errors import UnknownKeyError, UserError, nearest
 from regbench.text import shown
 
+_FLOAT32, _INT64 = (2 - 2**-23) * 2.0**127, 2**63 - 1  # the largest numbers
 _NOUNS = {float: "a number", int: "an integer", bool: "true or false", str: "text", type(None): "null"}
 
 
@@ -46,10 +47,21 @@ def _explain(
     return UserError(f"{name}={shown(value)}: must be {_finite(allowed, value)}{'.' * bool(hint)}{hint}")
 
 
+def holds(value: Any) -> bool:
+    """Tell whether torch holds all numbers in a value: float32 or int64. Infinity has a place in float32."""
+    if isinstance(value, list | tuple):
+        return all(map(holds, value))
+    if isinstance(value, int):
+        return abs(value) <= _INT64
+    return not isinstance(value, float) or not math.isfinite(value) or abs(value) <= _FLOAT32
+
+
 def _finite(allowed: str, value: Any) -> str:
-    """Say that infinity is no number, where one above 0 is asked for."""
-    infinite = isinstance(value, float) and math.isinf(value)
-    return re.sub(r"\ba number", "a finite number", allowed) if infinite else allowed
+    """Say that infinity is no number, where one above 0 is asked for, and how large a number may be."""
+    if isinstance(value, float) and math.isinf(value):
+        return re.sub(r"\ba number", "a finite number", allowed)
+    most = f"{_INT64:,}" if isinstance(value, int) else f"{_FLOAT32:.2g}"
+    return allowed if holds(value) else f"{allowed}, and no larger than {most}"
 
 
 def _hint(name: str, value: Any, annotation: Any) -> str:

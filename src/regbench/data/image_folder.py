@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from regbench.config.location import user_path
 from regbench.errors import UserError
+from regbench.guarded import check_regular
 from regbench.images import Images
 from regbench.text import file_name
 
+_MOST_BYTES = 2**30  # of an image
 _PARTS = ("train", "test")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 _NOT_THE_USERS = ("__MACOSX", "@eaDir")  # folders that systems leave beside images
@@ -143,6 +145,7 @@ def digest(path: str) -> str:
 
 def _content(path: str, name: str) -> str:
     try:
+        check_regular(Path(name), _MOST_BYTES)  # a pipe would block
         with Path(name).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

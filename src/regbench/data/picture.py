@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from regbench.errors import UserError
+from regbench.guarded import check_regular
 from regbench.images import SIDE, WHITE
 from regbench.text import file_name
 
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # Pillow opens others by other programs: EPS by Ghostscript
+_MOST_BYTES = 2**30
 _BILINEAR = Image.Resampling.BILINEAR  # antialiased, as torchvision resizes
 _DEPTHS = (8, 10, 12, 14, 16, 24, 31, 32)  # bits of a pixel in files with more than 8 bits
 _WHITE_16 = 2**16 - 1
@@ -35,7 +39,8 @@ def read(name: str) -> Picture:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with Image.open(name) as image:
+            check_regular(Path(name), _MOST_BYTES)  # a pipe would block
+            with Image.open(name, formats=_FORMATS) as image:
                 picture = _picture(ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow's formats raise ValueError, SyntaxError, struct.error and more
         raise UserError(f"{file_name(name)} cannot be read as an image: {_reason(error)}") from None
@@ -49,6 +54,8 @@ def _reason(error: Exception) -> str:
     """Say in one line what Pillow found."""
     if isinstance(error, UnidentifiedImageError):
         return "no format that is known, or damaged"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: save it smaller"
     return " ".join(str(error).split()) or type(error).__name__

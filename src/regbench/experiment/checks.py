@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pydantic import ValidationError
 
 from regbench.config.registry import Registry
@@ -13,6 +13,8 @@ from regbench.config.wording import wrong_value
 from regbench.data.datasets import DATASETS, cache_dir, is_here
 from regbench.data.split import training_size
 from regbench.errors import UserError, no_such
+from regbench.experiment.first_step import check_schedule, check_step
+from regbench.experiment.resolving import resolved
 from regbench.models.architectures import MODELS, skeleton
 from regbench.records.run_status import check_names
 from regbench.techniques.activation import ACTIVATIONS
@@ -36,6 +38,8 @@ def check_techniques(config: RunConfig) -> None:
     arguments = {key: value for key, value in config.init.args.items() if key != "bias"}
     INITS[config.init.name](torch.zeros(2, 2), torch.Generator(), **arguments)
     OPTIMIZERS[config.optimizer.name](list(model.parameters()), **config.optimizer.args)
+    check_schedule(config)
+    check_step(config)
     if config.scheduler.args.get("cycle_momentum") and not has_momentum(config.optimizer):
         raise UserError(
             f"scheduler.cycle_momentum=true: optimizer={config.optimizer.name} has no momentum and no betas: "
@@ -145,5 +149,4 @@ def checked(composed: DictConfig) -> RunConfig:
         UserError: a key or option that does not exist, a wrong type, a value out of range.
         OmegaConfBaseException: an interpolation leads nowhere; a value is missing.
     """
-    values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    return check(values)
+    return check(resolved(composed))

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
+from regbench.errors import visible
 from regbench.experiment.checks import warnings
 from regbench.experiment.failure import Failure, diverted_warnings
 from regbench.experiment.provenance import heading, recipes
@@ -21,6 +22,15 @@ _AT_ONCE = 8  # runs whose files are written side by side: most of writing is wa
 
 _Item = TypeVar("_Item")
 State = dict[str, Any] | None  # after a run's last saved epoch; None before the first
+
+
+def _of_damage(directory: RunDir, state: State) -> list[str]:
+    """Say in one line that saved states are not used, and what the run does instead."""
+    if not directory.damaged:
+        return []
+    names = "; ".join(f"{name} is damaged: {reason}" for name, reason in directory.damaged.items())
+    instead = f"resumes after epoch {state['epoch']}" if state else "begins again"
+    return [visible(f"{directory.path / names}. The run {instead}")]
 
 
 class Recording:
@@ -54,7 +64,7 @@ class Recording:
             origin = {"overrides": list(run.overrides), **recipes(run.overrides), "data_digest": run.data_digest}
             state = directory.start({**origin, **facts})
             directory.log(*heading(run.overrides, facts))
-            for warning in warnings(run.config):
+            for warning in [*warnings(run.config), *_of_damage(directory, state)]:
                 self.reporter.warn(warning)
                 directory.log(f"warning: {warning}")
         except OSError as error:  # no space for it

@@ -1,12 +1,14 @@
 """Train a run again in a temporary folder, and check that every number matches."""
 
-import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import field_validator
+from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
 from regbench.config.run_config import ID_LENGTH
 from regbench.errors import UserError
@@ -19,6 +21,7 @@ from regbench.records.correct_images import Correct
 from regbench.records.files import METRICS, RUN
 from regbench.records.frame import load
 from regbench.records.metrics import SELECTIONS
+from regbench.records.run_json import Recorded, UnreadableError, content_of, parse, why
 from regbench.training.machine import whole
 
 _TOLERANCE = 1e-5  # relative: what rounding of float32 sums in another order grows to in a few epochs
@@ -27,6 +30,30 @@ _LEFT_OUT = (
     "gap",
 )  # the first never repeats; the second is a small difference of two figures that are compared themselves
 _STACKED = 1e-2  # a run of a stack is trained again alone: with batch norm the difference grew to 6e-4 in 20 steps
+
+
+class _Machine(TypedDict):
+    threads: Any
+
+
+class _Reproducible(Recorded):
+    """What is read of a run.json."""
+
+    machine: _Machine
+    overrides: list[str] | None = None
+    stack: int | None = None
+
+    @field_validator("config")
+    @classmethod
+    def _has_runtime(cls, config: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(config.get("runtime"), dict):
+            raise ValueError("runtime is missing")
+        return config
+
+    @property
+    def figures(self) -> dict[str, dict[str, float | None]]:
+        """The figures of both selections."""
+        return {name: getattr(self.result, name) for name in SELECTIONS}
 
 
 @dataclass(frozen=True)
@@ -52,16 +79,14 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
     if len(found.frame) != 1 or found.frame["status"].tolist() != ["completed"]:
         raise UserError(f"{path}: must be the directory of one completed run")
     place = Path(found.frame["path"].iloc[0])
-    recorded = json.loads((place / RUN).read_bytes())
-    if fault := epochs.fault(place, recorded["result"]["last"]["epoch"]):
+    recorded = _record(place)
+    if fault := epochs.fault(place, recorded.figures["last"].get("epoch") or 0):
         raise UserError(f"{place / METRICS} cannot be read: {fault}")
     with tempfile.TemporaryDirectory() as folder:
-        threads = recorded["machine"]["threads"]  # not auto: other sums come from another number
-        runtime = recorded["config"]["runtime"] | {"dir": folder, "progress": reporter.mode, "threads": threads}
-        config = check(recorded["config"] | {"runtime": runtime, "force": False})
+        config = check(_config(recorded, folder, reporter.mode))
         check_techniques(config)
-        run = Run(config, recorded.get("overrides") or [])
-        if (before := recorded.get("data_digest")) not in (None, run.data_digest):
+        run = Run(config, recorded.overrides or [])
+        if (before := recorded.data_digest) not in (None, run.data_digest):
             first = f"the data: digest {before[:ID_LENGTH]}, now {run.data_digest[:ID_LENGTH]}"
             return Outcome("different", 0, math.inf, first)
         with run.directory() as directory:
@@ -69,9 +94,28 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
         again = run.status()
         if again.result is None:
             return Outcome("different", 0, math.inf, f"status: completed, now {again.state}")
-        figures = list(_figures(place, recorded["result"])), list(_figures(again.path, again.result))
-        outcome = compared(*figures, _STACKED if recorded.get("stack", 1) > 1 else _TOLERANCE)
+        figures = list(_figures(place, recorded.figures)), list(_figures(again.path, again.result))
+        outcome = compared(*figures, _STACKED if (recorded.stack or 1) > 1 else _TOLERANCE)
         return _with_images(outcome, correct_images.read(place), correct_images.read(again.path))
+
+
+def _record(run: Path) -> _Reproducible:
+    """Read what is needed to train a run again.
+
+    Raises:
+        UserError: its run.json lacks a part.
+    """
+    try:
+        return parse(content_of(run), _Reproducible)
+    except (OSError, UnreadableError) as error:
+        raise UserError(f"{run / RUN} {why(error)}: cannot be trained again") from None
+
+
+def _config(recorded: _Reproducible, folder: str, progress: str) -> dict[str, Any]:
+    """Return the recorded config, with a place of its own and the user's own cache: the recorded one is another's."""
+    threads = recorded.machine["threads"]  # not auto: other sums come from another number
+    own = {"dir": folder, "progress": progress, "threads": threads, "cache": None}
+    return {**recorded.config, "runtime": {**recorded.config["runtime"], **own}, "force": False}
 
 
 def _with_images(found: Outcome, before: Correct | None, now: Correct | None) -> Outcome:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from regbench.config.run_config import RunConfig
 from regbench.data.datasets import digest
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
+from regbench.training.saved_state import StateNeeds
 
 Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # decides from the rows of metrics.csv so far
 
@@ -43,4 +44,4 @@ class Run:
 
     def directory(self) -> RunDir:
         """The directory to write into, inside a `with` block."""
-        return RunDir(self.config, self.identity)
+        return RunDir(self.config, self.identity, partial(StateNeeds, self.config))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from regbench.guarded import check_regular
 from regbench.records import predictions
 from regbench.records.files import CORRECT
 from regbench.records.metrics import SELECTIONS
@@ -50,6 +51,7 @@ def read(run: Path) -> Correct | None:
 
 def _read_bits(run: Path) -> _Bits | None:
     try:
+        check_regular(run / CORRECT)
         with safe_open(run / CORRECT, "numpy") as file:
             images, test_set = file.metadata()["images"].split()
             found = _Bits(int(images), test_set, {name: file.get_tensor(name) for name in SELECTIONS})

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regbench.errors import UserError
+from regbench.guarded import read_bounded
 from regbench.records.files import LAYERS, METRICS
-from regbench.records.metrics import SELECTIONS, Metric, Selection
+from regbench.records.metrics import MOST_FIGURE, SELECTIONS, Metric, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ def read(run: Path, completed: bool = False) -> list[dict[str, float]]:
     The last line may lack its line break if the run is completed: then an editor removed it.
     """
     try:
-        text = (run / METRICS).read_text(encoding="utf-8-sig")  # editors put a byte order mark first
+        text = read_bounded(run / METRICS).decode("utf-8-sig")  # editors put a byte order mark first
     except (OSError, UnicodeDecodeError):
         return []
     whole = text if completed else text[: text.rfind("\n") + 1]
@@ -32,15 +33,25 @@ def read(run: Path, completed: bool = False) -> list[dict[str, float]]:
 
 
 def _rows(lines: Iterator[list[str]]) -> Iterator[dict[str, float]]:
-    names = next(lines, [])
-    for line in lines:
-        try:
-            row = {name: float(cell) if cell else math.nan for name, cell in zip(names, line, strict=True)}
-        except ValueError:
-            return
-        if _EPOCH not in row:
-            return
-        yield row
+    try:
+        names = next(lines, [])
+        for line in lines:
+            row = {name: _number(cell) for name, cell in zip(names, line, strict=True)}
+            if not math.isfinite(row.get(_EPOCH, math.nan)):
+                return
+            yield row
+    except (ValueError, csv.Error):
+        return
+
+
+def _number(cell: str) -> float:
+    """Read a figure: NaN for an empty cell, infinite where its square would be.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    figure = float(cell) if cell else math.nan
+    return math.copysign(math.inf, figure) if abs(figure) > MOST_FIGURE else figure
 
 
 def fault(run: Path, epochs: float) -> str | None:
@@ -49,7 +60,7 @@ def fault(run: Path, epochs: float) -> str | None:
     Editors save it with other separators or numbers: those figures are not guessed.
     """
     try:
-        head = (run / METRICS).read_text(encoding="utf-8-sig").partition("\n")[0]
+        head = read_bounded(run / METRICS).decode("utf-8-sig").partition("\n")[0]
     except OSError as error:
         return str(error.strerror)
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ TEMPORARY = ".{}.tmp"
 CHECKPOINT, MODEL, LOCK = "checkpoint.pt", "model.safetensors", ".lock"
 PREDICTED, HISTOGRAMS = "predicted.safetensors", "histograms.safetensors"
 CORRECT = "correct.safetensors"  # of older runs, in the place of PREDICTED
+EARLIER = "checkpoint.before.pt"  # the checkpoint before, for a run whose last one is damaged
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 # The status in run.json, and `killed` for a running one whose process is gone: the same command resumes that run.
@@ -27,7 +28,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, a crash or a power cut sees all of the old content or all of the new."""
     temporary = path.with_name(TEMPORARY.format(path.name))
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # of a process that was killed, or a link to elsewhere
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

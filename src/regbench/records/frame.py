@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from regbench.errors import UserError
 from regbench.records.files import RUN
 from regbench.records.metrics import SELECTIONS
-from regbench.records.run_json import Record, UnreadableError, find, parse
+from regbench.records.run_json import Record, UnreadableError, content_of, find, parse, why
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,12 +85,10 @@ def _read(paths: Iterable[Path]) -> tuple[dict[Path, Record], dict[str, str]]:
     unreadable: dict[str, str] = {}
     for path in paths:
         try:
-            records[path] = parse((path / RUN).read_bytes(), Record)
+            records[path] = parse(content_of(path), Record)
             records[path].config = records[path].values()  # 10,000 nested ones take 100 MB more
-        except OSError as error:
-            unreadable[str(path / RUN)] = f"cannot be read ({error.strerror})"
-        except UnreadableError as error:
-            unreadable[str(path / RUN)] = str(error)
+        except (OSError, UnreadableError) as error:
+            unreadable[str(path / RUN)] = why(error)
     return records, unreadable
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from regbench.guarded import check_regular
 from regbench.records.files import HISTOGRAMS, write_atomically
 from regbench.records.rows import BINS, Histogram, Quantity
 
@@ -26,6 +27,7 @@ def encoded(histograms: Sequence[Histogram]) -> bytes:
 def read(run: Path) -> list[Histogram]:
     """Read what a run's directory holds; nothing for a run without them, and where the file is damaged."""
     try:
+        check_regular(run / HISTOGRAMS)
         with safe_open(run / HISTOGRAMS, "numpy") as file:
             names = [line.split(" ") for line in file.metadata()[_NAMES].splitlines()]
             counts, ends = file.get_tensor("counts"), file.get_tensor("ends")

@@ -6,13 +6,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from regbench.condition import condition
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
 from regbench.errors import UserError, no_such
 from regbench.records.files import RUN, State
-from regbench.records.run_json import RECIPES, Recorded, UnreadableError, find, is_locked, parse
+from regbench.records.run_json import (
+    RECIPES,
+    Moment,
+    Recorded,
+    UnreadableError,
+    content_of,
+    find,
+    is_locked,
+    parse,
+    why,
+)
 from regbench.records.run_status import epochs_written
 from regbench.text import shown
 
@@ -20,7 +30,7 @@ _ALWAYS_SHOWN = ("study",)  # by the path
 
 
 class _Times(BaseModel):
-    updated: AwareDatetime | None
+    updated: Moment | None
 
 
 class _Record(Recorded):
@@ -126,14 +136,12 @@ def listing(dirs: Iterable[str | Path], moment: datetime | None = None) -> Listi
     unreadable: dict[str, str] = {}
     for path in find([Path(name) for name in dirs]):
         try:
-            content = (path / RUN).read_bytes()
+            content = content_of(path)
             record = parse(content, _Record)
         except FileNotFoundError:  # removed meanwhile
             continue
-        except OSError as error:
-            unreadable[str(path / RUN)] = f"cannot be read ({error.strerror})"
-        except UnreadableError as error:
-            unreadable[str(path / RUN)] = str(error)
+        except (OSError, UnreadableError) as error:
+            unreadable[str(path / RUN)] = why(error)
         else:
             config = record.values()
             entries.append(Entry(path, dict(_facts(path, record, moment)) | config, config, hash(content)))

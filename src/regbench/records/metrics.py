@@ -8,6 +8,7 @@ from regbench.errors import UserError, no_such
 
 Selection = Literal["last", "best_val"]
 SELECTIONS: tuple[Selection, ...] = ("last", "best_val")
+MOST_FIGURE = 1e150  # the square of a larger one is no number
 _DIRECTIONS = {"higher": True, "lower": False}
 
 

@@ -28,7 +28,7 @@ def run_path_of(name: str | Path) -> Path:
         UserError: several runs have such an id.
     """
     path = Path(name)
-    if path.exists() or not _PART_OF_ID.fullmatch(path.name):
+    if not _PART_OF_ID.fullmatch(path.name) or path.exists():
         return path
     wanted = f"*-{path.name}*"
     runs = [*path.parent.glob(wanted), *(_RUNS / path.parent).glob(wanted)]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from regbench.guarded import check_regular
 from regbench.records.files import PREDICTED
 from regbench.records.metrics import SELECTIONS
 from regbench.records.rows import Classes, Rights
@@ -77,6 +78,7 @@ def encoded(classes: Mapping[str, Classes], known: Answers) -> bytes:
 def read(run: Path) -> Predictions | None:
     """Read what a run's directory holds; None for a run of an older version, and where the file is damaged."""
     try:
+        check_regular(run / PREDICTED)
         with safe_open(run / PREDICTED, "numpy") as file:
             known = Answers(str(file.metadata()[_IMAGES]), file.get_tensor(_LABELS))
             found = Predictions(known, {name: file.get_tensor(name) for name in SELECTIONS})

@@ -9,9 +9,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from regbench.errors import UserError
-from regbench.records.files import LOCK, RUN
+from regbench.records.files import CONFIG, LOCK, RUN, TEMPORARY
 from regbench.records.listing import Entry, Listing, listing
+from regbench.records.run_dir import WRITTEN
+from regbench.records.run_json import content_of, is_locked
+from regbench.text import file_name
 
+_FILES = (*WRITTEN, CONFIG, LOCK)
+_OURS = {*_FILES, *map(TEMPORARY.format, _FILES)}
 _REMOVED = ".removed-{}-{}"  # the name of a run directory while its files are removed: no sweep finds it
 
 
@@ -56,11 +61,20 @@ def _size(path: Path) -> int:
         return 0
 
 
-def remove(entry: Entry) -> str | None:
-    """Remove a run's directory. Returns None, or the reason why it is left as it was."""
+def to_stay(entry: Entry, roots: Sequence[Path] = ()) -> str | None:
+    """Say why a run would be left by `remove`, as far as can be seen without its lock; None for one that would go."""
+    try:
+        reason = _linked(entry.path, roots) or _reason_to_stay(entry)
+    except OSError as error:
+        return error.strerror or str(error)
+    return reason or ("a process is training it" if is_locked(entry.path) else None)
+
+
+def remove(entry: Entry, roots: Sequence[Path] = ()) -> str | None:
+    """Remove a run's directory, found below `roots`. Returns None, or the reason why it is left as it was."""
     path = entry.path
-    if path.is_symlink():
-        return "is a link"
+    if reason := _linked(path, roots):
+        return reason
     if not (path / RUN).is_file():  # the lock would make the directory again
         return None
     try:
@@ -80,6 +94,18 @@ def remove(entry: Entry) -> str | None:
         return error.strerror or str(error)
 
 
+def _linked(path: Path, roots: Sequence[Path]) -> str | None:
+    """Say that a run is a link, or stands behind one: its files are elsewhere, where nobody asked to remove any.
+
+    The folder of all runs may be a link, a study or a run may not.
+    """
+    if path.is_symlink():
+        return "is a link"
+    below = [folder for folder in path.parents if any(root in folder.parents for root in roots)]
+    link = next((folder for folder in (path.parent, *below) if folder.is_symlink()), None)
+    return f"is behind a link: {link}. Name the folder that it leads to" if link else None
+
+
 def remove_empty_studies(entries: Iterable[Entry]) -> None:
     """Remove the folders in which the removed runs were, if nothing else is in them."""
     for folder in dict.fromkeys(entry.path.parent for entry in entries):
@@ -89,8 +115,10 @@ def remove_empty_studies(entries: Iterable[Entry]) -> None:
 
 def _reason_to_stay(entry: Entry) -> str | None:
     """Look again under the lock: the run may have changed since it was listed."""
-    if hash((entry.path / RUN).read_bytes()) != entry.content:
+    if hash(content_of(entry.path)) != entry.content:
         return "changed meanwhile"
     if any(inner.is_dir() and not inner.is_symlink() for inner in entry.path.iterdir()):
         return "holds other folders"
-    return None
+    others = (name for name in sorted(os.listdir(entry.path)) if name not in _OURS)  # noqa: PTH208 - names that are no text
+    other = next(others, None)
+    return f"holds {file_name(other)}, which regbench has not written" if other else None

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -12,11 +13,13 @@ from filelock import FileLock, Timeout
 
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
+from regbench.guarded import append
 from regbench.records import checkpoint, histograms
 from regbench.records.files import (
     CHECKPOINT,
     CONFIG,
     CORRECT,
+    EARLIER,
     FINAL,
     FORMAT,
     HISTOGRAMS,
@@ -34,31 +37,35 @@ from regbench.records.files import (
     now,
     write_atomically,
 )
+from regbench.records.run_json import cannot_lock
 from regbench.records.run_status import RunStatus, run_path, study_path
 from regbench.records.run_tables import RunTables
 
 if TYPE_CHECKING:
-    from regbench.records.checkpoint import Weights
+    from regbench.records.checkpoint import Needs, Weights
     from regbench.records.rows import Epoch, Histogram, LayerFigures, Progress
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text in a tenth of the time
-_WRITTEN = (  # what a run from the beginning removes
-    *(RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, MODEL),
+WRITTEN = (  # what a run from the beginning removes; `regbench rm` removes it, and nothing that others have written
+    *(RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, EARLIER, MODEL),
     *(PREDICTED, CORRECT, HISTOGRAMS),
 )
 
 
-def check_place(config: RunConfig) -> None:
-    """Find out whether the study's folder can be written, without making it.
+def check_place(config: RunConfig, run: Path) -> None:
+    """Find out whether the folders of the study and the run can be written, without making them.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: one cannot be written, or is a link.
     """
     study = study_path(config.runtime)
     try:
+        link = next((folder for folder in (study, run) if folder.is_symlink()), None)
         folder = next(folder for folder in (study, *study.parents) if folder.exists())
     except OSError as error:
         raise _no_place(config, error.strerror) from None
+    if link:
+        raise UserError(f"{link}: is a link, which is not written through. Name the place by runtime.dir, or remove it")
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise _no_place(config, folder)
 
@@ -70,8 +77,10 @@ def _no_place(config: RunConfig, culprit: object) -> UserError:
 class RunDir:
     """The directory of one run; locked, and writable, only inside a `with` block."""
 
-    def __init__(self, config: RunConfig, identity: str) -> None:
-        self.config, self.identity = config, identity
+    def __init__(self, config: RunConfig, identity: str, needs: "Callable[[], Needs] | None" = None) -> None:
+        """`needs` makes what a saved state is held against, once there is one."""
+        self.config, self.identity, self._needs = config, identity, needs
+        self.damaged: dict[str, str] = {}  # the files of saved states that are not used, each with the reason
         self.path = run_path(config, identity)
         self.tables = RunTables(self.path)
         self._record: dict[str, Any] = {}
@@ -83,15 +92,19 @@ class RunDir:
         """Make the directory and lock it.
 
         Raises:
-            UserError: the directory cannot be written, or another process trains this run.
+            UserError: the directory cannot be written or is a link, or another process trains this run.
         """
+        check_place(self.config, self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_place(self.config, f"{self.path}: {error.strerror}") from None
+        try:
             self._lock.acquire()
         except Timeout:
             raise UserError(f"{self.path}: another process is training this run") from None
         except OSError as error:
-            raise _no_place(self.config, f"{self.path}: {error.strerror}") from None
+            raise UserError(cannot_lock(self.path, error)) from None
         self._record = dict(RunStatus.read(self.path, self.identity).record)
         return self
 
@@ -109,14 +122,15 @@ class RunDir:
 
         `facts` (overrides, versions, machine, git) are recorded in run.json.
         """
+        self._unlink_links()
         state = None if self.config.force else self.state()
         for leftover in self.path.glob(TEMPORARY.format("*")):  # of a process that was killed
             leftover.unlink()
         if state is None:
             self.tables.reset()
-            for name in _WRITTEN:
+            for name in WRITTEN:
                 (self.path / name).unlink(missing_ok=True)
-        started = self._record["times"]["started"] if state and self._record else now()
+        started = (self._record["times"].get("started") if state and self._record else None) or now()
         self._record = {
             "format": FORMAT,
             "status": "running",
@@ -133,14 +147,37 @@ class RunDir:
         self._update("running")
         return state
 
+    def _unlink_links(self) -> None:
+        """Remove what stands as a link in the place of a file: regbench makes none, and what it leads to is another's.
+
+        The lock, which is held, is none.
+        """
+        for name in (*WRITTEN, CONFIG):
+            if (self.path / name).is_symlink():
+                (self.path / name).unlink()
+
     def state(self) -> dict[str, Any] | None:
-        """Read the state after the last saved epoch, and reset the tables to it; None without one."""
+        """Read the state after the last saved epoch, and reset the tables to it; None without one.
+
+        A checkpoint that is damaged, or does not fit the run, is noted in `damaged`, and the one before is taken.
+        """
         with suppress(OSError):  # then the checkpoint before holds
             self._settle()
-        state = checkpoint.read(self.path / CHECKPOINT, self.identity)
+        self.damaged = {}
+        state = self._state(CHECKPOINT) or self._state(EARLIER)
         rows, layers = (state.pop("rows"), state.pop("layers")) if state else ([], [])
         self.tables.reset(rows, layers)
         return state
+
+    def _state(self, name: str) -> dict[str, Any] | None:
+        try:
+            needs = self._needs() if self._needs and (self.path / name).exists() else None
+            return checkpoint.read(self.path / name, self.identity, needs)
+        except FileNotFoundError:
+            return None
+        except checkpoint.DamagedError as error:
+            self.damaged[name] = str(error)
+            return None
 
     def save(
         self,
@@ -164,7 +201,13 @@ class RunDir:
         tables = {"rows": self.tables.rows, "layers": self.tables.layers}
         content = checkpoint.encode({**state, "identity": self.identity, **tables})
         self._settle()
-        self._pending = self._writer.submit(write_atomically, self.path / CHECKPOINT, content)
+        self._pending = self._writer.submit(self._replace_checkpoint, content)
+
+    def _replace_checkpoint(self, content: bytes) -> None:
+        """Write a checkpoint, and keep the one before."""
+        with suppress(FileNotFoundError):  # the first
+            (self.path / CHECKPOINT).replace(self.path / EARLIER)
+        write_atomically(self.path / CHECKPOINT, content)
 
     def _settle(self) -> None:
         """Wait for the checkpoint on its way to disk, and raise what went wrong there."""
@@ -197,7 +240,8 @@ class RunDir:
         self.tables.write()
         self._update(status, error)
         if status in FINAL:
-            (self.path / CHECKPOINT).unlink(missing_ok=True)
+            for name in (CHECKPOINT, EARLIER):
+                (self.path / name).unlink(missing_ok=True)
 
     def prune(self, epoch: int) -> None:
         """Leave the run as it is after an epoch."""
@@ -220,8 +264,8 @@ class RunDir:
 
     def log(self, *texts: str) -> None:
         """Append to train.log, each text with the time before it."""
-        with (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.writelines(f"{now()}  {text}\n" for text in texts)
+        lines = "".join(f"{now()}  {text}\n" for text in texts)
+        append(self.path / LOG, lines.encode("utf-8", "backslashreplace"))
 
     def _update(self, status: Status, error: str | None = None) -> None:
         times = self._record["times"]

@@ -1,32 +1,74 @@
 """Find runs, and read what their run.json says."""
 
+import errno
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
 from regbench.config.run_config import ID_LENGTH, flat
 from regbench.errors import UserError
+from regbench.guarded import read_bounded
 from regbench.records.files import FORMAT, LOCK, RUN, Status
+from regbench.records.metrics import MOST_FIGURE
 
 RECIPES = ("experiment", "recipe")  # where a run came from: columns that are no part of its identity
 
 
+_MOST_BYTES = 4 * 2**20  # of a run.json, which has some 4 kB
+_NO_LOCKS = (errno.EOPNOTSUPP, errno.ENOLCK)
+_DEEPEST = 64  # folders below one another that are searched for runs
+_MOST = {"seconds": 1e10, "epoch": 1e10}
+
+
+def _checked_figure(name: str, figure: float | None) -> None:
+    """Raise ValueError unless a figure can be computed with, and an accuracy is one."""
+    low, high = (0.0, 1.0) if name.endswith("_acc") else (-MOST_FIGURE, _MOST.get(name, MOST_FIGURE))
+    if figure is not None and not low <= figure <= high:
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, not {figure:g}")
+
+
+def _checked_figures(figures: dict[str, float | None]) -> dict[str, float | None]:
+    for name, figure in figures.items():
+        _checked_figure(name, figure)
+    return figures
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Move a time to UTC, where all are compared.
+
+    Raises:
+        ValueError: the calendar ends before it.
+    """
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is no time of the calendar") from None
+
+
+_Figures = Annotated[dict[str, float | None], AfterValidator(_checked_figures)]
+_Seconds = Annotated[float, Field(ge=0, le=_MOST["seconds"])] | None
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class _Result(BaseModel):
-    last: dict[str, float | None]
-    best_val: dict[str, float | None]
-    seconds: float | None
-    cpu_seconds: float | None = None  # of older runs
+    last: _Figures
+    best_val: _Figures
+    seconds: _Seconds
+    cpu_seconds: _Seconds = None  # of older runs
 
 
 class _Times(BaseModel):
-    started: AwareDatetime | None = None
-    finished: AwareDatetime | None
+    started: Moment | None = None
+    finished: Moment | None
 
 
 class _Versions(TypedDict, total=False):
@@ -58,6 +100,17 @@ class Recorded(BaseModel):
     recipe: str | None = None  # the NAME of +study=NAME
     result: _Result | None
 
+    @field_validator("config")
+    @classmethod
+    def _has_plain_values(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """Raise ValueError for values that no config of regbench has, and that tables cannot sort or compute with."""
+        for key, least in (("seed", 0), ("epochs", 1)):
+            if key in config and not (type(config[key]) is int and config[key] >= least):
+                raise ValueError(f"{key} must be a whole number of at least {least}")
+        if not _is_finite(config):
+            raise ValueError("a number must be finite")
+        return config
+
     def values(self) -> dict[str, Any]:
         """The config with dotted keys, the data's digest (other data is another experiment), the recipes' names."""
         digest = {} if self.data_digest is None else {"data.digest": self.data_digest[:ID_LENGTH]}
@@ -81,11 +134,32 @@ class Record(Recorded):
         return self
 
 
+def _is_finite(value: Any) -> bool:
+    """Tell whether all numbers in nested values are finite."""
+    if isinstance(value, Mapping | list):
+        return all(map(_is_finite, value.values() if isinstance(value, Mapping) else value))
+    return type(value) is not float or math.isfinite(value)
+
+
 class UnreadableError(Exception):
     """The text says in one line why a run.json holds no run: `is no JSON (line 1, column 2)`."""
 
 
 _Kind = TypeVar("_Kind", bound=Recorded)
+
+
+def content_of(run: Path) -> bytes:
+    """Read the run.json of a directory.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is too large to be one.
+    """
+    return read_bounded(run / RUN, _MOST_BYTES)
+
+
+def why(error: OSError | UnreadableError) -> str:
+    """Say in one line why a run.json cannot be used."""
+    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
 
 
 def parse(content: bytes, kind: type[_Kind]) -> _Kind:
@@ -96,7 +170,7 @@ def parse(content: bytes, kind: type[_Kind]) -> _Kind:
     """
     try:
         return kind.model_validate_json(content)
-    except ValidationError:
+    except (ValidationError, RecursionError):
         text = _plain_json(content)
     try:
         return kind.model_validate_json(json.dumps(text))
@@ -111,8 +185,12 @@ def _plain_json(content: bytes) -> Any:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise UnreadableError(f"is no JSON ({place})" if content else "is empty") from None
-    except ValueError:
+    except UnicodeDecodeError:
         raise UnreadableError("is not UTF-8 text") from None
+    except RecursionError:
+        raise UnreadableError("is nested too deeply") from None
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise UnreadableError("holds a number of thousands of digits") from None
 
 
 def _reason(record: Any, error: ValidationError) -> str:
@@ -134,13 +212,15 @@ def find(roots: Iterable[Path]) -> Iterator[Path]:
     """
     seen: set[tuple[int, int]] = set()
     for root in roots:
-        if not root.is_dir():
+        if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             raise UserError(f"no directory '{root}'. Train a run first (regbench train), or name where your runs are")
         yield from _walk(root, seen)
 
 
-def _walk(path: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _walk(path: Path, seen: set[tuple[int, int]], depth: int = 0) -> Iterator[Path]:
     try:
+        if depth > _DEEPEST:
+            raise OSError
         stat = path.stat()
         if (stat.st_dev, stat.st_ino) in seen:
             return
@@ -154,17 +234,46 @@ def _walk(path: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         yield path
         return
     for entry in entries:
-        # Path.is_dir, unlike entry.is_dir, takes a link to itself for no directory instead of raising
-        if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():
-            yield from _walk(path / entry.name, seen)
+        if _is_folder(entry):
+            yield from _walk(path / entry.name, seen, depth + 1)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether it is a folder, or a link to one; where that may not be looked at, it counts as unreadable."""
+    try:
+        return stat.S_ISDIR(os.stat(entry.path).st_mode) if entry.is_symlink() else entry.is_dir()  # noqa: PTH116
+    except PermissionError:
+        return True
+    except OSError:  # it leads to nothing, or to itself
+        return False
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a process trains the run; True where that cannot be known. Makes no file."""
-    if not (path / LOCK).is_file():
-        return False
+    """Tell whether another process holds the lock of the run. Makes no file.
+
+    Where the lock cannot be opened or taken it is not held, as far as can be known: `lock_fault` says why.
+    """
+    return isinstance(_refusal(path), Timeout)
+
+
+def lock_fault(path: Path) -> str | None:
+    """Say why the lock of a run cannot be taken by anyone here; None where it can, or another process holds it."""
+    refusal = _refusal(path)
+    return None if refusal is None or isinstance(refusal, Timeout) else cannot_lock(path, refusal)
+
+
+def cannot_lock(path: Path, error: OSError) -> str:
+    """Describe a lock that cannot be taken for another reason than that it is held."""
+    cure = ": the file system has no locks. Name a folder on another by runtime.dir" if error.errno in _NO_LOCKS else ""
+    return f"{path / LOCK} cannot be locked: {error.strerror}{cure}"
+
+
+def _refusal(path: Path) -> OSError | None:
+    """Try to lock a run for a moment; return what prevents it: a Timeout if another process holds the lock."""
     try:
-        with FileLock(path / LOCK, blocking=False):
-            return False
-    except (Timeout, OSError):
-        return True
+        if (path / LOCK).is_file():
+            with FileLock(path / LOCK, blocking=False):
+                return None
+    except OSError as error:  # Timeout is one
+        return error
+    return None

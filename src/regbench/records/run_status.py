@@ -9,8 +9,12 @@ from typing import Any
 from regbench.config.location import user_path
 from regbench.config.run_config import ID_LENGTH, RunConfig, Runtime
 from regbench.errors import UserError
-from regbench.records.files import FINAL, FORMAT, METRICS, PRUNED_ERROR, RUN, Status
+from regbench.guarded import read_bounded
+from regbench.records.files import FINAL, METRICS, PRUNED_ERROR, Status
+from regbench.records.metrics import SELECTIONS
+from regbench.records.run_json import Record, UnreadableError, content_of, parse
 
+_SHOWN = {"epoch", "test_loss", "test_acc", "val_loss"}
 _LONGEST_NAME = 255  # bytes, on nearly every file system
 
 
@@ -55,11 +59,12 @@ class RunStatus:
     def read(cls, path: Path, identity: str) -> "RunStatus":
         """Look at the directory of the run with this identity."""
         try:
-            record = json.loads((path / RUN).read_bytes())
-        except (OSError, ValueError):
+            content = content_of(path)
+            known = parse(content, Record)
+        except (OSError, UnreadableError):
             return cls(path, {})
-        ours = isinstance(record, dict) and record.get("format") == FORMAT and record.get("identity") == identity
-        return cls(path, record if ours else {})
+        ours = known.identity == identity and (known.status != "completed" or _has_figures(known))
+        return cls(path, json.loads(content) if ours else {})
 
     @property
     def state(self) -> Status | None:
@@ -87,9 +92,15 @@ class RunStatus:
         return self.state == "interrupted" and str(self.error).startswith(PRUNED_ERROR)
 
 
+def _has_figures(record: Record) -> bool:
+    """Tell whether a completed run has the figures that are shown in its end; without them it is trained again."""
+    chosen = (getattr(record.result, name) for name in SELECTIONS)
+    return all(figures.keys() >= _SHOWN and None not in map(figures.get, _SHOWN - {"val_loss"}) for figures in chosen)
+
+
 def epochs_written(path: Path) -> int:
     """Count the epochs in a run's metrics.csv; 0 where it cannot be read. Its first line is the header."""
     try:
-        return max((path / METRICS).read_bytes().count(b"\n") - 1, 0)
+        return max(read_bounded(path / METRICS).count(b"\n") - 1, 0)
     except OSError:
         return 0

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regbench.guarded import append
 from regbench.records.files import LAYERS, METRICS, PRETRAIN, write_atomically
 
 if TYPE_CHECKING:
@@ -34,14 +35,13 @@ class RunTables:
             self._append(LAYERS, self.layers, [asdict(row) for row in layers])
 
     def _append(self, name: str, rows: Rows, new: Rows) -> None:
-        with (self._path / name).open("ab") as file:
-            file.write(_csv(new, header=not rows))
+        append(self._path / name, _csv(new, header=not rows))
         rows.extend(new)
 
     def append_pretrained(self, row: Mapping[str, Any]) -> None:
         """Add a row to pretrain.csv."""
-        with (self._path / PRETRAIN).open("ab") as file:
-            file.write(_csv([row], header=file.tell() == 0))
+        path = self._path / PRETRAIN
+        append(path, _csv([row], header=not (path.exists() and path.stat().st_size)))
 
     def write(self) -> None:
         """Write metrics.csv and layers.csv anew, whatever is there; without diagnostics there is no layers.csv."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +13,7 @@ from regbench.condition import condition
 from regbench.errors import UserError, no_such
 from regbench.experiment.reporter import Reporter
 from regbench.sweep.job import Job
-from regbench.sweep.ranges import numbers, override_parser
+from regbench.sweep.ranges import MOST, numbers, override_parser
 from regbench.text import plural
 
 
@@ -48,7 +49,10 @@ def _combinations(
 ) -> Iterator[list[str]]:
     last = {override.get_key_element(): override for override in parser.parse_overrides(list(words))}
     swept = {key: values_of(override) for key, override in last.items()}
-    return ([word for chosen in job for word in chosen] for job in product(*_in_step(last, swept, zipped)))
+    choices = _in_step(last, swept, zipped)
+    if (runs := prod(map(len, choices))) > MOST:
+        raise UserError(f"{' '.join(words)}: makes {runs:,} runs. A sweep has at most {MOST:,}")
+    return ([word for chosen in job for word in chosen] for job in product(*choices))
 
 
 def matching(jobs: Iterable[Job], where: Sequence[str], reporter: Reporter) -> Iterator[Job]:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from regbench.config.run_config import RunConfig, flat
 from regbench.experiment.checks import checked
+from regbench.experiment.resolving import resolved
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ class Job:
         Raises:
             OmegaConfBaseException: an interpolation leads nowhere.
         """
-        values: Any = OmegaConf.to_container(self.composed, resolve=True)
-        return dict(flat(values))
+        return dict(flat(resolved(self.composed, complete=False)))
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:

@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from regbench.config.run_config import flat
-from regbench.records.files import RUN
-from regbench.records.run_json import Recorded, UnreadableError, find, parse
+from regbench.records.run_json import Recorded, UnreadableError, content_of, find, parse
 from regbench.training.stacking import Group
 
 _NO_MATTER = ("epochs", "runtime.dir", "runtime.cache", "runtime.progress")  # to the time of an epoch
@@ -57,6 +56,6 @@ def _names(group: Group) -> tuple[str, ...]:
 def _records(folder: Path) -> Iterator[_Timed]:
     for path in find([folder] if folder.is_dir() else []):
         try:
-            yield parse((path / RUN).read_bytes(), _Timed)
+            yield parse(content_of(path), _Timed)
         except (OSError, UnreadableError):
             continue

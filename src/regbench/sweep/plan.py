@@ -108,7 +108,7 @@ def _check_places(distinct: Sequence[tuple[Run, Job]], is_pending: Sequence[bool
         with refusals.of(job):
             if left:
                 check_machine(run.config, download)
-                check_place(run.config)
+                check_place(run.config, run.path)
     refusals.raise_first()
 
 

@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 
 from regbench.errors import UserError
 
+MOST = 100_000  # numbers of a range, and runs of a sweep: planning so many takes minutes
 _DIGITS = 12  # of a float that a person writes: what follows them in 0.3 - 0.1 is rounding
 
 
@@ -63,6 +64,8 @@ def numbers(sweep: RangeSweep) -> Sequence[int] | list[float]:
     start, stop, step = (_decimal(number) for number in (sweep.start, sweep.stop, sweep.step))
     if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):
         raise UserError(f"range({sweep.start},{sweep.stop},{sweep.step}): needs finite numbers and a step other than 0")
+    if (stop - start) / step > MOST:
+        raise UserError(f"range({sweep.start},{sweep.stop},{sweep.step}): has more than {MOST:,} numbers")
     values = sweep.range()
     result = list(values) if isinstance(values, range) else _floats(start, stop, step)
     if sweep.shuffle:

@@ -14,6 +14,7 @@ from regbench.errors import FAILED
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
+from regbench.records.run_json import lock_fault
 from regbench.sweep import comparison
 from regbench.sweep.engines.workers import Engine
 from regbench.sweep.job import Job
@@ -39,6 +40,8 @@ def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False) -> Non
     Raises:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
     """
+    if isinstance(launcher, _NamesEngine):
+        launcher.engine()  # refuses its settings before anything is trained
     planned = plan(jobs, download=not only_plan)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
     reporter.say(str(planned), "bold")
@@ -119,7 +122,7 @@ def _failures(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         status = run.status()
         if not (status.finished or status.pruned):
-            reason = status.error or status.state or "not begun"
+            reason = lock_fault(run.path) or status.error or status.state or "not begun"
             lines.append(f"{' '.join(run.overrides)}: {reason} ({status.path / LOG})")
     return lines
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
-from regbench.records.run_json import is_locked
+from regbench.records.run_json import is_locked, lock_fault
 from regbench.text import plural
 
 _SECONDS = 0.5  # between looks at the runs that others train
@@ -23,7 +23,8 @@ def share(runs: Sequence[Run], train: Callable[[Sequence[Run]], object]) -> None
     while rest := [place for place, run in enumerate(runs) if tries[place] < _TRIES and not _settled(run)]:
         free = [place for place in rest if not is_locked(runs[place].path)]
         tries.update(free)
-        if undone := [runs[place] for place in free if not _settled(runs[place])]:
+        tries.update({place: _TRIES for place in free if lock_fault(runs[place].path)})  # which would repeat
+        if undone := [runs[place] for place in free if tries[place] <= _TRIES and not _settled(runs[place])]:
             train(undone)
         elif not told and not free:
             told = True

@@ -11,9 +11,9 @@ from typing import Any
 from regbench.analysis.baseline import matches, written
 from regbench.analysis.groups import checked, differing
 from regbench.errors import UserError, no_such
-from regbench.records.files import RUN
 from regbench.records.frame import ORIGINS, Runs
 from regbench.records.names import command, short_name
+from regbench.records.run_json import content_of
 from regbench.tables.layout import Cells, csv_text, csv_value, lay_out
 from regbench.text import plural, printable, shown
 
@@ -69,7 +69,7 @@ def _described(row: Mapping[Any, Any], keys: Sequence[str]) -> _Run:
 
 
 def _command(run: Path) -> str:
-    overrides = json.loads((run / RUN).read_bytes()).get("overrides")
+    overrides = json.loads(content_of(run)).get("overrides")
     return command(overrides if isinstance(overrides, list) else [])
 
 

@@ -17,6 +17,7 @@ from regbench.tables.cells import cells
 from regbench.tables.footer import footer
 from regbench.tables.layout import Cells, csv_text, csv_value
 from regbench.tables.record import columns, record, to_frame
+from regbench.text import for_markdown
 
 
 def to_csv(tables: Sequence[Table], show: Sequence[str] = (), *, decimal_comma: bool = False) -> str:
@@ -46,9 +47,9 @@ def to_html(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
 
 def markdown(found: Cells, notes: Sequence[str]) -> str:
     """Write cells as a GitHub table, notes as a list below."""
-    headings, *rows = [[cell.replace("|", r"\|") for cell in row] for row in (found.headings, *found.rows)]
+    headings, *rows = [[for_markdown(cell) for cell in row] for row in (found.headings, *found.rows)]
     body = tabulate(rows, headings, "pipe", disable_numparse=True, colalign=found.alignment)
-    return "\n".join([body, "", *(f"- {line}" for line in notes)]) + "\n"
+    return "\n".join([body, "", *(f"- {for_markdown(line)}" for line in notes)]) + "\n"
 
 
 def latex(found: Cells, notes: Sequence[str]) -> str:

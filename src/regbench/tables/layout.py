@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from regbench.text import shown
+from regbench.text import for_csv, shown
 
 _GAP = "  "
 _TAIL, _LEAST = 16, 24  # of a path in a narrow terminal: its end, which holds the id, and its shortest length
@@ -85,6 +85,8 @@ def csv_value(value: Any) -> Any:
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, decimal_comma: bool = False) -> str:
     """Write rows as CSV: floats in full precision, an empty cell for None and for a missing value.
 
+    Text that a spreadsheet would run has an apostrophe before it (`regbench.text.for_csv`).
+
     With a decimal comma there are semicolons between cells and a byte-order mark, as Excel wants it in such countries.
 
     `records.run_dir` has a writer of its own: it stands below the tables, and appends to files.
@@ -93,9 +95,9 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, decim
     if decimal_comma:
         text.write("\N{BYTE ORDER MARK}")
         rows = ({key: _with_comma(value) for key, value in row.items()} for row in rows)
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n", delimiter=";" if decimal_comma else ",")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n", delimiter=";" if decimal_comma else ",")
+    writer.writerow(map(for_csv, columns))
+    writer.writerows([for_csv(row.get(column, "")) for column in columns] for row in rows)
     return text.getvalue()
 
 

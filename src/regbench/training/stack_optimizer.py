@@ -17,8 +17,6 @@ _Evaluate = Callable[[], tuple[Tensor, Sequence[Tensor]]]  # the summed loss, an
 # such a rest is moved run by run, so that no run's bits depend on its neighbours.
 _VECTOR = 16
 
-_HOW = {"foreach", "fused", "capturable"}  # the settings of a parameter group that say how to compute
-
 # Optimizers whose step treats each element by itself and is proportional to the learning rate.
 PROPORTIONAL = {"sgd", "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta", "adamax"}
 
@@ -88,10 +86,24 @@ def _make_recordable(optimizers: Sequence[torch.optim.Optimizer]) -> bool:
 
 
 def _load(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Let an optimizer resume from a state, maybe of another device; it keeps its way to compute."""
-    pairs = zip(state["param_groups"], optimizer.param_groups, strict=True)
-    groups = [saved | {key: group[key] for key in _HOW & group.keys()} for saved, group in pairs]
-    optimizer.load_state_dict({**state, "param_groups": groups})
+    """Let an optimizer resume from a state, maybe of another device.
+
+    It keeps its own settings: rates and momenta are set for each epoch, and the others are those of the config. What
+    is remembered of a parameter gets its memory format, which torch's fused optimizers rely on.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    remembered = {
+        place: {key: _laid_out_as(parameters[place], value) for key, value in memory.items()}
+        for place, memory in state["state"].items()
+    }
+    optimizer.load_state_dict({"state": remembered, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _laid_out_as(parameter: Tensor, value: Any) -> Any:
+    """Copy a tensor of the parameter's shape into its memory format; anything else stays."""
+    if not isinstance(value, Tensor) or value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 def _state_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> list[Tensor] | None:

@@ -16,6 +16,7 @@ from regbench.sweep.engines.workers import (
     Outcomes,
     Unit,
     Workers,
+    check_number,
     current_folder,
     gpus,
     number_of_workers,
@@ -78,6 +79,12 @@ class Processes(Workers):
     """The engine of `hydra/launcher=processes`."""
 
     def __init__(self, n_jobs: int | str) -> None:
+        """Check how many workers are wanted.
+
+        Raises:
+            UserError: neither auto nor a number of at least 1.
+        """
+        check_number(n_jobs)
         self._n_jobs = n_jobs
 
     def outcomes(self, units: Sequence[Unit]) -> Outcomes:

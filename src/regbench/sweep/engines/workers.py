@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from regbench.errors import UserError
+from regbench.text import shown
 
 if TYPE_CHECKING:
     from regbench.experiment.run import Run
@@ -126,8 +127,11 @@ def number_of_workers(n_jobs: int | str, runs: "Sequence[Run]", units: int) -> i
     Raises:
         UserError: n_jobs is neither auto nor a number of at least 1.
     """
-    if n_jobs == "auto":
-        return min(units, _room(runs))
-    if not isinstance(n_jobs, int) or n_jobs < 1:
-        raise UserError(f"hydra.launcher.n_jobs={n_jobs}: must be auto or an integer of at least 1")
-    return min(units, n_jobs)
+    check_number(n_jobs)
+    return min(units, _room(runs) if n_jobs == "auto" else int(n_jobs))
+
+
+def check_number(n_jobs: int | str) -> None:
+    """Raise UserError unless a number of workers is auto or a number of at least 1."""
+    if n_jobs != "auto" and (type(n_jobs) is not int or n_jobs < 1):
+        raise UserError(f"hydra.launcher.n_jobs={shown(n_jobs)}: must be auto or an integer of at least 1")
