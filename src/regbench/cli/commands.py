@@ -54,6 +54,11 @@ from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
     help="Differences smaller than this do not matter, in percentage points for accuracies: tests equivalence.",
 )
 @click.option(
+    "--anytime",
+    is_flag=True,
+    help="With --baseline: p, intervals and verdicts that stay valid however often you look and add seeds.",
+)
+@click.option(
     "--correction",
     type=click.Choice(CORRECTIONS),
     default="holm",
@@ -64,6 +69,10 @@ from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
     "--test-noise",
     is_flag=True,
     help="Add the uncertainty from the finite test set: its interval, with --baseline McNemar's test.",
+)
+@options.tune
+@click.option(
+    "--shrink", is_flag=True, help="Add means without what is luck: drawn to each other as far as noise explains them."
 )
 @click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
 @click.option(
@@ -86,8 +95,11 @@ def summary(
     statuses: tuple[str, ...],
     baseline: tuple[str, ...],
     margin: float | None,
+    anytime: bool,
     correction: Correction,
     test_noise: bool,
+    tune: tuple[str, ...],
+    shrink: bool,
     show: tuple[str, ...],
     sort: str | None,
     explain: bool,
@@ -108,6 +120,8 @@ def summary(
 
     if margin is not None and not baseline:
         raise UserError(f"--margin {margin:g}: needs a --baseline to be equivalent to")
+    if anytime and not baseline:
+        raise UserError("--anytime: needs a --baseline, as it is about the verdicts")
     more = _columns(show)
     check_decimal_comma(decimal_comma, csv_file, output, file)
     runs = load(dirs or ("runs",))
@@ -118,11 +132,13 @@ def summary(
             metric,
             select,
             columns=split(cols),
-            against=Against(baseline, margin, correction) if baseline else None,
+            against=Against(baseline, margin, correction, anytime) if baseline else None,
             where=where,
             sort=sort,
             test_noise=test_noise,
             statuses=statuses,
+            tune=split(tune),
+            shrink=shrink,
         )
         for metric in dict.fromkeys(split(metrics))
     ]

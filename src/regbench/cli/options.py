@@ -21,10 +21,10 @@ class Command(click.Command):
     `--rows norm init --cols seed` is `--rows norm --rows init --cols seed`.
     """
 
-    spread: ClassVar = ("--by", "--rows", "--cols", "--show")
+    spread: ClassVar = ("--by", "--rows", "--cols", "--show", "--tune")
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each further value: anything except an option or a directory."""
+        """Repeat the option before each further value: anything except an option, KEY=VALUE or a directory."""
         names = {name for option in self.params for name in option.opts} & set(self.spread)
         spread: list[str] = []
         option, first = "", False
@@ -32,7 +32,7 @@ class Command(click.Command):
             if word.startswith("-"):
                 option, first = (word if word in names else ""), True
             elif option and not first:
-                option = "" if Path(word).is_dir() else option
+                option = "" if "=" in word or Path(word).is_dir() else option
                 spread += [option] if option else []
             else:
                 first = False
@@ -70,6 +70,12 @@ select = click.option(
     default="best_val",
     show_default=True,
     help="Which epoch to report: that of the best validation loss, or the last.",
+)
+tune = click.option(
+    "--tune",
+    multiple=True,
+    metavar="KEY",
+    help="Show each row at its own best values of these keys, chosen for each seed by validation on the other seeds.",
 )
 csv_file = click.option(
     "--csv",
