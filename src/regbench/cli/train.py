@@ -25,7 +25,7 @@ from regbench.cli.train_help import train_help
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, one_line
 
-_OF_SWEEP = ("params", "each", "zip", "where", "plan")  # what hydra.sweeper holds
+_OF_SWEEP = ("params", "each", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
 
 
 def train(arguments: Sequence[str]) -> NoReturn:

@@ -30,8 +30,11 @@ that does not exist lists them.
 
 An option's values: regbench train --cfg job --package optimizer optimizer=sgd
 and to set one:     regbench train optimizer=sgd optimizer.momentum=0.9
-Flags: -m (sweep), --plan (show what it would train), --cfg job (show the
-config), --info, --config-dir DIR (your own options), --hydra-help (all).
+Flags: -m (sweep), --cfg job (show the config), --info, --config-dir DIR (your
+own options), --hydra-help (all). Of a sweep: --plan (show what it would train,
+its time and the smallest difference it can show), --pilot 3 (train 3 seeds of
+some rows to know their spread), --until-decided (add seeds until each row is
+decided: --baseline norm=none, --margin 0.2 in points, --max-seeds 50).
 Repeat the command to resume."""
 
 
