@@ -86,7 +86,7 @@ def compare(
         sort: a key or column, `-` before it reverses the order.
         test_noise: add the uncertainty that comes from the choice of test images.
         show: `["seeds"]` adds the figure of each seed.
-        tune: keys whose values each row chooses, for each seed by validation on the other seeds.
+        tune: keys whose values each row chooses, for each seed by validation on the seeds before it.
         anytime: p, intervals and verdicts that stay valid however often seeds are added.
         shrink: add the column `shrunk`, means without what is luck.
 

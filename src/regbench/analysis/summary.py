@@ -66,7 +66,7 @@ def compare(
     runs_of = selected(runs, where, select, statuses, named)
     keys = _keys(runs_of.frame, by, columns, against, tune)
     timed = clocks.shared(runs.frame) if is_clock(chosen) else set()
-    sample = _sample(runs_of.frame, keys, chosen, select, timed, tune, against)
+    sample = _sample(runs_of.frame, keys, chosen, select, timed, tune)
     base = default_run.base(runs_of.frame, keys)
     table = _plain(sample, keys, columns, runs, runs_of, where)
     if not (by or columns):
@@ -107,12 +107,11 @@ def _sample(
     select: Selection,
     timed: set[str],
     tune: Sequence[str],
-    against: Against | None,
 ) -> Sample:
     """Group the runs; where values are tuned, only those with the chosen values."""
     if not tune:
         return Sample(frame, grouped(frame, keys), metric, select, timed)
-    found = tuned(frame, keys, tune, metric, select, earlier=bool(against and against.anytime))
+    found = tuned(frame, keys, tune, metric, select)
     return Sample(found.frame, found.groups, metric, select, timed, found)
 
 

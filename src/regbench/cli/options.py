@@ -75,7 +75,7 @@ tune = click.option(
     "--tune",
     multiple=True,
     metavar="KEY",
-    help="Show each row at its own best values of these keys, chosen for each seed by validation on the other seeds.",
+    help="Show each row at its own best values of these keys, which validation on the seeds before a seed chooses.",
 )
 csv_file = click.option(
     "--csv",

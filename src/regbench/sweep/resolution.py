@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PILOT_ROWS = 5  # that a pilot trains: the baseline and four more
 FEWEST = 3  # seeds in common, for a spread
-_MATTER = {"model", "data", "epochs", "batch_size"}  # what runs must share for their spread to be alike
+_MATTER = {"model", "data", "optimizer", "epochs", "batch_size"}  # what runs must share for their spread to be alike
 _NO_MATTER = {"seed", "study", *NO_EFFECT_ON_NUMBERS}
 _Figures = dict[Any, float]  # by seed
 

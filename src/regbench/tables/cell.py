@@ -108,7 +108,7 @@ def _footer(cell: Cell) -> Iterator[str]:
         span = f", from {_percent(min(accuracies))} to {_percent(max(accuracies))}" if len(accuracies) > 1 else ""
         yield f"mean test_acc {_percent(mean)} %{span}, at the epoch with the best validation loss"
     if cell.tuning:
-        names, judge = ", ".join(cell.tuning.keys), f"the mean {cell.tuning.metric} of the other seeds"
+        names, judge = ", ".join(cell.tuning.keys), f"the mean {cell.tuning.metric} of the seeds before it"
         yield f"{names}: chosen for each seed by {judge}, from {plural(cell.tuning.runs, 'run')}"
 
 

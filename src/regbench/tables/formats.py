@@ -164,8 +164,7 @@ def _content(table: Table, show: Sequence[str]) -> dict[str, Any]:
 
 
 def _tuning(tuning: Tuning) -> dict[str, Any]:
-    seeds = "earlier" if tuning.earlier else "other"
-    return {"keys": tuning.keys, "chosen_by": tuning.metric, "on_seeds": seeds, "runs": tuning.runs}
+    return {"keys": tuning.keys, "chosen_by": tuning.metric, "runs": tuning.runs}
 
 
 def _goes_with(found: Together) -> dict[str, Any]:

@@ -40,14 +40,11 @@ def tuning_remarks(table: Table) -> Iterator[str]:
     if not table.tuning:
         return
     choices = [row.choice for row in table.rows if row.choice]
-    which = "seeds before it" if table.tuning.earlier else "other seeds"
-    names = ", ".join(table.tuning.keys)
-    yield f"{names}: chosen for each seed by the mean {table.tuning.metric} of the {which}, {_budget(choices)}."
+    names, judge = ", ".join(table.tuning.keys), table.tuning.metric
+    yield f"{names}: chosen for each seed except the first, by the mean {judge} of the seeds before it, {_budget(choices)}."
     if budgets_differ(table):
-        yield (
-            "Rows had unlike budgets to choose from: luck favours none, but a finer grid may hold a better value. "
-            "The columns values and runs say how much each had."
-        )
+        columns = "" if table.columns else " The columns values and runs say how much each had."
+        yield f"Rows had unlike budgets: luck favours none, but a finer grid may hold a better value.{columns}"
     yield from _doubts(table, table.tuning)
 
 
