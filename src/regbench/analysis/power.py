@@ -15,7 +15,7 @@ _Floats = NDArray[np.float64]
 
 POWER = 0.8
 _SIMULATED = 12  # pairs: with more of them the power of t at the reachable level is that of signs
-_DRAWS = 1500
+_DRAWS = 3000
 _HALVINGS = 12
 _AT_ONCE = 250  # draws in memory at a time, with all patterns: 4 MB
 _LARGEST = 6.0  # standard deviations: the largest difference to look for

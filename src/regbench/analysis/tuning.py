@@ -169,9 +169,7 @@ def _check_choice(groups: Sequence[Group], runs: _Candidates, tune: Sequence[str
 
 def _check_seeds(picked: Sequence[Sequence[int]], tune: Sequence[str]) -> None:
     if not any(picked):
-        raise UserError(
-            f"--tune {','.join(tune)}: chooses by the other seeds, and no row has {_FEWEST} seeds that ended"
-        )
+        raise UserError(f"--tune {','.join(tune)}: chooses by earlier seeds, and no row has completed {_FEWEST} seeds")
 
 
 def _picked(positions: Sequence[int], runs: _Candidates) -> list[int]:

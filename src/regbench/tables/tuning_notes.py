@@ -41,7 +41,8 @@ def tuning_remarks(table: Table) -> Iterator[str]:
         return
     choices = [row.choice for row in table.rows if row.choice]
     names, judge = ", ".join(table.tuning.keys), table.tuning.metric
-    yield f"{names}: chosen for each seed except the first, by the mean {judge} of the seeds before it, {_budget(choices)}."
+    rule = f"chosen for each seed except the first, by the mean {judge} of the seeds before it"
+    yield f"{names}: {rule}, {_budget(choices)}."
     if budgets_differ(table):
         columns = "" if table.columns else " The columns values and runs say how much each had."
         yield f"Rows had unlike budgets: luck favours none, but a finer grid may hold a better value.{columns}"
