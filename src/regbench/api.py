@@ -10,6 +10,7 @@ from regbench.analysis import summary
 from regbench.analysis.corrections import Correction
 from regbench.analysis.groups import config_keys, differing
 from regbench.analysis.table import Against
+from regbench.errors import UserError
 from regbench.records import epochs
 from regbench.records import frame as records
 from regbench.records.frame import Runs
@@ -64,6 +65,9 @@ def compare(
     sort: str | None = None,
     test_noise: bool = False,
     show: Sequence[str] = (),
+    tune: str | Sequence[str] = (),
+    anytime: bool = False,
+    shrink: bool = False,
 ) -> pd.DataFrame:
     """Make the table of `regbench summary --format csv`: one row per group and metric, figures as fractions.
 
@@ -82,12 +86,17 @@ def compare(
         sort: a key or column, `-` before it reverses the order.
         test_noise: add the uncertainty that comes from the choice of test images.
         show: `["seeds"]` adds the figure of each seed.
+        tune: keys whose values each row chooses, for each seed by validation on the seeds before it.
+        anytime: p, intervals and verdicts that stay valid however often seeds are added.
+        shrink: add the column `shrunk`, means without what is luck.
 
     Raises:
-        UserError: the metric, a key, column or baseline does not exist.
+        UserError: the metric, a key, column or baseline does not exist; `anytime` has no baseline.
     """
+    if anytime and not baseline:
+        raise UserError("anytime: needs a baseline, as it is about the verdicts")
     texts = [f"{key}={shown(value)}" for key, value in baseline.items()] if isinstance(baseline, Mapping) else baseline
-    against = Against([texts] if isinstance(texts, str) else texts, margin, correction) if texts else None
+    against = Against([texts] if isinstance(texts, str) else texts, margin, correction, anytime) if texts else None
     duplicates, unreadable = (tuple(frame.attrs.get(name, ())) for name in ("duplicates", "unreadable"))
     runs = Runs(frame.reset_index(drop=True), duplicates, unreadable)
     tables = [
@@ -101,6 +110,8 @@ def compare(
             sort=sort,
             test_noise=test_noise,
             statuses=[status] if isinstance(status, str) else status,
+            tune=[tune] if isinstance(tune, str) else tune,
+            shrink=shrink,
         )
         for name in ([metric] if isinstance(metric, str) else metric)
     ]

@@ -309,7 +309,7 @@ def test_the_footer_has_two_lines_where_nothing_is_odd(tmp_path: Path) -> None:
     runs = [record(test_acc=0.9 + seed / 1000, norm=NORMS[n], seed=seed) for n in NORMS for seed in range(6)]
     assert len(footer.footer(table_of(tmp_path, *runs), explain=False)) == 2
     against = compare(load([tmp_path]), against=Against(["norm=none"]))
-    assert len(footer.footer(against, explain=False)) == 3, "and how many seeds could decide"
+    assert len(footer.footer(against, explain=False)) == 4, "and what p is for, and how many seeds could decide"
     assert len(footer.footer(against)) > 6
 
 

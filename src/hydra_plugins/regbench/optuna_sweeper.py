@@ -26,9 +26,14 @@ class _OptunaConf:
     seed: int = 0  # of the sampler
     storage: str | None = None  # null: optuna.db in the study's folder
     where: list[str] = field(default_factory=list)  # conditions: a trial for which one is false is not trained
-    zip: list[list[str]] = field(default_factory=list)  # these three belong to the other sweeper, and are refused
+    zip: list[list[str]] = field(default_factory=list)  # from here on: of the other sweeper, and refused
     each: dict[str, str] = field(default_factory=dict)
     plan: bool = False
+    until_decided: bool = False
+    pilot: int | None = None
+    baseline: str | None = None
+    margin: float | None = None
+    max_seeds: int = 50
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=_OptunaConf, provider="regbench")
@@ -53,6 +58,8 @@ class OptunaSweeper(Sweeper):
         from regbench.sweep.search import Search
 
         search_settings.refuse({name: self._settings.pop(name) for name in search_settings.OF_GRIDS})
+        for name in ("pilot", "baseline", "margin", "max_seeds"):  # which come with a flag that is refused
+            del self._settings[name]
         where = [str(text) for text in self._settings.pop("where")]
         words = [*(f"{key}={value}" for key, value in yaml_values.overrides(self._params).items()), *arguments]
         settings = search_settings.check(self._settings)

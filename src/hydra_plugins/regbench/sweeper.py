@@ -20,7 +20,8 @@ class _GridConf:
     """Its values: `params` holds overrides as the command line does, `each` those to try one at a time.
 
     `zip` lists keys that go in step, `where` conditions on the config (regbench.condition): a combination for which
-    one is false is left out. With `plan` nothing is trained, only shown.
+    one is false is left out. With `plan` nothing is trained, only shown, except `pilot` seeds of some rows. With
+    `until_decided` seeds are trained in rounds, for rows that no verdict has yet: see regbench.sweep.rounds.
     """
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
@@ -29,6 +30,11 @@ class _GridConf:
     zip: Any = field(default_factory=list)
     where: Any = field(default_factory=list)
     plan: bool = False
+    pilot: int | None = None
+    until_decided: bool = False
+    baseline: str | None = None
+    margin: float | None = None
+    max_seeds: int = 50
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=_GridConf, provider="regbench")
@@ -44,8 +50,12 @@ class GridSweeper(Sweeper):
         zip: Sequence[str] | Sequence[Sequence[str]],
         where: str | Sequence[str],
         plan: bool,
+        pilot: int | None,
+        until_decided: bool,
+        **goal: Any,
     ) -> None:
         self._params, self._each, self._zip, self._where, self._plan = params, each, zip, where, plan
+        self._pilot, self._until_decided, self._goal = pilot, until_decided, goal
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Prepare: Hydra calls this once, before `sweep`."""
@@ -55,10 +65,30 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Train all that the arguments combine to."""
+        """Train all that the arguments combine to, or what decides."""
         from regbench.sweep.run import run
 
-        run(self.launcher, self.jobs(arguments), only_plan=self._plan)
+        jobs = self._first_round(arguments) if self._until_decided else self.jobs(arguments)
+        if self._until_decided and not self._plan:
+            from regbench.sweep.rounds import Goal, Rounds
+
+            Rounds(self.launcher, jobs, lambda seeds: self._of_seeds(arguments, seeds), Goal(**self._goal)).run()
+        else:
+            run(self.launcher, jobs, only_plan=self._plan, pilot=self._pilot)
+
+    def _first_round(self, arguments: Sequence[str]) -> "Iterable[Job]":
+        """Compose the seeds that the arguments name, or as many as a verdict needs."""
+        from regbench.sweep.rounds import FIRST
+        from regbench.sweep.rows import sets_seed
+
+        names_seeds = "seed" in self._params or any(map(sets_seed, arguments))
+        return self.jobs(list(arguments)) if names_seeds else self._of_seeds(arguments, range(FIRST))
+
+    def _of_seeds(self, arguments: Sequence[str], seeds: Sequence[int]) -> "Iterable[Job]":
+        from regbench.sweep.rows import sets_seed
+
+        others = [word for word in arguments if not sets_seed(word)]
+        return self.jobs([*others, f"seed={','.join(map(str, seeds))}"])
 
     def jobs(self, arguments: list[str]) -> "Iterable[Job]":
         """Compose all that the arguments combine to."""

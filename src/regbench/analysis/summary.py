@@ -1,24 +1,22 @@
 """From runs to a comparison: select runs, group them, compare the groups."""
 
 import math
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
-from regbench.analysis import clocks, default_run
-from regbench.analysis.baseline import baselines, default, written
+from regbench.analysis import clocks, default_run, luck
+from regbench.analysis.baseline import written
 from regbench.analysis.clocks import is_clock
-from regbench.analysis.groups import Group, Values, averaged, checked, column, differing, grouped, sortable
-from regbench.analysis.intervals import estimate
-from regbench.analysis.pairing import Block, Members, blocks, shared
-from regbench.analysis.selection import Where, joined, metric_of, selected
+from regbench.analysis.groups import Values, checked, column, differing, grouped
+from regbench.analysis.pairing import shared
+from regbench.analysis.sample import Sample
+from regbench.analysis.selection import Selected, Where, joined, metric_of, selected
 from regbench.analysis.sorting import in_order
-from regbench.analysis.table import Against, Contrast, Row, Table
+from regbench.analysis.table import Against, Contrast, Table
 from regbench.analysis.together import confounded, together
+from regbench.analysis.tuning import tuned
 from regbench.errors import UserError, no_such
 from regbench.records import epochs
 from regbench.records.frame import ORIGINS, Runs
@@ -38,6 +36,8 @@ def compare(
     sort: str | None = None,
     test_noise: bool = False,
     statuses: Sequence[str] = (),
+    tune: Sequence[str] = (),
+    shrink: bool = False,
 ) -> Table:
     """Make one row for each group of runs, and compare it with its baseline if there is one.
 
@@ -52,148 +52,38 @@ def compare(
         sort: a key or column, `-` before it reverses the order; by default the best mean is first.
         test_noise: add the uncertainty that comes from the choice of test images.
         statuses: only runs that ended so.
+        tune: keys whose values each row chooses by validation, as `tuning.tuned` does.
+        shrink: add the means without what is luck, as `luck.shrunk` estimates them.
 
     Raises:
-        UserError: the metric, a key, column or baseline does not exist, the baseline compares nothing, or no run
-            fulfils the conditions.
+        UserError: the metric, a key, column or baseline does not exist, the baseline compares nothing, there is nothing
+            to tune, or no run fulfils the conditions.
     """
     chosen = metric_of(metric, runs.frame)
     if test_noise and chosen.name != "test_acc":
         raise UserError(f"--test-noise: works for test_acc, not for {chosen.name}")
-    named = [*by, *columns, *(against.wanted if against else ())]
+    named = [*by, *columns, *(against.wanted if against else ()), *tune]
     runs_of = selected(runs, where, select, statuses, named)
-    frame = runs_of.frame
-    keys = _keys(frame, by, columns, against)
-    sample = _Sample(frame, grouped(frame, keys), chosen, select, _clocks(chosen, runs))
-    rows = sample.rows()
-    base = default_run.base(frame, keys)
-    changes = default_run.Changes(frame, base, keys)
-    reads_better = not (by or columns) and changes.read_better_than(sample.groups)
-    if reads_better:
-        rows = [replace(row, change=changes.words(group)) for row, group in zip(rows, sample.groups, strict=True)]
-    contrast = None
+    keys = _keys(runs_of.frame, by, columns, against, tune)
+    timed = clocks.shared(runs.frame) if is_clock(chosen) else set()
+    sample = _sample(runs_of.frame, keys, chosen, select, timed, tune)
+    base = default_run.base(runs_of.frame, keys)
+    table = _plain(sample, keys, columns, runs, runs_of, where)
+    if not (by or columns):
+        table = _with_changes(table, sample, keys, base)
+    baseline = sample.baselines(against, base) if against else [None] * len(table.rows)
     if against:
-        baseline = sample.baselines(against, base)
-        rows = _with_comparisons(rows, sample, against, baseline)
-        contrast = _contrast(sample, keys, against, base, baseline)
+        table = _with_comparisons(table, sample, against, base, baseline)
     if test_noise:
-        rows = _with_noise(rows, sample, against, baseline if against else [None] * len(rows))
-    return Table(
-        keys=tuple(keys) or ("runs",),
-        rows=tuple(in_order(rows, keys, chosen, sort, pivot=bool(columns))),
-        metric=chosen,
-        select=select if chosen.per_epoch else None,
-        averaged=tuple(sample.varying),
-        runs=len(frame),
-        completed=sample.statuses.count("completed"),
-        without_figure=sample.statuses.count("completed") - sum(row.estimate.n for row in rows),
-        without_validation=_without_validation(frame),
-        duplicates=runs_of.duplicates,
-        unreadable=(*runs.unreadable, *epochs.unreadable(frame, chosen, select)),
-        columns=tuple(key for key in keys if key in columns),
-        contrast=contrast,
-        where=joined(where),
-        left_out=runs_of.left_out,
-        mixed=_mixed(frame),
-        test_noise=test_noise,
-        together=together(frame, sample.groups, [*keys, *sample.varying]),
-        base=base if reads_better else None,
-        clocks=len(sample.shared) if is_clock(chosen) else None,
-    )
+        table = _with_noise(table, sample, against, baseline)
+    table = luck.with_luck(table, shrink=shrink, is_ranked=sort is None)
+    return replace(table, rows=tuple(in_order(table.rows, keys, chosen, sort, pivot=bool(columns))))
 
 
-def _clocks(metric: Metric, runs: Runs) -> set[str]:
-    return clocks.shared(runs.frame) if is_clock(metric) else set()
-
-
-class _Sample:
-    """The runs of a comparison in their groups, each with its status and figure."""
-
-    def __init__(
-        self, frame: pd.DataFrame, groups: Sequence[Group], metric: Metric, select: Selection, shared: Collection[str]
-    ) -> None:
-        """`shared`: the paths of the runs whose clock was not theirs alone."""
-        self.frame, self.groups, self.metric, self.select = frame, groups, metric, select
-        self.shared = {path for path in column(frame, "path") if path in shared}
-        self.statuses: list[str] = column(frame, "status")
-        self.figures = epochs.figures(frame, metric, select)
-        self.varying = averaged(frame, groups)  # keys that vary within a group
-        self._seeds, self._stacks = column(frame, "seed"), column(frame, "stack")
-
-    def counts(self, run: int) -> bool:
-        """Tell whether a run is in the figures of its group: it is completed and has a finite figure."""
-        return self.statuses[run] == "completed" and math.isfinite(self.figures[run])
-
-    def rows(self) -> list[Row]:
-        """Make each group's row; runs that are not completed count in their columns only."""
-        return [self._row(group, missing) for group, missing in zip(self.groups, self._missing(), strict=True)]
-
-    def _row(self, group: Group, missing: int) -> Row:
-        ends = Counter(self.statuses[run] for run in group.positions)
-        counted = [run for run in group.positions if self.counts(run)]
-        figures = sorted(((self._seeds[run], self.figures[run]) for run in counted), key=_by_seed)
-        values = sorted(value for _, value in figures)
-        ranked = values[::-1] if self.metric.higher_is_better else values
-        stacks = [self._stacks[run] for run in counted]
-        mean = estimate(values)
-        return Row(
-            group=group.values,
-            estimate=replace(mean, half_width=None) if self.shared else mean,
-            best=ranked[0] if ranked else None,
-            worst=ranked[-1] if ranked else None,
-            diverged=ends["diverged"],
-            failed=ends["failed"],
-            unfinished=ends["running"] + ends["interrupted"],
-            missing=missing,
-            figures=tuple(figures),
-            stack=int(max(stacks)) if stacks and not any(map(math.isnan, stacks)) else None,
-        )
-
-    def _missing(self) -> list[int]:
-        """Count the seeds that other groups have and a group lacks, however the runs of those seeds ended."""
-        if any("seed" in group.values for group in self.groups):
-            return [0] * len(self.groups)
-        seeds = column(self.frame, "seed")
-        seen = [{seeds[run] for run in group.positions} for group in self.groups]
-        every = set().union(*seen)
-        return [len(every) - len(seeds) for seeds in seen]
-
-    @cached_property
-    def members(self) -> list[Members[int]]:
-        """For each group, the blocks and positions of the runs that count."""
-        block_of = self._block_of
-        return [[(block_of[run], run) for run in group.positions if self.counts(run)] for group in self.groups]
-
-    @cached_property
-    def _block_of(self) -> Sequence[Block]:
-        named = dict.fromkeys(key for group in self.groups for key in group.values)
-        return blocks(self.frame, shared(named, self.varying))
-
-    @cached_property
-    def diverged(self) -> list[Members[bool]]:
-        """For each group, the blocks of the runs that trained to an end, and whether they diverged."""
-        return [
-            [
-                (self._block_of[run], self.statuses[run] == "diverged")
-                for run in group.positions
-                if self.counts(run) or self.statuses[run] == "diverged"
-            ]
-            for group in self.groups
-        ]
-
-    def baselines(self, against: Against, base: Values) -> Sequence[int | None]:
-        """Return the number of each group's baseline."""
-        groups = [group.values for group in self.groups]
-        return default(groups, base) if against.is_default else baselines(groups, against.wanted)
-
-
-def _by_seed(figure: tuple[Any, float]) -> tuple[Any, ...]:
-    seed, value = figure
-    return (*sortable({"seed": seed}, "seed"), value) if seed == seed else (3, 0.0, "", value)
-
-
-def _keys(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], against: Against | None) -> list[str]:
-    """Return the keys of the rows, then those across. They include the baseline's keys.
+def _keys(
+    frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], against: Against | None, tune: Sequence[str]
+) -> list[str]:
+    """Return the keys of the rows, then those across. They include the baseline's keys, and by default no tuned one.
 
     Raises:
         UserError: no run has such a key, or the user names rows without the baseline's keys.
@@ -201,7 +91,8 @@ def _keys(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], agains
     across, rows = checked(columns, frame), checked(by, frame)
     wanted = checked(against.wanted, frame) if against else []
     if not rows:
-        rows = list(dict.fromkeys([*differing(frame), *wanted]))
+        differing_keys = [key for key in differing(frame) if key not in tune]
+        rows = list(dict.fromkeys([*differing_keys, *wanted]))
     keys = [key for key in rows if key not in across] + across
     for key in wanted:
         if key not in keys:
@@ -209,41 +100,102 @@ def _keys(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str], agains
     return keys
 
 
+def _sample(
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    metric: Metric,
+    select: Selection,
+    timed: set[str],
+    tune: Sequence[str],
+) -> Sample:
+    """Group the runs; where values are tuned, only those with the chosen values."""
+    if not tune:
+        return Sample(frame, grouped(frame, keys), metric, select, timed)
+    found = tuned(frame, keys, tune, metric, select)
+    return Sample(found.frame, found.groups, metric, select, timed, found)
+
+
+def _plain(
+    sample: Sample, keys: Sequence[str], columns: Sequence[str], runs: Runs, runs_of: Selected, where: Where
+) -> Table:
+    """Make the table without a comparison; its rows are in the order of the sample's groups."""
+    frame, metric, select = sample.frame, sample.metric, sample.select
+    rows, completed = sample.rows(), sample.statuses.count("completed")
+    return Table(
+        keys=tuple(keys) or ("runs",),
+        rows=tuple(rows),
+        metric=metric,
+        select=select if metric.per_epoch else None,
+        averaged=tuple(sample.varying),
+        runs=len(frame),
+        completed=completed,
+        without_figure=completed - sum(row.estimate.n for row in rows),
+        without_validation=_without_validation(frame),
+        duplicates=runs_of.duplicates,
+        unreadable=(*runs.unreadable, *epochs.unreadable(frame, metric, select)),
+        columns=tuple(key for key in keys if key in columns),
+        where=joined(where),
+        left_out=runs_of.left_out + len(runs_of.frame) - len(frame),
+        mixed=_mixed(frame),
+        together=together(frame, sample.groups, [*keys, *sample.varying, *sample.tuned_keys]),
+        clocks=len(sample.shared) if is_clock(metric) else None,
+        tuning=sample.tuned.tuning if sample.tuned else None,
+    )
+
+
+def _with_changes(table: Table, sample: Sample, keys: Sequence[str], base: Values) -> Table:
+    """Say what rows change from the base, where that reads better than a column for each key."""
+    changes = default_run.Changes(sample.frame, base, keys)
+    if not changes.read_better_than(sample.groups):
+        return table
+    rows = [replace(row, change=changes.words(group)) for row, group in zip(table.rows, sample.groups, strict=True)]
+    return replace(table, rows=tuple(rows), base=base)
+
+
 def _with_comparisons(
-    rows: Sequence[Row], sample: _Sample, against: Against, baseline: Sequence[int | None]
-) -> list[Row]:
+    table: Table, sample: Sample, against: Against, base: Values, baseline: Sequence[int | None]
+) -> Table:
     from regbench.analysis import verdict  # scipy.stats and statsmodels take a second to import, also below
 
     figures = [[(block, sample.figures[run]) for block, run in members] for members in sample.members]
     ends = [verdict.Runs(*row) for row in zip(figures, sample.diverged, strict=True)]
-    margin = against.margin_of(sample.metric)
-    compared = verdict.compared(ends, baseline, sample.metric, margin, against.correction, tested=not sample.shared)
-    return [replace(row, comparison=comparison) for row, comparison in zip(rows, compared, strict=True)]
+    compared = verdict.compared(
+        ends,
+        baseline,
+        sample.metric,
+        against.margin_of(sample.metric),
+        against.correction,
+        tested=not sample.shared,
+        anytime=against.anytime,
+    )
+    rows = [replace(row, comparison=comparison) for row, comparison in zip(table.rows, compared, strict=True)]
+    return replace(table, rows=tuple(rows), contrast=_contrast(sample, table.keys, against, base, baseline))
 
 
-def _with_noise(
-    rows: Sequence[Row], sample: _Sample, against: Against | None, baseline: Sequence[int | None]
-) -> list[Row]:
+def _with_noise(table: Table, sample: Sample, against: Against | None, baseline: Sequence[int | None]) -> Table:
     from regbench.analysis import image_noise
 
     marks = image_noise.marks(sample.frame, sample.members, sample.select)
     correction = against.correction if against else "none"
     noises = image_noise.noises(marks, baseline, sample.select, correction)
-    return [replace(row, noise=noise) for row, noise in zip(rows, noises, strict=True)]
+    rows = [replace(row, noise=noise) for row, noise in zip(table.rows, noises, strict=True)]
+    return replace(table, rows=tuple(rows), test_noise=True)
 
 
 def _contrast(
-    sample: _Sample, keys: Sequence[str], against: Against, base: Values, baseline: Sequence[int | None]
+    sample: Sample, keys: Sequence[str], against: Against, base: Values, baseline: Sequence[int | None]
 ) -> Contrast:
     wanted = {key: shown(value) for key, value in base.items()} if against.is_default else against.wanted
     pairs = [(row, other) for row, other in enumerate(baseline) if other is not None and other != row]
+    known = [*keys, *sample.varying, *sample.tuned_keys]
     return Contrast(
         baseline=wanted,
         label=default_run.DEFAULT if against.is_default else written(wanted),
         correction=against.correction,
         margin=against.margin_of(sample.metric),
         shared=tuple(shared(keys, sample.varying)),
-        confounded=tuple(confounded(sample.frame, sample.groups, pairs, [*keys, *sample.varying])),
+        confounded=tuple(confounded(sample.frame, sample.groups, pairs, known)),
+        anytime=against.anytime,
     )
 
 

@@ -12,6 +12,7 @@ from regbench.analysis.default_run import DEFAULT
 from regbench.analysis.groups import Values
 from regbench.analysis.intervals import Estimate
 from regbench.analysis.together import Together
+from regbench.analysis.tuning import Choice, Tuning
 from regbench.errors import UserError
 from regbench.records.metrics import Metric, Selection
 
@@ -39,6 +40,8 @@ class Row:
     stack: int | None = None  # the most runs that trained together with one of these; None where files do not say
     comparison: "Comparison | None" = None
     noise: "Noise | None" = None
+    choice: Choice | None = None  # of the tuned values
+    shrunk: float | None = None  # the mean without what is luck
 
     @property
     def lost(self) -> dict[str, int]:
@@ -80,6 +83,7 @@ class Contrast:
     margin: float | None
     shared: tuple[str, ...]  # keys, besides the seed, in which partners agree
     confounded: tuple[str, ...]  # keys that are not named and differ between a row and its baseline
+    anytime: bool = False  # whether tests and intervals are valid at any number of seeds
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,15 @@ class Table:
     columns: tuple[str, ...] = ()  # the last keys, whose values a pivot puts across
     contrast: Contrast | None = None
     where: str | None = None
-    left_out: int = 0  # runs that do not fulfil `where`
+    left_out: int = 0  # runs that do not fulfil `where`, or whose values were not chosen
     mixed: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the ORIGINS that differ, each with its values
     test_noise: bool = False
     together: tuple[Together, ...] = ()  # keys that are not named and differ between rows
     base: Values | None = None  # what the rows' changes are from, if a column of changes stands for those of keys
     clocks: int | None = None  # for a figure that is a time: how many runs shared the machine while it ran
+    tuning: Tuning | None = None  # how the rows' values were chosen
+    luck: float | None = None  # by how much the first of several rows is expected to stand too high
+    shrink: bool = False  # whether rows have a `shrunk` mean
 
     @property
     def lost(self) -> dict[str, int]:
@@ -133,11 +140,13 @@ class Against:
             compares each row with the default run, or the most common values where no run has the default.
         margin: differences smaller than this do not matter; in percentage points for accuracies.
         correction: for many comparisons.
+        anytime: whether tests and intervals must be valid at any number of seeds, however it was chosen.
     """
 
     baseline: Sequence[str]
     margin: float | None = None
     correction: Correction = "holm"
+    anytime: bool = False
 
     @property
     def is_default(self) -> bool:

@@ -1,13 +1,11 @@
 """Compare rows with their baseline: difference by seed, test, correction over the family, verdict."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
-import numpy as np
-
-from regbench.analysis import divergence, inference
+from regbench.analysis import anytime as anytime_method
+from regbench.analysis import divergence, fixed, inference
 from regbench.analysis.corrections import Correction
 from regbench.analysis.divergence import Diverged
 from regbench.analysis.inference import ALPHA
@@ -33,15 +31,17 @@ Verdict = Literal[
 class Comparison:
     """A row's difference from its baseline, in the figure's unit; a figure is None if there are too few pairs for it.
 
-    `half_width` is half of the 95 % t interval, None also if all differences are equal. `won` counts seeds that are
-    better than the baseline's. `seeds` is the number that would decide an undecided comparison; None if it is too big.
-    `p_diverged` is of the share of diverged runs; None if none diverged.
+    `half_width` is half of the 95 % t interval, None also if all differences are equal; `sequence` stands in its
+    place where the comparison is valid at any number of seeds. `won` counts seeds that are better than the
+    baseline's. `seeds` is the number that would decide an undecided comparison; None if it is too big. `p_diverged`
+    is of the share of diverged runs; None if none diverged.
     """
 
     verdict: Verdict
     pairs: int = 0
     difference: float | None = None
     half_width: float | None = None
+    sequence: tuple[float, float] | None = None
     p: float | None = None
     p_adjusted: float | None = None
     won: int = 0
@@ -55,6 +55,24 @@ class Comparison:
     seeds: int | None = None
     unpaired: int = 0
     several: bool = False
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The ends of the interval of the difference."""
+        if self.difference is None or self.half_width is None:
+            return self.sequence
+        return self.difference - self.half_width, self.difference + self.half_width
+
+
+class _Method(Protocol):
+    """How differences are tested: `fixed` for a number of seeds that was fixed beforehand, `anytime` for any."""
+
+    def tests(self, differences: Mapping[int, Sequence[float]]) -> dict[int, float]: ...
+    def half_width(self, differences: Sequence[float]) -> float | None: ...
+    def sequence(self, differences: Sequence[float]) -> tuple[float, float] | None: ...
+    def equivalence(self, differences: Sequence[float], margin: float) -> float: ...
+    def sign_test(self, differences: Sequence[float]) -> float: ...
+    def seeds_to_decide(self, differences: Sequence[float], margin: float | None, alpha: float) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ def compared(
     margin: float | None,
     correction: Correction,
     tested: bool = True,
+    anytime: bool = False,
 ) -> list[Comparison]:
     """Compare each row with its baseline's row; all tests, of figures and of divergence, are one family.
 
@@ -87,12 +106,16 @@ def compared(
         margin: differences smaller than this do not matter; in the figure's unit.
         correction: for many comparisons.
         tested: whether figures may be tested: those of shared clocks may not.
+        anytime: whether tests and intervals must be valid at any number of seeds.
     """
+    method: _Method = anytime_method if anytime else fixed
     partner = {row: base for row, base in enumerate(baseline) if base is not None and base != row}
     paired = {row: pairs(rows[row].figures, rows[base].figures) for row, base in partner.items()}
-    ends = {row: divergence.test(rows[row].diverged, rows[base].diverged) for row, base in partner.items()}
-    ps = _sign_flips({row: pairing.differences for row, pairing in paired.items()}) if tested else {}
-    measured = {row: _measured(pairing, ps.get(row), metric, margin) for row, pairing in paired.items()}
+    ends = {
+        row: divergence.test(rows[row].diverged, rows[base].diverged, method.sign_test) for row, base in partner.items()
+    }
+    ps = method.tests({row: pairing.differences for row, pairing in paired.items()}) if tested else {}
+    measured = {row: _measured(pairing, ps.get(row), metric, margin, method) for row, pairing in paired.items()}
     if not tested:
         measured = {row: _untested(comparison) for row, comparison in measured.items()}
     corrected = _corrected({row: _with_end(found, ends[row]) for row, found in measured.items()}, correction)
@@ -102,7 +125,7 @@ def compared(
         row: _verdict(corrected[row], metric, rows[row].all_diverged, ends[row], tested=tested) for row in partner
     }
     return [
-        _with_seeds(replace(corrected[row], verdict=verdicts[row]), paired[row].differences, margin, alpha)
+        _with_seeds(replace(corrected[row], verdict=verdicts[row]), paired[row].differences, margin, alpha, method)
         if row in partner
         else Comparison("no baseline" if base is None else "baseline")
         for row, base in enumerate(baseline)
@@ -111,43 +134,30 @@ def compared(
 
 def _untested(comparison: Comparison) -> Comparison:
     """Take away what rests on figures that are independent from seed to seed."""
-    return replace(comparison, half_width=None, won_share=None, hedges_g=None, p_equivalence=None)
+    return replace(comparison, half_width=None, sequence=None, won_share=None, hedges_g=None, p_equivalence=None)
 
 
 def _with_end(comparison: Comparison, end: tuple[float, int] | None) -> Comparison:
     return replace(comparison, p_diverged=end[0]) if end else comparison
 
 
-def _sign_flips(differences: Mapping[int, Sequence[float]]) -> dict[int, float]:
-    """Return the p of each row with at least two pairs; rows with the same number of pairs are tested together."""
-    by_size: defaultdict[int, list[int]] = defaultdict(list)
-    for row, values in differences.items():
-        by_size[len(values)].append(row)
-    ps: dict[int, float] = {}
-    for size, rows in by_size.items():
-        if size > 1:
-            tested = inference.sign_flip(np.array([differences[row] for row in rows]))
-            ps |= dict(zip(rows, tested.tolist(), strict=True))
-    return ps
-
-
-def _measured(pairing: Pairs, p: float | None, metric: Metric, margin: float | None) -> Comparison:
+def _measured(pairing: Pairs, p: float | None, metric: Metric, margin: float | None, method: _Method) -> Comparison:
     """Compute all of a comparison except what depends on the family."""
     values = pairing.differences
-    mean = estimate(values)
     sign = 1 if metric.higher_is_better else -1
     won = sum(sign * value > 0 for value in values)
     return Comparison(
         verdict="undecided",
         pairs=len(values),
-        difference=mean.mean,
-        half_width=mean.half_width if len(set(values)) > 1 else None,
+        difference=estimate(values).mean,
+        half_width=method.half_width(values),
+        sequence=method.sequence(values),
         p=p,
         won=won,
         tied=sum(value == 0 for value in values),
         won_share=inference.wilson(won, len(values)) if values else None,
         hedges_g=inference.hedges_g(values),
-        p_equivalence=inference.equivalence(values, margin) if margin is not None and len(values) > 1 else None,
+        p_equivalence=method.equivalence(values, margin) if margin is not None and len(values) > 1 else None,
         unpaired=pairing.unpaired,
         several=pairing.several,
     )
@@ -202,31 +212,10 @@ def _of_figures(comparison: Comparison, metric: Metric) -> Verdict:
     return "better" if (difference > 0) == metric.higher_is_better else "worse"
 
 
-def _with_seeds(comparison: Comparison, differences: Sequence[float], margin: float | None, alpha: float) -> Comparison:
+def _with_seeds(
+    comparison: Comparison, differences: Sequence[float], margin: float | None, alpha: float, method: _Method
+) -> Comparison:
     """Add to an undecided comparison how many seeds would decide it."""
     if comparison.verdict != "undecided":
         return comparison
-    return replace(comparison, seeds=_seeds(differences, margin, alpha))
-
-
-def _seeds(values: Sequence[float], margin: float | None, alpha: float) -> int | None:
-    """Return how many pairs would decide if mean and spread stay as they are: more than there are now."""
-    if len(values) < 2:
-        return None
-    constant = len(set(values)) < 2
-    enough = _seeds_if_constant(values[0], margin, alpha) if constant else _seeds_if_spread(values, margin, alpha)
-    return max(len(values) + 1, min(enough)) if enough else None
-
-
-def _seeds_if_constant(value: float, margin: float | None, alpha: float) -> list[int]:
-    """Equal differences have no spread: the exact test alone says how many pairs it needs."""
-    differ = [inference.fewest_pairs(alpha)] if value else []
-    agree = [inference.fewest_pairs(2 * alpha)] if margin is not None and abs(value) < margin else []
-    return differ + agree
-
-
-def _seeds_if_spread(values: Sequence[float], margin: float | None, alpha: float) -> list[int]:
-    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
-    differ = inference.seeds_to_differ(mean / deviation, alpha)
-    agree = None if margin is None else inference.seeds_to_agree(mean / deviation, margin / deviation, alpha)
-    return [seeds for seeds in (differ, agree) if seeds is not None]
+    return replace(comparison, seeds=method.seeds_to_decide(differences, margin, alpha))

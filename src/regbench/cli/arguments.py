@@ -7,9 +7,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType, Quote, QuotedString
 
 from regbench.cli.command_line import CommandLine, key_of
-from regbench.cli.flags import PLAN, separated
+from regbench.cli.flags import separated
 from regbench.cli.habits import check_assignments, check_characters
 from regbench.cli.names import no_option
+from regbench.cli.sweep_flags import PLAN, overrides, taken
 from regbench.config import user_files
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import GROUPS, RECIPES
@@ -29,14 +30,15 @@ def spelled_out(line: CommandLine) -> list[str]:
     """
     check_characters(line.words)
     user_files.check(line.foreign_folders, line.trusts_configs)
-    flags, words = separated(line)
-    plan = [word for word in words if word == PLAN]
-    words = [word for word in words if word != PLAN]
+    of_sweep, rest = taken(line.words)
+    flags, words = separated(rest, line.vocabulary)
     check_assignments(words, line.vocabulary)
     _check_once(words)
-    if plan and not line.is_sweep:
-        raise UserError(f"{PLAN}: shows what a sweep would train: {_sweep_meant(line)}")
-    return flags + ["hydra.sweeper.plan=true"] * bool(plan) + _without_shorthand(words, line)
+    if of_sweep and not line.is_sweep:
+        flag = next(iter(of_sweep))
+        what = "shows what a sweep would train" if flag == PLAN else "belongs to a sweep"
+        raise UserError(f"{flag}: {what}: {_sweep_meant(line)}")
+    return flags + overrides(of_sweep) + _without_shorthand(words, line)
 
 
 def _sweep_meant(line: CommandLine) -> str:

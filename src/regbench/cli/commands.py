@@ -35,11 +35,16 @@ from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
 @options.status
 @options.baseline
 @options.margin
+@options.anytime
 @options.correction
 @click.option(
     "--test-noise",
     is_flag=True,
     help="Add the uncertainty from the finite test set: its interval, with --baseline McNemar's test.",
+)
+@options.tune
+@click.option(
+    "--shrink", is_flag=True, help="Add means without what is luck: drawn to each other as far as noise explains them."
 )
 @click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
 @options.sort
@@ -58,8 +63,11 @@ def summary(
     statuses: tuple[str, ...],
     baseline: tuple[str, ...],
     margin: float | None,
+    anytime: bool,
     correction: Correction,
     test_noise: bool,
+    tune: tuple[str, ...],
+    shrink: bool,
     show: tuple[str, ...],
     sort: str | None,
     explain: bool,
@@ -79,7 +87,7 @@ def summary(
 
     more = _columns(show)
     check_decimal_comma(decimal_comma, csv_file, output, file)
-    against = options.against(baseline, margin, correction)
+    against = options.against(baseline, margin, correction, anytime)
     runs = load(dirs or ("runs",))
     tables = [
         compare(
@@ -93,6 +101,8 @@ def summary(
             sort=sort,
             test_noise=test_noise,
             statuses=statuses,
+            tune=split(tune),
+            shrink=shrink,
         )
         for metric in dict.fromkeys(split(metrics))
     ]

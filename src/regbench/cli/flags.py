@@ -1,16 +1,16 @@
-"""Flags of `regbench train`: those of Hydra that work with it, and --plan."""
+"""Flags of Hydra that work with `regbench train`."""
 
 from argparse import Action
+from collections.abc import Sequence
 from pathlib import Path
 
-from regbench.cli.command_line import CommandLine
 from regbench.cli.habits import with_dashes
+from regbench.cli.sweep_flags import FLAGS
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import Vocabulary
 from regbench.errors import UserError, no_such
 from regbench.suggestions import meant
 
-PLAN = "--plan"
 _FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp")
 _COMPLETION = 'completes nothing here; click does: eval "$(_REGBENCH_COMPLETE=bash_source regbench)" (or zsh, fish)'
 _REFUSED = {
@@ -20,7 +20,7 @@ _REFUSED = {
 }
 
 
-def separated(line: CommandLine) -> tuple[list[str], list[str]]:
+def separated(words: Sequence[str], vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
     """Divide the words into flags with their values, which Hydra 1.3 takes before anything else, and the rest.
 
     Raises:
@@ -29,11 +29,11 @@ def separated(line: CommandLine) -> tuple[list[str], list[str]]:
     known = _hydra_flags()
     flags: list[str] = []
     others: list[str] = []
-    rest = list(line.words)
+    rest = list(words)
     while rest:
         word = rest.pop(0)
-        if known and word.startswith("-") and word != PLAN:
-            flag, *value = _flag(word, known, rest, line.vocabulary)
+        if known and word.startswith("-"):
+            flag, *value = _flag(word, known, rest, vocabulary)
             if value and flag in flags:
                 raise UserError(f"{flag}: is given twice")
             flags += [flag, *value]
@@ -95,7 +95,7 @@ def _folder(flag: str, given: str) -> str:
 
 def _unknown(word: str, known: dict[str, Action], following: str | None, vocabulary: Vocabulary) -> UserError:
     name = word.partition("=")[0]
-    names = [PLAN, *(flag for flag in known if flag not in _REFUSED)]
+    names = [*FLAGS, *(flag for flag in known if flag not in _REFUSED)]
     error = None if meant(name, names) else with_dashes(word, following, vocabulary, guess=False)
     if error:
         return error

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from regbench.cli import options
-from regbench.cli.options import Command
+from regbench.cli.options import Command, split
 from regbench.cli.output import format_of
 from regbench.cli.runs import put
 from regbench.errors import FAILED, UserError
@@ -17,9 +17,10 @@ from regbench.text import printable
 @click.command(cls=Command)
 @click.argument("words", nargs=-1, required=True, metavar="KEY=VALUE... [DIRS]...")
 @click.option("--long", is_flag=True, help="Show of each run its command, versions and machine too.")
+@options.tune
 @options.output_format(*RUN_LIST_FORMATS)
 @options.output_file
-def explain(words: tuple[str, ...], long: bool, output: str | None, file: Path | None) -> None:
+def explain(words: tuple[str, ...], long: bool, tune: tuple[str, ...], output: str | None, file: Path | None) -> None:
     """Show the runs behind a cell, norm=batch init=xavier: their figures, the mean, the commit.
 
     csv and json hold the commands, versions and machines as well.
@@ -34,7 +35,7 @@ def explain(words: tuple[str, ...], long: bool, output: str | None, file: Path |
     if not wanted:
         places = " ".join(map(str, dirs))
         raise UserError(f"explain needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
-    found = cell.runs_behind(load(dirs or ("runs",)), spec(wanted))
+    found = cell.runs_behind(load(dirs or ("runs",)), spec(wanted), split(tune))
     writers = {"table": cell.to_lines if long else cell.to_table, "csv": cell.to_csv, "json": cell.to_json}
     put(writers[format_of(output, file, list(writers))](found), file)
 

@@ -25,10 +25,10 @@ class Command(click.Command):
     `--rows norm init --cols seed` is `--rows norm --rows init --cols seed`.
     """
 
-    spread: ClassVar = ("--by", "--rows", "--cols", "--show")
+    spread: ClassVar = ("--by", "--rows", "--cols", "--show", "--tune")
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each further value: anything except an option or a directory."""
+        """Repeat the option before each further value: anything except an option, KEY=VALUE or a directory."""
         names = {name for option in self.params for name in option.opts} & set(self.spread)
         spread: list[str] = []
         option, first = "", False
@@ -36,7 +36,7 @@ class Command(click.Command):
             if word.startswith("-"):
                 option, first = (word if word in names else ""), True
             elif option and not first:
-                option = "" if Path(word).is_dir() else option
+                option = "" if "=" in word or Path(word).is_dir() else option
                 spread += [option] if option else []
             else:
                 first = False
@@ -108,6 +108,17 @@ sort = click.option(
     metavar="COLUMN",
     help="By a key, or by n, mean, best, worst, diff, p, won, verdict; -COLUMN reverses.  [default: best first]",
 )
+anytime = click.option(
+    "--anytime",
+    is_flag=True,
+    help="With --baseline: p, intervals and verdicts that stay valid however often you look and add seeds.",
+)
+tune = click.option(
+    "--tune",
+    multiple=True,
+    metavar="KEY",
+    help="Show each row at its own best values of these keys, which validation on the seeds before a seed chooses.",
+)
 csv_file = click.option(
     "--csv",
     "csv_file",
@@ -128,17 +139,21 @@ output_file = click.option(
 )
 
 
-def against(baseline: tuple[str, ...], margin: float | None, correction: Correction) -> "Against | None":
-    """Return what --baseline, --margin and --correction ask for.
+def against(
+    baseline: tuple[str, ...], margin: float | None, correction: Correction, anytime: bool = False
+) -> "Against | None":
+    """Return what --baseline, --margin, --correction and --anytime ask for.
 
     Raises:
-        UserError: there is a margin and no baseline.
+        UserError: there is a margin or --anytime, and no baseline.
     """
     if margin is not None and not baseline:
         raise UserError(f"--margin {margin:g}: needs a --baseline to be equivalent to")
+    if anytime and not baseline:
+        raise UserError("--anytime: needs a --baseline, as it is about the verdicts")
     from regbench.analysis.table import Against  # scipy.special takes a while to import
 
-    return Against(baseline, margin, correction) if baseline else None
+    return Against(baseline, margin, correction, anytime) if baseline else None
 
 
 def output_format(*formats: str) -> Callable[[_Function], _Function]:

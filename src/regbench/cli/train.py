@@ -26,7 +26,7 @@ from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.user_files import FLAG
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, one_line
 
-_OF_SWEEP = ("params", "each", "zip", "where", "plan")  # what hydra.sweeper holds
+_OF_SWEEP = ("params", "each", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
 
 
 def train(arguments: Sequence[str]) -> NoReturn:

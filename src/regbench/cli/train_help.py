@@ -27,12 +27,12 @@ Values: NAME=VALUE (now, meaning, what is allowed)
 
 Recipes: +experiment=NAME (one run), +study=NAME (a sweep, without -m); a name
 that does not exist lists them.
-
 An option's values: regbench train --cfg job --package optimizer optimizer=sgd
 and to set one:     regbench train optimizer=sgd optimizer.momentum=0.9
-Flags: -m (sweep), --plan (show what it would train), --cfg job (show the
-config), --info, --config-dir DIR (your own options), --hydra-help (all).
-Repeat the command to resume."""
+Flags: -m (sweep), --cfg job (show the config), --info, --config-dir DIR (your
+own options), --hydra-help (all). Repeat the command to resume. Of sweeps:
+--plan (what it trains, its time and what it can show; --pilot 3 measures that),
+--until-decided (adds seeds; --baseline norm=none, --margin 0.2, --max-seeds 50)"""
 
 
 def train_help(folder: Path, *, _root_: DictConfig) -> str:

@@ -20,27 +20,46 @@ def places(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(str(run.path.parent) for run in runs))
 
 
-def command(runs: Sequence[Run]) -> str:
+def command(runs: Sequence[Run], options: Sequence[str] | None = None) -> str:
     """Write the command that compares the runs: with a baseline, if there is one that all others can be compared with.
 
     A baseline has the option `none`, or else the default, of the keys that the sweep varies.
+
+    Args:
+        runs: those of the sweep.
+        options: the options of the command; by default the baseline.
     """
-    return shlex.join(["regbench", "summary", *places(runs), *_grouping(runs)])
+    return shlex.join(["regbench", "summary", *places(runs), *(_grouping(runs) if options is None else options)])
 
 
 def _grouping(runs: Sequence[Run]) -> list[str]:
     if len({word for run in runs for word in run.overrides if word.lstrip("+").startswith("experiment=")}) > 1:
         return ["--by", "experiment"]
-    configs = [dict(flat(run.config.dump())) for run in runs]
-    keys = _varied(runs, configs)
-    base = {key: _base(key, configs) for key in keys}
-    rows = [{key: config.get(key, _ABSENT) for key in keys} for config in configs]
-    if first := next((key for key in keys if _compares_all(rows, {key: base[key]})), None):
-        return ["--baseline", f"{first}={shown(base[first])}"]
-    if not keys or base not in rows:
-        return []
+    chosen = baseline(runs)
+    return ["--baseline", chosen] if chosen else []
+
+
+def baseline(runs: Sequence[Run]) -> str | None:
+    """Name the baseline that all other rows of a sweep can be compared with; None if there is none."""
+    base = base_values(runs)
+    rows = [{key: config.get(key, _ABSENT) for key in base} for config in map(values, runs)]
+    if first := next((key for key in base if _compares_all(rows, {key: base[key]})), None):
+        return f"{first}={shown(base[first])}"
+    if not base or base not in rows:
+        return None
     named = ",".join(f"{key}={shown(value)}" for key, value in base.items())
-    return ["--baseline", named if len(keys) <= _MOST_NAMED else "default"]
+    return named if len(base) <= _MOST_NAMED else "default"
+
+
+def values(run: Run) -> _Values:
+    """Return the values of a run's config by their keys."""
+    return dict(flat(run.config.dump()))
+
+
+def base_values(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the keys that a sweep varies, each with `none`, or else the default, or else its first value."""
+    configs = list(map(values, runs))
+    return {key: _base(key, configs) for key in _varied(runs, configs)}
 
 
 def _varied(runs: Sequence[Run], configs: Sequence[_Values]) -> list[str]:

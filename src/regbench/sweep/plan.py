@@ -1,7 +1,7 @@
 """What a sweep would train, in which stacks, and why."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from regbench.experiment.checks import check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.run_dir import check_place
-from regbench.sweep import forecast
+from regbench.sweep import forecast, resolution
 from regbench.sweep.job import Job
 from regbench.sweep.refusals import Refusals
 from regbench.sweep.wording import distinguishing
@@ -56,6 +56,13 @@ def plan(jobs: Iterable[Job], download: bool = True) -> Plan:
     pending = [run for run, left in zip(runs, is_pending, strict=True) if left]
     groups, reasons = _grouped([run.config for run in pending])
     return Plan(runs, pending, groups, reasons, duplicates)
+
+
+def again(plan: Plan) -> Plan:
+    """Find out what is left to train, after some of it was trained."""
+    pending = [run for run in plan.pending if not run.status().finished]
+    groups, reasons = _grouped([run.config for run in pending])
+    return replace(plan, pending=pending, groups=groups, reasons=reasons)
 
 
 def stacks(runs: Sequence[Run]) -> list[list[Run]]:
@@ -144,7 +151,7 @@ def show(plan: Plan, reporter: Reporter) -> None:
         table.add_row(str(len(groups)), str(len(overrides)), Text(distinguishing(overrides, shared)))
     if plan.groups:
         reporter.console.print(table)
-    for line in [*_why_several(plan), *forecast.lines(plan.pending, plan.groups)]:
+    for line in [*_why_several(plan), *forecast.lines(plan.pending, plan.groups), *resolution.lines(plan.runs)]:
         reporter.say(line)
 
 

@@ -5,23 +5,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
-from regbench.errors import FAILED
+from regbench.errors import FAILED, UserError
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
 from regbench.records.run_json import lock_fault
-from regbench.sweep import comparison
+from regbench.sweep import comparison, resolution
 from regbench.sweep.engines.workers import Engine
 from regbench.sweep.job import Job
-from regbench.sweep.plan import plan, show, stacks
+from regbench.sweep.plan import Plan, again, plan, show, stacks
 from regbench.sweep.sharing import share
 from regbench.sweep.watch import Watch
 from regbench.text import plural
+
+if TYPE_CHECKING:
+    from regbench.analysis.table import Against
 
 
 @runtime_checkable
@@ -32,8 +35,8 @@ class _NamesEngine(Protocol):
         """Make the engine."""
 
 
-def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False) -> None:
-    """Run the whole sweep, or only show what it would train.
+def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False, pilot: int | None = None) -> None:
+    """Run the whole sweep, or only show what it would train, and first train so many seeds of a `pilot`.
 
     Leaves with exit code 1 if a run failed.
 
@@ -42,20 +45,38 @@ def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False) -> Non
     """
     if isinstance(launcher, _NamesEngine):
         launcher.engine()  # refuses its settings before anything is trained
-    planned = plan(jobs, download=not only_plan)
+    planned = plan(jobs, download=bool(pilot) or not only_plan)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
-    reporter.say(str(planned), "bold")
     if only_plan:
-        show(planned, reporter)
+        _show_plan(launcher, planned, pilot, reporter)
         return
+    reporter.say(str(planned), "bold")
     start = time.monotonic()
     runs = planned.runs
     with resumable(lambda: f"{count_ended(runs)} of {plural(len(runs), 'run')}"), Watch(reporter, len(runs)) as watch:
         train(launcher, runs, planned.pending, watch)
     seconds = time.monotonic() - start
-    _compare(runs, reporter)
+    compare(runs, reporter)
     show_end(runs, len(planned.pending), seconds, reporter)
     leave_if_failed(planned.pending, "run", reporter)
+
+
+def _show_plan(launcher: Launcher, planned: Plan, pilot: int | None, reporter: Reporter) -> None:
+    if pilot is not None:
+        chosen = resolution.pilot(planned.runs, _checked_pilot(pilot))
+        pending = [run for run in chosen if run in planned.pending]
+        reporter.say(f"Pilot: {plural(len(chosen), 'run')} of the sweep, {len(pending)} to train", "bold")
+        with resumable(lambda: f"{count_ended(chosen)} of {len(chosen)}"), Watch(reporter, len(chosen)) as watch:
+            train(launcher, chosen, pending, watch)
+        planned = again(planned)
+    reporter.say(str(planned), "bold")
+    show(planned, reporter)
+
+
+def _checked_pilot(seeds: int) -> int:
+    if seeds < resolution.FEWEST:
+        raise UserError(f"--pilot {seeds}: must be at least {resolution.FEWEST}: fewer seeds tell little of a spread")
+    return seeds
 
 
 def train(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch: Watch) -> None:
@@ -67,7 +88,7 @@ def train(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch
         share(pending, lambda some: launcher.launch([list(run.overrides) for run in some], initial_job_idx=0))
 
 
-def _compare(runs: Sequence[Run], reporter: Reporter) -> None:
+def compare(runs: Sequence[Run], reporter: Reporter, by: Sequence[str] = (), against: "Against | None" = None) -> None:
     """Print the summary table of exactly these runs."""
     paths = [run.path for run in runs if (run.path / RUN).is_file()]
     if not paths or reporter.mode == "off":
@@ -77,7 +98,7 @@ def _compare(runs: Sequence[Run], reporter: Reporter) -> None:
     from regbench.tables import terminal
 
     reporter.say("")
-    terminal.table(summary.compare(load(paths)), reporter.console)
+    terminal.table(summary.compare(load(paths), by, against=against), reporter.console)
 
 
 @contextmanager
@@ -99,11 +120,13 @@ def count_ended(runs: Iterable[Run]) -> int:
     return sum(status.finished or status.pruned for status in statuses)
 
 
-def show_end(runs: Sequence[Run], trained: int, seconds: float, reporter: Reporter) -> None:
-    """Say where the runs are, how long they took, and how to compare them."""
+def show_end(
+    runs: Sequence[Run], trained: int, seconds: float, reporter: Reporter, options: Sequence[str] | None = None
+) -> None:
+    """Say where the runs are, how long they took, and how to compare them: with `options` of summary, if given."""
     took = f", {trained} trained in {timedelta(seconds=round(seconds))}" if trained else ""
     reporter.say(f"\n{plural(len(runs), 'run')} in {', '.join(comparison.places(runs))}{took}. To compare them:")
-    reporter.say(f"  {comparison.command(runs)}")
+    reporter.say(f"  {comparison.command(runs, options)}")
 
 
 def leave_if_failed(runs: Sequence[Run], noun: str, reporter: Reporter) -> None:

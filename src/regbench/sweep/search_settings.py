@@ -30,17 +30,18 @@ class Settings(Checked):
         return "maximize" if self.metric.endswith("acc") else "minimize"
 
 
-OF_GRIDS = ("zip", "each", "plan")  # settings of regbench's other sweeper
+_FLAGS = {"plan": "--plan", "until_decided": "--until-decided"}
+OF_GRIDS = ("zip", "each", *_FLAGS)  # settings of regbench's other sweeper
 
 
 def refuse(values: Mapping[str, Any]) -> None:
     """Refuse what a search cannot do.
 
     Raises:
-        UserError: keys in step, single changes, or a plan are asked for.
+        UserError: keys in step, single changes, a plan or rounds are asked for.
     """
     if name := next((name for name, value in values.items() if value), None):
-        shown = "--plan" if name == "plan" else f"hydra.sweeper.{name}"
+        shown = _FLAGS.get(name, f"hydra.sweeper.{name}")
         raise UserError(f"{shown}: belongs to a grid, and hydra/sweeper=optuna searches: leave out one of the two")
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from regbench.analysis.baseline import matches, written
 from regbench.analysis.groups import checked, differing
+from regbench.analysis.tuning import Tuning, tuned
 from regbench.errors import UserError, no_such
 from regbench.records.frame import ORIGINS, Runs
+from regbench.records.metrics import METRICS
 from regbench.records.names import command, short_name
 from regbench.records.run_json import content_of
 from regbench.tables.layout import Cells, csv_text, csv_value, lay_out
@@ -26,26 +28,32 @@ class Cell:
     """The runs behind a cell, each with its path, status, `keys`, test_acc, command, versions and machine.
 
     `keys` are those that differ between the runs, and the seed; a run lacks those that its option does not have.
+    `tuning` says how values were chosen if these are the runs that have them.
     """
 
     keys: Sequence[str]
     runs: Sequence[_Run]
+    tuning: Tuning | None = None
 
 
-def runs_behind(runs: Runs, wanted: Mapping[str, str]) -> Cell:
-    """Find the runs with these values.
+def runs_behind(runs: Runs, wanted: Mapping[str, str], tune: Sequence[str] = ()) -> Cell:
+    """Find the runs with these values; of these, if keys are tuned, the runs whose values validation chooses.
 
     Raises:
-        UserError: no run has such a key, or no run has these values.
+        UserError: no run has such a key, no run has these values, or there is nothing to tune.
     """
     checked(wanted, runs.frame)
     every: list[Any] = runs.frame.to_dict("records")
     places = [place for place, row in enumerate(every) if all(matches(row, key, text) for key, text in wanted.items())]
     if not places:
         raise _none_of(every, wanted)
-    keys = [*differing(runs.frame.iloc[places]), "seed"]
-    rows = sorted((every[place] for place in places), key=lambda row: (str(row["study"]), row["seed"]))
-    return Cell(keys, [_described(row, keys) for row in rows])
+    found = runs.frame.iloc[places].reset_index(drop=True)
+    choice = tuned(found, (), tune, METRICS["test_acc"], "best_val") if tune else None
+    frame = choice.frame if choice else found
+    keys = list(dict.fromkeys([*tune, *differing(frame), "seed"]))
+    chosen: list[Any] = frame.to_dict("records")
+    rows = sorted(chosen, key=lambda row: (str(row["study"]), row["seed"]))
+    return Cell(keys, [_described(row, keys) for row in rows], choice.tuning if choice else None)
 
 
 def _none_of(rows: Sequence[Any], wanted: Mapping[str, str]) -> UserError:
@@ -87,10 +95,11 @@ def to_table(cell: Cell) -> str:
     ]
     headings = [*map(printable, cell.keys), "test %", "status", "commit", "run"]
     lines = lay_out(Cells(headings, rows, figures=range(len(cell.keys), len(cell.keys) + 1)))
-    return "\n".join([*lines, "", *_footer(cell.runs)]) + "\n"
+    return "\n".join([*lines, "", *_footer(cell)]) + "\n"
 
 
-def _footer(runs: Sequence[_Run]) -> Iterator[str]:
+def _footer(cell: Cell) -> Iterator[str]:
+    runs = cell.runs
     counts = Counter(run["status"] for run in runs)
     yield f"{plural(len(runs), 'run')}: {', '.join(f'{number} {status}' for status, number in counts.items())}"
     accuracies = [run["test_acc"] for run in runs if run["test_acc"] is not None]
@@ -98,12 +107,15 @@ def _footer(runs: Sequence[_Run]) -> Iterator[str]:
         mean = sum(accuracies) / len(accuracies)
         span = f", from {_percent(min(accuracies))} to {_percent(max(accuracies))}" if len(accuracies) > 1 else ""
         yield f"mean test_acc {_percent(mean)} %{span}, at the epoch with the best validation loss"
+    if cell.tuning:
+        names, judge = ", ".join(cell.tuning.keys), f"the mean {cell.tuning.metric} of the seeds before it"
+        yield f"{names}: chosen for each seed by {judge}, from {plural(cell.tuning.runs, 'run')}"
 
 
 def to_lines(cell: Cell) -> str:
     """Write for each run its whole path and figure, its command, its versions and machine."""
     return "".join(f"{printable(line)}\n" for run in cell.runs for line in _about(run)) + "\n".join(
-        ["", *_footer(cell.runs), ""]
+        ["", *_footer(cell), ""]
     )
 
 

@@ -10,6 +10,7 @@ from regbench.records.metrics import Metric
 from regbench.tables.choices import SHOWN
 from regbench.tables.contrast_notes import P_HEADINGS, SIGNS
 from regbench.tables.layout import Cells
+from regbench.tables.tuning_notes import budgets_differ, chosen, chosen_together
 from regbench.text import printable, probability, shown
 
 _CHANGE = "change"  # heading of what rows change
@@ -40,6 +41,8 @@ def cells(tables: Sequence[Table], show: Sequence[str] = ()) -> Cells:
     if first.columns:
         if len(tables) > 1:
             raise UserError("--cols: a pivot shows one figure. Name one --metric, or leave out --cols")
+        if first.shrink:
+            raise UserError("--shrink: a pivot has no room for it. Leave out --cols")
         return _pivot(first)
     order = [_identity(row) for row in first.rows]
     columns = [_counts(first)]
@@ -80,15 +83,36 @@ def _of_metric(table: Table, show: Sequence[str], alone: bool) -> list[_Column]:
     metric, rows = table.metric, table.rows
     mean = _Column(_heading(metric), [figure(row.estimate.mean, metric) for row in rows])
     more = [_Column(name, [_SHOW[name](row, metric) for row in rows]) for name in SHOWN if name in show]
+    first = [*_tuned(table), mean, *_shrunk(table)]
     if table.contrast:
-        return [mean, *more, *_contrasted(table, alone)]
+        return [*first, *more, *_contrasted(table, alone)]
     half = _Column("±", [figure(row.estimate.half_width, metric) for row in rows])
     noise = [_Column("test set", [_test_set(row, metric) for row in rows])] if table.test_noise else []
     ends = [
         _Column("best", [figure(row.best, metric) for row in rows], rank=2),
         _Column("worst", [figure(row.worst, metric) for row in rows], rank=1),
     ]
-    return [mean, half, *more, *noise, *(ends if alone else [])]
+    return [*first, half, *more, *noise, *(ends if alone else [])]
+
+
+def _tuned(table: Table) -> list[_Column]:
+    """Return the chosen values, and how many each row had if they had unlike numbers."""
+    if not table.tuning:
+        return []
+    choices = [row.choice for row in table.rows if row.choice]
+    columns = [
+        _Column(printable(key), [chosen(choice, place) for choice in choices])
+        for place, key in enumerate(table.tuning.keys)
+    ]
+    budgets = [
+        _Column("values", [str(choice.values) for choice in choices], rank=4),
+        _Column("runs", [str(choice.runs) for choice in choices], rank=3),
+    ]
+    return columns + (budgets if budgets_differ(table) else [])
+
+
+def _shrunk(table: Table) -> list[_Column]:
+    return [_Column("shrunk", [figure(row.shrunk, table.metric) for row in table.rows])] if table.shrink else []
 
 
 def _contrasted(table: Table, alone: bool) -> list[_Column]:
@@ -103,13 +127,25 @@ def _contrasted(table: Table, alone: bool) -> list[_Column]:
     adjusted = [_p(row, "p_adjusted", "p_diverged_adjusted") for row in table.rows]
     return [
         _Column("diff", [_signed(found.difference if found else None, metric) for found in compared]),
-        _Column("±", [figure(found.half_width if found else None, metric) for found in compared]),
+        _spread(table),
         *([_Column("p", ps, rank=1 if corrected else 0)] if alone or not corrected else []),
         *([_Column(P_HEADINGS[table.contrast.correction], adjusted, rank=0 if alone else 1)] if corrected else []),
         *([_Column("won", [_won(row) for row in table.rows], rank=2)] if alone else []),
         _Column("verdict", [verdict(row) for row in table.rows]),
         *(noise if table.test_noise else []),
     ]
+
+
+def _spread(table: Table) -> _Column:
+    """Return half of each interval, or both ends of a confidence sequence, which are not equally far from the mean."""
+    compared = [row.comparison for row in table.rows]
+    if table.contrast and table.contrast.anytime:
+        return _Column("interval", [_sequence(found.sequence, table.metric) if found else "" for found in compared])
+    return _Column("±", [figure(found.half_width if found else None, table.metric) for found in compared])
+
+
+def _sequence(ends: tuple[float, float] | None, metric: Metric) -> str:
+    return f"[{', '.join(_signed(end, metric) for end in ends)}]" if ends else ""
 
 
 def _p(row: Row, of_figures: str, of_divergence: str) -> str:
@@ -186,9 +222,11 @@ def _cell(row: Row | None, table: Table, varies: bool) -> str:
     words = [_interval(row.estimate.mean, row.estimate.half_width, figure, table.metric)]
     if row.comparison and compared:
         words = [_interval(row.comparison.difference, row.comparison.half_width, _signed, table.metric)]
+        words.append(_sequence(row.comparison.sequence, table.metric))
     words.append(_aside(row, table.metric, bool(compared)) if table.test_noise else "")
     lost = sum(row.lost.values())
     remarks = [f"n={row.estimate.n}"] * varies + [f"{lost} {_LOST}"] * bool(lost)
+    remarks += [f"at {chosen_together(row.choice)}"] * bool(row.choice and row.choice.chosen)
     words.append(f"({', '.join(remarks)})" if remarks else "")
     words.append(SIGNS[row.comparison.verdict] if row.comparison else "")
     return " ".join(filter(None, words))

@@ -32,7 +32,8 @@ _LESS_THAN_PAIRS = "Seeds lost to diverged or failed runs have no pair in diff: 
 def in_short(table: Table, contrast: Contrast) -> Iterator[str]:
     """Say in a line what is compared."""
     unit, points = (" in %", " in points") if table.metric.percent else ("", "")
-    interval = "" if table.clocks else f"; ±: 95 % t interval{points}"
+    spread = "interval: 95 % confidence sequence" if contrast.anytime else "±: 95 % t interval"
+    interval = "" if table.clocks else f"; {spread}{points}"
     yield f"{table.metric.name}{unit}; diff from {contrast.label}, by seed{interval}."
 
 
@@ -50,6 +51,18 @@ def legend_of(table: Table, contrast: Contrast) -> Iterator[str]:
         yield f"equivalent: within ± {_margin(table, contrast)}"
     if any(found.seeds for found in comparisons):
         yield "(n): n seeds would decide"
+
+
+def _looks(table: Table, contrast: Contrast) -> Iterator[str]:
+    """Say for which number of seeds the verdicts are valid."""
+    if not any(row.comparison and row.comparison.p is not None for row in table.rows):
+        return
+    if contrast.anytime:
+        yield "p, interval and verdicts are valid at any number of seeds, however often you look and add some."
+    elif any(row.comparison and row.comparison.seeds for row in table.rows):
+        yield "p is for a number of seeds fixed beforehand. To add seeds until it is decided, use --anytime."
+    else:
+        yield "p is for a number of seeds fixed beforehand."
 
 
 def _signs(table: Table) -> str:
@@ -73,7 +86,8 @@ def contrast_notes(table: Table, contrast: Contrast) -> Iterator[str]:
 
 
 def contrast_remarks(table: Table, contrast: Contrast) -> Iterator[str]:
-    """Say what is odd about the comparisons of this table."""
+    """Say for which numbers of seeds the comparisons of this table are valid, and what is odd about them."""
+    yield from _looks(table, contrast)
     yield from _limits(table, contrast)
     if missing := sum(row.comparison is not None and row.comparison.verdict == "no baseline" for row in table.rows):
         baseline = _baseline(contrast)
@@ -105,6 +119,8 @@ def _divergence(table: Table) -> Iterator[str]:
 def _test(table: Table, contrast: Contrast) -> str:
     sampled = any(row.comparison and row.comparison.pairs > 16 for row in table.rows)
     exact = "sign-flip test, two-sided, " + ("on 99,999 random patterns beyond 16 pairs" if sampled else "exact")
+    if contrast.anytime:
+        exact = "bets on the signs of the differences in the order of the seeds, two-sided"
     number = plural(table.family, "test")
     if contrast.correction == "none":
         return f"p: {exact}; {number}, without correction."
@@ -117,14 +133,15 @@ def _verdicts(table: Table, contrast: Contrast) -> Iterator[str]:
     if contrast.margin is not None:
         margin = f"{_margin(table, contrast)}{' percentage points' if table.metric.percent else ''}"
         corrected = "" if contrast.correction == "none" else ", with the same correction"
-        text += f" equivalent: within ± {margin} by two one-sided t tests{corrected}."
+        kind = "bets" if contrast.anytime else "t tests"
+        text += f" equivalent: within ± {margin} by two one-sided {kind}{corrected}."
     if table.columns:
         yield f"The last sign of a cell is its verdict: {_signs(table)}."
     yield text
     if not table.columns and any(row.comparison and row.comparison.verdict == "undecided" for row in table.rows):
         yield (
             "undecided (n): n seeds would decide it with 80 % power, if mean and spread stay as they are; no number: "
-            "more than 10,000."
+            f"more than {500 if contrast.anytime else 10_000:,}."
         )
 
 
@@ -156,5 +173,6 @@ def _pairs(table: Table, partners: str) -> Iterator[str]:
         yield f"{plural(alone, 'run')} without a partner of the same {partners} on the other side: excluded from diff."
     if any(comparison.several for comparison in comparisons):
         yield "A seed with several runs in a row counts once, by the mean of its differences."
-    if any(comparison.pairs > 1 and comparison.half_width is None for comparison in comparisons):
-        yield "Differences that are all equal have no interval."
+    if any(comparison.pairs > 1 and comparison.ends is None for comparison in comparisons):
+        anytime = table.contrast and table.contrast.anytime
+        yield f"Differences that are all equal{', or too few,' if anytime else ''} have no interval."

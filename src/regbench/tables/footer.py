@@ -8,6 +8,7 @@ from regbench.analysis.together import Together
 from regbench.tables.contrast_notes import ENOUGH, contrast_notes, contrast_remarks, in_short, legend_of
 from regbench.tables.layout import NULL
 from regbench.tables.noise_notes import noise_notes
+from regbench.tables.tuning_notes import tuning_remarks
 from regbench.text import plural, printable, shown
 
 _CHOICE = {"best_val": "at the epoch with the best validation loss", "last": "at the last epoch"}
@@ -46,6 +47,7 @@ def _short(table: Table) -> Iterator[str]:
 def _all(table: Table) -> Iterator[str]:
     yield _metric(table)
     yield from _plus_minus(table)
+    yield from _shrunk(table)
     if any(row.estimate.n == 1 for row in table.rows):
         yield "n = 1: one seed has no interval."
     if _few_seeds(table):
@@ -84,12 +86,24 @@ def _level() -> str:
     return f"{100 * LEVEL:.0f} % t interval"
 
 
+def _shrunk(table: Table) -> Iterator[str]:
+    if table.shrink:
+        yield (
+            "shrunk: means drawn to their common mean as far as noise explains their spread (empirical Bayes, Morris "
+            "1983); rows far from the first keep theirs."
+        )
+
+
 def _plus_minus(table: Table) -> Iterator[str]:
     points = ", in percentage points" if table.metric.percent else ""
     if not table.contrast or table.columns:
         mean = " (the baseline's)" if table.contrast else ""
         yield f"±: {_level()} of the mean over {'the runs of a row' if table.averaged else 'seeds'}{mean}{points}."
-    if table.contrast:
+    if table.contrast and table.contrast.anytime:
+        sign = "In brackets after a difference" if table.columns else "interval"
+        level = f"{100 * LEVEL:.0f} % confidence sequence"
+        yield f"{sign}: {level} of the difference, valid at all numbers of seeds at once{points}."
+    elif table.contrast:
         sign = "After a difference, ±" if table.columns else "±"
         yield f"{sign}: {_level()} of the mean difference over seeds{points}."
 
@@ -116,6 +130,8 @@ def _runs(table: Table) -> str:
 
 def _remarks(table: Table) -> Iterator[str]:
     """Say what is odd about this table: which runs are in no figure, what its rows do not show."""
+    yield from tuning_remarks(table)
+    yield from _luck(table)
     yield from map(_together, table.together)
     if table.averaged:
         yield f"The runs of a row also differ in {', '.join(table.averaged)}: --by shows them apart."
@@ -130,6 +146,17 @@ def _remarks(table: Table) -> Iterator[str]:
         yield f"{len(table.unreadable)} unreadable: {_listed(table.unreadable)}"
     for name, values in table.mixed:
         yield f"The runs differ in {_ORIGIN_NOUNS[name]}: {_listed(values)}."
+
+
+def _luck(table: Table) -> Iterator[str]:
+    """Say by how much the first of several rows stands too high because it was chosen, unless rounding hides it."""
+    metric = table.metric
+    if table.luck is None or table.luck * metric.scale < 0.5 * 10**-metric.decimals:
+        return
+    size = f"{table.luck * metric.scale:.{metric.decimals}f}{' points' if metric.percent else ''}"
+    side = "high" if metric.higher_is_better else "low"
+    cure = "" if table.shrink else " --shrink shows means without it."
+    yield f"The best of several is also lucky: the first row is expected to stand {size} too {side}.{cure}"
 
 
 def _together(found: Together) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 from tabulate import tabulate
 
 from regbench.analysis.intervals import LEVEL
-from regbench.analysis.table import Table
+from regbench.analysis.table import Row, Table
 from regbench.analysis.together import Together
+from regbench.analysis.tuning import Tuning
 from regbench.errors import not_installed
 from regbench.tables.cells import cells
 from regbench.tables.footer import footer
@@ -22,12 +23,14 @@ from regbench.text import for_markdown
 
 def to_csv(tables: Sequence[Table], show: Sequence[str] = (), *, decimal_comma: bool = False) -> str:
     """Write plain numbers, fractions unrounded; a cell is empty if the figure is not known, and null is `(null)`."""
-    rows = (
-        {key: csv_value(value) for key, value in row.group.items()} | record(table, row, show)
-        for table in tables
-        for row in table.rows
-    )
+    rows = (_csv_row(table, row, show) for table in tables for row in table.rows)
     return csv_text(columns(tables[0], show), rows, decimal_comma=decimal_comma)
+
+
+def _csv_row(table: Table, row: Row, show: Sequence[str]) -> dict[str, Any]:
+    known = record(table, row, show)
+    tuned = {key: csv_value(known[key]) for key in (table.tuning.keys if table.tuning else ())}
+    return {key: csv_value(value) for key, value in row.group.items()} | known | tuned
 
 
 def to_markdown(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
@@ -140,6 +143,8 @@ def _content(table: Table, show: Sequence[str]) -> dict[str, Any]:
         "rows": [{**row.group, **record(table, row, show)} for row in table.rows],
         "goes_with": list(map(_goes_with, table.together)),
         "changes_from": table.base,
+        **({"tuning": _tuning(table.tuning)} if table.tuning else {}),
+        **({"expected_luck": table.luck} if table.luck else {}),
         "shared_clocks": table.clocks,
         "averaged_over": table.averaged,
         "paired_by": ["seed", *contrast.shared] if contrast else None,
@@ -157,6 +162,10 @@ def _content(table: Table, show: Sequence[str]) -> dict[str, Any]:
         "mixed": dict(table.mixed),
         "notes": footer(table),
     }
+
+
+def _tuning(tuning: Tuning) -> dict[str, Any]:
+    return {"keys": tuning.keys, "chosen_by": tuning.metric, "runs": tuning.runs}
 
 
 def _goes_with(found: Together) -> dict[str, Any]:

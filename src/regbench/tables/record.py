@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from regbench.analysis.table import Contrast, Row, Table
+from regbench.analysis.tuning import Choice
 from regbench.tables.footer import footer
+from regbench.tables.tuning_notes import chosen
 
 if TYPE_CHECKING:
     from regbench.analysis.image_noise import Noise
@@ -38,20 +40,30 @@ _STATISTICS: dict[str, Callable[[Row], Any]] = {
     "missing": lambda row: row.missing,
 }
 _STACK: dict[str, Callable[[Row], Any]] = {"stack": lambda row: row.stack}
+_SHRUNK: dict[str, Callable[[Row], Any]] = {"shrunk": lambda row: row.shrunk}
 _SEEDS: dict[str, Callable[[Row], Any]] = {
     "seeds": lambda row: " ".join(f"{seed}:{value!r}" for seed, value in row.figures)
+}
+_CHOICE: dict[str, Callable[[Choice], Any]] = {
+    "tried_values": lambda choice: choice.values,
+    "tried_runs": lambda choice: choice.runs,
+    "tried_missing": lambda choice: choice.missing,
+    "tried_diverged": lambda choice: sum(runs for _, runs in choice.diverged),
+    "tried_fewer_seeds": lambda choice: len(choice.fewer),
+    "at_edge": lambda choice: " ".join(f"{edge.key}:{edge.end}" for edge in choice.edges),
 }
 _CONTRAST: dict[str, Callable[[Contrast], Any]] = {
     "baseline": lambda contrast: contrast.label,
     "correction": lambda contrast: contrast.correction,
     "margin": lambda contrast: contrast.margin,
 }
+_ANYTIME: dict[str, Callable[[Contrast], Any]] = {"anytime": lambda contrast: contrast.anytime}
 _COMPARISON: dict[str, "Callable[[Comparison], Any]"] = {
     "pairs": lambda found: found.pairs,
     "diff": lambda found: found.difference,
     "diff_ci95": lambda found: found.half_width,
-    "diff_ci95_low": lambda found: _ends(found.difference, found.half_width)[0],
-    "diff_ci95_high": lambda found: _ends(found.difference, found.half_width)[1],
+    "diff_ci95_low": lambda found: found.ends and found.ends[0],
+    "diff_ci95_high": lambda found: found.ends and found.ends[1],
     "p": lambda found: found.p,
     "p_adjusted": lambda found: found.p_adjusted,
     "won": lambda found: found.won,
@@ -91,13 +103,25 @@ def record(table: Table, row: Row, show: Sequence[str] = ()) -> dict[str, Any]:
     """
     known: dict[str, Any] = {} if table.base is None else {"change": row.change}
     known |= {"metric": table.metric.name, "select": table.select}
+    known |= _tuned(table, row)
     known |= {name: get(row) for name, get in _of_row(table, show).items()}
     if table.contrast:
         assert row.comparison
-        known |= {name: get(table.contrast) for name, get in _CONTRAST.items()}
+        known |= {name: get(table.contrast) for name, get in _of_contrast(table.contrast).items()}
         known |= {name: get(row.comparison) for name, get in _COMPARISON.items()}
     known |= {name: get(row.noise) if row.noise else None for name, get in _noise(table).items()}
     return _within_range(known) if table.metric.percent else known
+
+
+def _tuned(table: Table, row: Row) -> dict[str, Any]:
+    """Return the value of each tuned key that most seeds chose, all chosen values as `chosen.KEY`, and the budget."""
+    if not table.tuning:
+        return {}
+    choice = row.choice or Choice()
+    most = choice.chosen[0][0] if choice.chosen else [None] * len(table.tuning.keys)
+    values = {key: None if v != v else v for key, v in zip(table.tuning.keys, most, strict=True)}
+    texts = {f"chosen.{key}": chosen(choice, place) for place, key in enumerate(table.tuning.keys)}
+    return values | texts | {name: get(choice) for name, get in _CHOICE.items()}
 
 
 def _within_range(known: dict[str, Any]) -> dict[str, Any]:
@@ -111,14 +135,20 @@ def _within_range(known: dict[str, Any]) -> dict[str, Any]:
 def columns(table: Table, show: Sequence[str] = ()) -> list[str]:
     """Return the keys, then the names in a `record`."""
     change = [] if table.base is None else ["change"]
-    compared = [*_CONTRAST, *_COMPARISON] if table.contrast else []
-    return [*table.keys, *change, "metric", "select", *_of_row(table, show), *compared, *_noise(table)]
+    compared = [*_of_contrast(table.contrast), *_COMPARISON] if table.contrast else []
+    tuned = table.tuning.keys if table.tuning else ()
+    choice = [*tuned, *(f"chosen.{key}" for key in tuned), *_CHOICE] if tuned else []
+    return [*table.keys, *change, "metric", "select", *choice, *_of_row(table, show), *compared, *_noise(table)]
 
 
 def _of_row(table: Table, show: Sequence[str]) -> dict[str, Callable[[Row], Any]]:
-    """Return the statistics; the stack for a time, and each seed's figure on request."""
+    """Return the statistics; the stack for a time, the shrunk mean and each seed's figure on request."""
     stack = {} if table.clocks is None else _STACK
-    return _STATISTICS | stack | (_SEEDS if "seeds" in show else {})
+    return _STATISTICS | stack | (_SHRUNK if table.shrink else {}) | (_SEEDS if "seeds" in show else {})
+
+
+def _of_contrast(contrast: Contrast) -> dict[str, Callable[[Contrast], Any]]:
+    return _CONTRAST | (_ANYTIME if contrast.anytime else {})
 
 
 def _noise(table: Table) -> "dict[str, Callable[[Noise], Any]]":
