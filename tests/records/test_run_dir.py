@@ -177,6 +177,7 @@ def test_a_completed_run(config):
             "test_acc": 0.95,
         },
         "seconds": 0.375,
+        "cpu_seconds": None,
     }
     assert not (run.path / "checkpoint.pt").exists()
     assert (run.path / "model.safetensors").stat().st_size > 0

@@ -41,6 +41,9 @@ class Runtime(Checked):
         Literal["auto"] | Annotated[int, Field(ge=1)], Field(description="most runs of a sweep that train as one model")
     ]
     diagnostics: Annotated[Literal["on", "off"], Field(description="figures of each layer and epoch, in layers.csv")]
+    keep_state: Annotated[
+        Literal["auto"] | bool, Field(description="keep what more epochs resume from; auto: of a single run")
+    ]
     progress: Annotated[Literal["auto", "bar", "plain", "off"], Field(description="how progress is shown")]
     cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
 

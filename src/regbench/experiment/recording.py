@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from regbench.errors import visible
 from regbench.experiment.checks import warnings
+from regbench.experiment.continuation import resume_shorter
 from regbench.experiment.failure import Failure, diverted_warnings
 from regbench.experiment.provenance import heading, recipes
 from regbench.experiment.reporter import HEADER, Reporter, resuming, scores
@@ -62,8 +63,11 @@ class Recording:
         run, directory = self.runs[place], self.directories[place]
         try:
             origin = {"overrides": list(run.overrides), **recipes(run.overrides), "data_digest": run.data_digest}
+            continuation = resume_shorter(run, directory)
             state = directory.start({**origin, **facts})
-            directory.log(*heading(run.overrides, facts))
+            directory.log(*heading(run.overrides, facts), *filter(None, [continuation]))
+            if continuation and self.alone:
+                self.reporter.say(continuation)
             for warning in [*warnings(run.config), *_of_damage(directory, state)]:
                 self.reporter.warn(warning)
                 directory.log(f"warning: {warning}")

@@ -42,6 +42,8 @@ class Run:
         """Look at the directory as it is now."""
         return RunStatus.read(self.path, self.identity)
 
-    def directory(self) -> RunDir:
-        """The directory to write into, inside a `with` block."""
-        return RunDir(self.config, self.identity, partial(StateNeeds, self.config))
+    def directory(self, alone: bool = False) -> RunDir:
+        """The directory to write into, inside a `with` block; `alone`: the run is no part of a sweep."""
+        wish = self.config.runtime.keep_state
+        keeps_state = alone if wish == "auto" else wish
+        return RunDir(self.config, self.identity, partial(StateNeeds, self.config), keeps_state)

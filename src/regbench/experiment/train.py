@@ -37,7 +37,7 @@ def run(run: Run, reporter: Reporter) -> RunStatus:
         reporter.say("already trained (force=true trains it again)")
     else:
         machine = whole(run.config, check_machine(run.config))
-        with run.directory() as directory:
+        with run.directory(alone=True) as directory:
             record([run], [directory], machine, reporter)
     status = run.status()
     reporter.result(status)

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
-from regbench.guarded import append
+from regbench.guarded import append, read_bounded
 from regbench.records import checkpoint, histograms
 from regbench.records.files import (
     CHECKPOINT,
@@ -77,8 +77,15 @@ def _no_place(config: RunConfig, culprit: object) -> UserError:
 class RunDir:
     """The directory of one run; locked, and writable, only inside a `with` block."""
 
-    def __init__(self, config: RunConfig, identity: str, needs: "Callable[[], Needs] | None" = None) -> None:
-        """`needs` makes what a saved state is held against, once there is one."""
+    def __init__(
+        self,
+        config: RunConfig,
+        identity: str,
+        needs: "Callable[[], Needs] | None" = None,
+        keeps_state: bool = False,
+    ) -> None:
+        """`needs` makes what a saved state is held against, once there is one; `keeps_state`: after the end as well."""
+        self._keeps_state = keeps_state
         self.config, self.identity, self._needs = config, identity, needs
         self.damaged: dict[str, str] = {}  # the files of saved states that are not used, each with the reason
         self.path = run_path(config, identity)
@@ -179,6 +186,26 @@ class RunDir:
             self.damaged[name] = str(error)
             return None
 
+    @property
+    def holds_state(self) -> bool:
+        """Whether there is a saved state to resume from, which may be damaged."""
+        return (self.path / CHECKPOINT).exists() or (self.path / EARLIER).exists()
+
+    def adopt(self, other: Path, identity: str) -> int:
+        """Take over the state of the run in another directory, which has fewer epochs: how many it has finished.
+
+        Raises:
+            DamagedError: it is damaged, or not the state of the run with this identity.
+            OSError: it is missing, or files cannot be written.
+        """
+        state = checkpoint.read(other / CHECKPOINT, identity)
+        for name in (HISTOGRAMS, PRETRAIN):
+            with suppress(FileNotFoundError):
+                write_atomically(self.path / name, read_bounded(other / name))
+        content = checkpoint.encode({**state, "identity": self.identity})
+        write_atomically(self.path / CHECKPOINT, content)
+        return int(state["epoch"])
+
     def save(
         self,
         epoch: "Epoch",
@@ -240,7 +267,7 @@ class RunDir:
         self.tables.write()
         self._update(status, error)
         if status in FINAL:
-            for name in (CHECKPOINT, EARLIER):
+            for name in (CHECKPOINT, EARLIER)[self._keeps_state and status == "completed" :]:
                 (self.path / name).unlink(missing_ok=True)
 
     def prune(self, epoch: int) -> None:
