@@ -14,6 +14,7 @@ def at_most(share: float, tables: int) -> float:
     return share + 2.6 * math.sqrt(share * (1 - share) / tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agreement", [0.5, 1.0])
 def test_more_values_to_choose_from_win_no_more_often_than_they_lose(agreement: float) -> None:
     found = simulate.unequal_budgets(250, agreement=agreement)
@@ -22,6 +23,7 @@ def test_more_values_to_choose_from_win_no_more_often_than_they_lose(agreement: 
     assert better + worse <= at_most(0.05, 250)
 
 
+@pytest.mark.slow
 def test_the_usual_way_favours_the_larger_grid() -> None:
     found = simulate.unequal_budgets(100, (30, 1))
     assert found["the usual way: more values called better"] > 0.08 > at_most(0.025, 100)

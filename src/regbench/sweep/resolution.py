@@ -69,7 +69,7 @@ def _spread(rows: Rows, runs: Sequence[Run]) -> tuple[list[list[float]], str]:
     figures = [{seed: value for (seed,), value in row.figures} for row in rows.outcomes(runs)]
     if differences := _differences(figures, _baseline(rows)):
         return differences, f"spread of {plural(len(differences), 'row')} of this sweep that are trained"
-    figures = _known(runs[0])
+    figures = _known(runs)
     most = max(range(len(figures)), key=lambda place: len(figures[place]), default=0)
     differences = _differences(figures, most)
     return differences, f"spread of {plural(len(differences), 'row')} of runs like these"
@@ -85,31 +85,39 @@ def _differences(figures: Sequence[_Figures], base: int) -> list[list[float]]:
     return [row for row in shared if len(row) >= FEWEST]
 
 
-def _known(like: Run) -> list[_Figures]:
-    """Read the figures, by row and seed, of the completed runs in the folder that are near a run of the sweep."""
+def _known(runs: Sequence[Run]) -> list[_Figures]:
+    """Read the figures, by row and seed, of the completed runs in the folder that are near those of the sweep."""
     from regbench.analysis.groups import all_differing, column, grouped
     from regbench.errors import UserError
     from regbench.records.frame import load
 
     try:
-        frame = load([user_path("runtime.dir", like.config.runtime.dir)]).frame
+        frame = load([user_path("runtime.dir", runs[0].config.runtime.dir)]).frame
     except UserError:  # there is no run
         return []
     frame = frame[frame["status"] == "completed"].reset_index(drop=True)
-    near = frame[[not is_far for is_far in _far(frame, comparison.values(like))]].reset_index(drop=True)
+    near = frame[[not is_far for is_far in _far(frame, _fixed(runs))]].reset_index(drop=True)
     seeds, values = column(near, "seed"), column(near, f"best_val.{METRIC}")
     groups = grouped(near, all_differing(near)) if len(near) else []
     return [{seeds[run]: values[run] for run in group.positions} for group in groups]
 
 
+def _fixed(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the values that all runs of the sweep share."""
+    from regbench.analysis.groups import axis_of
+
+    free = _NO_MATTER | set(map(axis_of, comparison.base_values(runs)))
+    return {key: value for key, value in comparison.values(runs[0]).items() if axis_of(key) not in free}
+
+
 def _far(frame: "pd.DataFrame", like: Mapping[str, Any]) -> list[bool]:
-    """Tell of each run whether it differs in more than one option or value, or in what the spread depends on most."""
+    """Tell of each run whether it differs from the sweep in several options, or in what the spread depends on most."""
     from regbench.analysis.groups import axis_of, column
 
     changed: list[set[str]] = [set() for _ in range(len(frame))]
     for key, value in like.items():
         plain = tuple(value) if isinstance(value, list) else value
-        if axis_of(key) not in _NO_MATTER and key in frame:
+        if key in frame:
             for place, known in enumerate(column(frame, key)):
                 changed[place] |= {key} if known != plain else set()
     axes = [set(map(axis_of, keys)) for keys in changed]
