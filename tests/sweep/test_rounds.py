@@ -46,13 +46,20 @@ def test_it_stops_when_all_is_decided(train):
     assert "regbench summary runs/default --baseline optimizer.lr=0.01 --anytime" in ended.out
 
 
+@pytest.mark.stress
 def test_it_stops_at_the_limit_and_only_undecided_rows_and_the_baseline_go_on(train):
-    ended = until(train, "optimizer.lr=0.01,0.0100001,1e-7", "--baseline", "optimizer.lr=0.01", "--max-seeds", "12")
+    ended = until(train, "optimizer.lr=0.01,0.0100001,1e-7", "--baseline", "optimizer.lr=0.01", "--max-seeds", "18")
     assert ended.code == 0
     trained = seeds_of("optimizer.lr")
-    assert trained[0.01] == trained[0.0100001] == list(range(12))
-    assert len(trained[1e-07]) < 12
-    assert "undecided after 12 seeds: optimizer.lr=0.0100001" in ended.out
+    assert trained[0.01] == trained[0.0100001] == list(range(18))
+    assert len(trained[1e-07]) < 18
+    assert "undecided after 18 seeds: optimizer.lr=0.0100001" in ended.out
+
+
+def test_undecided_rows_go_on_to_the_limit(train):
+    ended = until(train, *SAME, "--max-seeds", "8")
+    assert ended.code == 0 and "1 row decided, undecided after 8 seeds" in ended.out.replace("0 of ", "")
+    assert seeds_of("clip_norm")[None] == list(range(8))
 
 
 def test_equal_rows_are_equivalent_within_a_margin(train):
