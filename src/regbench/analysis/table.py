@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from regbench.analysis.baseline import spec
+from regbench.analysis.choice import Choice, Tuning
 from regbench.analysis.corrections import Correction
 from regbench.analysis.default_run import DEFAULT
 from regbench.analysis.groups import Values
 from regbench.analysis.intervals import Estimate
 from regbench.analysis.together import Together
-from regbench.analysis.tuning import Choice, Tuning
 from regbench.errors import UserError
 from regbench.records.metrics import Metric, Selection
 

@@ -12,59 +12,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
+from regbench.analysis.choice import Choice, Edge, End, Tuning, Values
 from regbench.analysis.groups import Group, checked, column, grouped, sortable
 from regbench.errors import UserError
 from regbench.records import epochs
 from regbench.records.metrics import METRICS, Metric, Selection
 
-Values = tuple[Any, ...]  # one for each tuned key; NaN where the row's option does not have the key
-_End = Literal["smallest", "largest"]
 _FEWEST = 2  # seeds: one chooses, another is reported
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A chosen value at an end of its grid: a better one may lie beyond."""
-
-    key: str
-    value: float
-    end: _End
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a row had to choose from, and what it chose.
-
-    Attributes:
-        chosen: values of the tuned keys, each with the number of seeds that it was chosen for, the most frequent first.
-        values: the number of combinations that the row was trained with.
-        runs: the number of its runs with these.
-        edges: the chosen values that are the least or the greatest of theirs.
-        missing: the number of combinations of the row's own values that were not trained.
-        diverged: combinations with diverged runs, and the number of these.
-        fewer: combinations that trained to an end at fewer seeds than others of the row, and the number of their seeds.
-    """
-
-    chosen: tuple[tuple[Values, int], ...] = ()
-    values: int = 0
-    runs: int = 0
-    edges: tuple[Edge, ...] = ()
-    missing: int = 0
-    diverged: tuple[tuple[Values, int], ...] = ()
-    fewer: tuple[tuple[Values, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """How values were chosen: the keys, the figure whose mean over earlier seeds chose, and from how many runs."""
-
-    keys: tuple[str, ...]
-    metric: str
-    runs: int
 
 
 @dataclass(frozen=True)
@@ -227,7 +185,7 @@ def _edges(chosen: Sequence[Values], tried: Sequence[Values], tune: Sequence[str
     edges = []
     for place, key in enumerate(tune):
         grid = sorted({values[place] for values in tried if _is_number(values[place])})
-        ends: Sequence[tuple[_End, Callable[[Sequence[float]], float]]] = (("smallest", min), ("largest", max))
+        ends: Sequence[tuple[End, Callable[[Sequence[float]], float]]] = (("smallest", min), ("largest", max))
         mine = {values[place] for values in chosen}
         edges += [Edge(key, of(grid), end) for end, of in ends if len(grid) > 1 and of(grid) in mine]
     return edges

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from regbench.analysis.baseline import matches, written
+from regbench.analysis.choice import Tuning
 from regbench.analysis.groups import checked, differing
-from regbench.analysis.tuning import Tuning, tuned
+from regbench.analysis.tuning import tuned
 from regbench.errors import UserError, no_such
 from regbench.records.frame import ORIGINS, Runs
 from regbench.records.metrics import METRICS

@@ -9,10 +9,10 @@ from typing import Any
 
 from tabulate import tabulate
 
+from regbench.analysis.choice import Tuning
 from regbench.analysis.intervals import LEVEL
 from regbench.analysis.table import Row, Table
 from regbench.analysis.together import Together
-from regbench.analysis.tuning import Tuning
 from regbench.errors import not_installed
 from regbench.tables.cells import cells
 from regbench.tables.footer import footer

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from regbench.analysis.choice import Choice
 from regbench.analysis.table import Contrast, Row, Table
-from regbench.analysis.tuning import Choice
 from regbench.tables.footer import footer
 from regbench.tables.tuning_notes import chosen
 

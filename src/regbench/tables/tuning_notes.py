@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from regbench.analysis.choice import Choice, Tuning
 from regbench.analysis.table import Row, Table
-from regbench.analysis.tuning import Choice, Tuning
 from regbench.text import plural, shown
 
 _LISTED = 3  # rows that a note names; JSON has all
