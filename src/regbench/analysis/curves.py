@@ -66,7 +66,7 @@ def curves(question: Question, default: Sequence[str] = ("val_acc",), x: X = "ep
     frame = question.frame()
     across = checked(question.columns, frame)
     panels = sorted(grouped(frame, across), key=lambda g: [sortable(g.values, key) for key in across])
-    found = lines(frame, question.by, across)
+    found = lines(frame, question.by, across, question.against)
     read = {run: _rows(frame, run, x) for line in found.lines for run in line.positions}
     metrics = [_metric(name.partition(":")[0], read.values()) for name in question.metrics or default]
     return Curves(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,12 @@ from regbench.cli.output import check_decimal_comma, is_standard, print_table, w
 from regbench.errors import UserError, no_such
 from regbench.records.metrics import Selection
 from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
+
+if TYPE_CHECKING:
+    from regbench.analysis.curves import Curves
+    from regbench.analysis.table import Against
+    from regbench.records.frame import Runs
+    from regbench.records.metrics import Metric
 
 
 @click.command(cls=Command)
@@ -48,6 +55,7 @@ from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
 )
 @click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
 @options.sort
+@click.option("--spark", is_flag=True, help="Draw each row's mean curve beside its name: of the metric, or val_acc.")
 @click.option("--explain", is_flag=True, help="Say below the table what everything in it means; files always do.")
 @options.csv_file
 @options.decimal_comma
@@ -70,6 +78,7 @@ def summary(
     shrink: bool,
     show: tuple[str, ...],
     sort: str | None,
+    spark: bool,
     explain: bool,
     csv_file: Path | None,
     decimal_comma: bool,
@@ -113,7 +122,33 @@ def summary(
         writers = _writers(formats, tables, more)
         writers |= {"csv": to_csv, "parquet": partial(formats.to_parquet, tables, more)}
         everything = explain or file is not None
-        print_table(lambda c: terminal.table(tables, c, more, explain=everything), writers, output, file)
+        curves = _curves(runs, by, cols, tables[0].metric, select, where, statuses, against) if spark else None
+        show_table = partial(terminal.table, tables, more=more, explain=everything, curves=curves)
+        print_table(show_table, writers, output, file)
+
+
+def _curves(
+    runs: "Runs",
+    by: tuple[str, ...],
+    cols: tuple[str, ...],
+    metric: "Metric",
+    select: Selection,
+    where: tuple[str, ...],
+    statuses: tuple[str, ...],
+    against: "Against | None",
+) -> "Curves":
+    """Average the epochs of each row: the metric, or the validation accuracy for a figure of the test images.
+
+    Raises:
+        UserError: the table is a pivot, or no run has epochs.
+    """
+    from regbench.analysis.curves import curves
+    from regbench.analysis.question import Question
+
+    if cols:
+        raise UserError("--spark: a pivot has no room for curves. Leave out --cols, or use regbench plot curves")
+    name = metric.name if metric.per_epoch and not metric.name.startswith("test_") else "val_acc"
+    return curves(Question(runs, split(by), (), [name], select, where, statuses, against))
 
 
 def _writers(module: ModuleType, *arguments: object) -> dict[str, Callable[[], str | bytes]]:

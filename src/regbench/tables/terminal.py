@@ -9,10 +9,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from regbench.analysis.curves import Curves
 from regbench.analysis.table import Table
 from regbench.tables.cells import cells
 from regbench.tables.footer import footer
 from regbench.tables.layout import Cells
+from regbench.tables.spark import sparks, with_sparks
 
 _GAPS = (2, 1)  # between columns; the second if the terminal is narrow
 # After spaces, commas and underscores, and before a dot that begins a name: optimizer, .lr, but 0.003
@@ -20,11 +22,23 @@ _BREAKS = re.compile(r"(?<=[ ,_])|(?=\.[^\d])")
 
 
 def table(
-    comparison: Table | Sequence[Table], console: Console, more: Sequence[str] = (), *, explain: bool = False
+    comparison: Table | Sequence[Table],
+    console: Console,
+    more: Sequence[str] = (),
+    *,
+    explain: bool = False,
+    curves: Curves | None = None,
 ) -> None:
-    """Print the table of one figure, or of several side by side, and the footer: two lines and what is odd, or all."""
+    """Print the table of one figure, or of several side by side, and the footer: two lines and what is odd, or all.
+
+    `curves` of the same rows stand beside their names.
+    """
     tables = [comparison] if isinstance(comparison, Table) else list(comparison)
-    show(cells(tables, more), footer(tables, explain=explain), console)
+    table_cells, notes = cells(tables, more), footer(tables, explain=explain)
+    if curves:
+        found = sparks(curves, tables[0], ascii_only=console.options.ascii_only)
+        table_cells, notes = with_sparks(table_cells, found), [*notes, found.note]
+    show(table_cells, notes, console)
 
 
 def show(table_cells: Cells, notes: Sequence[str], console: Console) -> None:
