@@ -119,6 +119,9 @@ tune = click.option(
     metavar="KEY",
     help="Show each row at its own best values of these keys, which validation on the seeds before a seed chooses.",
 )
+x = click.option(
+    "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What the axis of curves counts."
+)
 csv_file = click.option(
     "--csv",
     "csv_file",

@@ -51,9 +51,7 @@ class _Plot(Command):
 @options.margin
 @options.correction
 @options.sort
-@click.option(
-    "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="The axis of curves and lr."
-)
+@options.x
 @click.option("--log", type=click.Choice(_LOGS), default=None, help="Logarithmic axes.")
 @click.option("--each", is_flag=True, help="Draw each run as a thin line too.")
 @click.option("--dark", is_flag=True, help="A dark background, for slides.")

@@ -1,0 +1,47 @@
+"""The command that draws learning curves in the terminal: curves."""
+
+import click
+
+from regbench.cli import options
+from regbench.cli.options import Command, split
+from regbench.records.metrics import Selection
+
+
+@click.command(cls=Command)
+@options.dirs
+@options.by
+@click.option("--cols", multiple=True, metavar="KEY", help="A chart for each value of these keys.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Any column of metrics.csv, or several.  [default: val_acc]",
+)
+@options.select
+@options.where
+@options.status
+@options.x
+def curves(
+    dirs: tuple[str, ...],
+    by: tuple[str, ...],
+    cols: tuple[str, ...],
+    metrics: tuple[str, ...],
+    select: Selection,
+    where: tuple[str, ...],
+    statuses: tuple[str, ...],
+    x: str,
+) -> None:
+    """Draw mean learning curves of the runs below DIRS (default: runs) in the terminal.
+
+    The mean over the runs of a row, epoch by epoch; n at the last one. regbench plot curves draws them with their band.
+    """
+    from rich.console import Console
+
+    from regbench.analysis.curves import curves as curves_of
+    from regbench.analysis.question import Question
+    from regbench.records.frame import load
+    from regbench.tables import chart
+
+    question = Question(load(dirs or ("runs",)), split(by), split(cols), split(metrics), select, where, statuses)
+    chart.show(curves_of(question, x=x), Console(highlight=False))  # type: ignore[arg-type]
