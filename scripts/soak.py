@@ -41,8 +41,9 @@ def _start(words: list[str], folder: str) -> int:
 @click.argument("words", nargs=-1)
 def main(runs: int, each: int, launcher: str, words: tuple[str, ...]) -> None:
     """Train runs that differ in their seed; WORDS are more overrides, as runtime.stack=1."""
+    tiny = [word for word in _TINY if not any(given.startswith(f"{word.partition('=')[0]}=") for given in words)]
     with tempfile.TemporaryDirectory() as folder:
-        child = _start([f"seed=range(0,{runs})", f"hydra/launcher={launcher}", *_TINY, *words], folder)
+        child = _start([f"seed=range(0,{runs})", f"hydra/launcher={launcher}", *tiny, *words], folder)
         process, start, last = psutil.Process(child), time.monotonic(), 0
         print(_HEAD, flush=True)
         while os.waitpid(child, os.WNOHANG) == (0, 0):
