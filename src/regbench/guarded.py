@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+# What a file that stands in the wrong place raises; anything else may pass, and what cannot be read now is not lost.
+ODD = (errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO)
 MOST_BYTES = 64 * 2**20  # of a file that is read whole: a hundred times what regbench writes
 
 # Opening a pipe does not wait for its other end. Windows lacks some of these, and links that anyone may make.

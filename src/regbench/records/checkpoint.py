@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import Field, Strict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
-from regbench.guarded import read_bounded
+from regbench.guarded import ODD, read_bounded
 from regbench.records.rows import Epoch, LayerFigures
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ def read(path: Path, identity: str, needs: Needs | None = None) -> dict[str, Any
     """Read the saved state of the run with this identity, which must be whole and fit what the run needs.
 
     Raises:
-        FileNotFoundError: there is none.
+        OSError: there is none, or it cannot be read now.
         DamagedError: it is damaged, another run's, or does not fit.
     """
     try:
         content = read_bounded(path, needs.most_bytes if needs else _MOST_BYTES)
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if error.errno not in ODD:
+            raise
         raise DamagedError(str(error.strerror)) from None
     _check_archive(content)
     state = _loaded(content)

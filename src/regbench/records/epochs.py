@@ -140,5 +140,5 @@ def read_layers(run: Path) -> "list[dict[str, float | str]]":
             {name: cell if name == "layer" else float(cell) if cell else math.nan for name, cell in line.items()}
             for line in lines
         ]
-    except (OSError, ValueError, TypeError):  # a torn line has too few cells
+    except (OSError, ValueError, TypeError, csv.Error):  # a torn line has too few cells
         return []

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
-from regbench.guarded import append, read_bounded
+from regbench.guarded import ODD, append, read_bounded
 from regbench.records import checkpoint, histograms
 from regbench.records.files import (
     CHECKPOINT,
@@ -37,7 +37,7 @@ from regbench.records.files import (
     now,
     write_atomically,
 )
-from regbench.records.run_json import cannot_lock
+from regbench.records.run_json import cannot_lock, content_of, why
 from regbench.records.run_status import RunStatus, run_path, study_path
 from regbench.records.run_tables import RunTables
 
@@ -112,8 +112,23 @@ class RunDir:
             raise UserError(f"{self.path}: another process is training this run") from None
         except OSError as error:
             raise UserError(cannot_lock(self.path, error)) from None
-        self._record = dict(RunStatus.read(self.path, self.identity).record)
+        try:
+            self._check_record()
+            self._record = dict(RunStatus.read(self.path, self.identity).record)
+        except BaseException:  # Ctrl-C as well
+            self._lock.release()
+            raise
         return self
+
+    def _check_record(self) -> None:
+        """Raise UserError if there is a run.json that cannot be read now: it may be that of a finished run."""
+        try:
+            content_of(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in ODD:
+                raise UserError(f"{self.path / RUN} {why(error)}") from None
 
     def __exit__(self, *_: object) -> None:
         self._writer.shutdown()
@@ -267,8 +282,9 @@ class RunDir:
         self.tables.write()
         self._update(status, error)
         if status in FINAL:
-            for name in (CHECKPOINT, EARLIER)[self._keeps_state and status == "completed" :]:
-                (self.path / name).unlink(missing_ok=True)
+            with suppress(OSError):  # the run is finished all the same
+                for name in (CHECKPOINT, EARLIER)[self._keeps_state and status == "completed" :]:
+                    (self.path / name).unlink(missing_ok=True)
 
     def prune(self, epoch: int) -> None:
         """Leave the run as it is after an epoch."""
