@@ -12,6 +12,7 @@ from regbench.analysis.groups import column, sortable
 from regbench.analysis.lines import Line, lines
 from regbench.analysis.question import Question
 from regbench.errors import UserError
+from regbench.guarded import check_regular
 from regbench.records.files import MODEL
 from regbench.records.names import short_name
 
@@ -52,6 +53,7 @@ def filters(question: Question) -> tuple[tuple[str, ...], list[Filters]]:
 
 def _weights(run: Path) -> _Weights | None:
     try:
+        check_regular(run / MODEL, most=2**30)
         with safe_open(run / MODEL, "numpy") as file:
             name = next(name for name in _FIRST if name in set(file.keys()))
             return _as_pictures(file.get_tensor(name))

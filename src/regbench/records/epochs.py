@@ -135,7 +135,7 @@ def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
 def read_layers(run: Path) -> "list[dict[str, float | str]]":
     """Read a run's layers.csv: the layer's name and numbers, NaN for an empty cell; nothing without such a file."""
     try:
-        lines = csv.DictReader(io.StringIO((run / LAYERS).read_text(encoding="utf-8-sig")))
+        lines = csv.DictReader(io.StringIO(read_bounded(run / LAYERS).decode("utf-8-sig")))
         return [
             {name: cell if name == "layer" else float(cell) if cell else math.nan for name, cell in line.items()}
             for line in lines
