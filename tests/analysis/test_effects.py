@@ -110,9 +110,8 @@ def test_a_level_that_always_diverges_is_named(tmp_path: Path) -> None:
     for seed, rate in itertools.product(range(3), (0.001, 0.1, 10.0)):
         ended = "diverged" if rate == 10 else "completed"
         optimizer = CONFIG["optimizer"] | {"lr": rate}
-        write(
-            tmp_path, record(ended, 0.9 + rate / 10 + seed % 2 * rate, optimizer=optimizer, seed=seed), f"{rate}-{seed}"
-        )
+        accuracy = 0.9 + (1 + seed % 2) * rate / 1000
+        write(tmp_path, record(ended, accuracy, optimizer=optimizer, seed=seed), f"{rate}-{seed}")
     runs = load([tmp_path])
     with pytest.raises(
         UserError, match=r"no completed run has optimizer.lr=10. Leave it out by --where 'optimizer.lr !="

@@ -294,12 +294,12 @@ def test_optimizers_with_their_own_arguments(tmp_path: Path) -> None:
 
 
 def test_footer_names_the_number_of_seeds_that_could(tmp_path: Path) -> None:
-    three = table(tmp_path / "3", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 3), baseline=["norm=none"])
+    three = table(tmp_path / "3", *sweep({"none": 0, "batch": 0.01, "layer": 0.01}, 3), baseline=["norm=none"])
     expected = "3 pairs: no exact paired test can reach 0.05, its least p is 0.25; 6 pairs can "
     assert f"{expected}(7 with a correction for 2 tests)." in footer(three)
-    six = table(tmp_path / "6", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 6), baseline=["norm=none"])
+    six = table(tmp_path / "6", *sweep({"none": 0, "batch": 0.01, "layer": 0.01}, 6), baseline=["norm=none"])
     assert any("least p is 0.03125, corrected for 2 tests 0.0625; 7 pairs" in line for line in footer(six))
-    seven = table(tmp_path / "7", *sweep({"none": 0, "batch": 0.1, "layer": 0.1}, 7), baseline=["norm=none"])
+    seven = table(tmp_path / "7", *sweep({"none": 0, "batch": 0.01, "layer": 0.01}, 7), baseline=["norm=none"])
     assert not any("least p" in line for line in footer(seven))
 
 

@@ -41,9 +41,7 @@ class Runtime(Checked):
         Literal["auto"] | Annotated[int, Field(ge=1)], Field(description="most runs of a sweep that train as one model")
     ]
     diagnostics: Annotated[Literal["on", "off"], Field(description="figures of each layer and epoch, in layers.csv")]
-    keep_state: Annotated[
-        Literal["auto"] | bool, Field(description="keep what more epochs resume from; auto: of a single run")
-    ]
+    keep_state: Annotated[Literal["auto"] | bool, Field(description="keep what more epochs need")]
     progress: Annotated[Literal["auto", "bar", "plain", "off"], Field(description="how progress is shown")]
     cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
 
@@ -67,7 +65,7 @@ class RunConfig(Checked):
         float | None, Field(ge=0, lt=1, description="share of feature maps dropped; null: as dropout")
     ]
     norm_position: Annotated[Literal["pre", "post"], Field(description="norm before or after activation")]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="share of each label spread over all")]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="share of a label spread over all")]
     max_norm: Annotated[float | None, Field(gt=0, description="longest weight vector; null: any")]
     clip_norm: Annotated[float | None, Field(gt=0, description="longest gradient; null: any")]
     clip_norm_type: Annotated[float, Field(gt=0, allow_inf_nan=True, description="norm that measures it: p or inf")]
