@@ -193,3 +193,12 @@ def test_whatever_is_written_ends_in_a_truth_or_a_user_error(text):
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_numbers_compare_as_numbers(left, right):
     assert Expression(f"a < {right!r}".replace("inf", "1e999"))({"a": left}) is (left < right)
+
+
+def test_signs_of_equality_between_and_and_or_are_what_they_look_like():
+    holds = condition("norm=batch and seed=0 or norm='layer'")
+    assert [holds({"norm": norm, "seed": seed}) for norm, seed in (("batch", 0), ("batch", 1), ("layer", 1))] == [
+        True,
+        False,
+        True,
+    ]

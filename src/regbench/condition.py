@@ -173,13 +173,16 @@ def _is_shallow(body: ast.expr) -> bool:
 def condition(text: str) -> Expression:
     """Parse an expression, or its short form KEY=VALUE.
 
-    A VALUE is a number, true, false, null or a list in brackets; anything else is text.
+    A VALUE is a number, true, false, null or a list in brackets; anything else is text. In `norm=batch and seed=0` each
+    sign of equality means `==`.
 
     Raises:
         UserError: the text is neither.
     """
     short = re.fullmatch(r"\s*([\w.]+)\s*=\s*(?!=)(.*?)\s*", text)
-    return Expression(f"{short[1]} == {_literal(short[2])}" if short else text)
+    if short and not re.search(r"\s(and|or)\s", short[2]):
+        return Expression(f"{short[1]} == {_literal(short[2])}")
+    return Expression(re.sub(r"(?<![=<>!])=(?!=)", "==", text) if short else text)
 
 
 def _literal(value: str) -> str:
