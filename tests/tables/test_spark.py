@@ -16,7 +16,7 @@ from regbench.tables.spark import spark, sparks
 def test_heights_are_in_proportion_from_the_least_to_the_greatest() -> None:
     assert spark([0, 1, 7], 0, 7) == "▁▂█"
     assert spark([2, 2], 2, 2) == "▁▁"
-    assert spark([0, 7], 0, 7, "_#") == "_#"
+    assert spark([0, 7], 0, 7, ascii_only=True) == "_#"
 
 
 def test_all_rows_are_on_one_scale_in_the_order_of_the_table(tmp_path: Path) -> None:

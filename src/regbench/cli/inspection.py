@@ -1,4 +1,4 @@
-"""The commands that look into runs: explain, diff, reproduce."""
+"""The commands that look into runs: explain, show, diff, reproduce."""
 
 import sys
 from pathlib import Path
@@ -61,6 +61,21 @@ def diff(first: str, second: str, long: bool, output: str | None, file: Path | N
         put(captured.get(), file)
     else:
         put(getattr(difference, RUN_LIST_FORMATS[chosen])(found), file)
+
+
+@click.command()
+@click.argument("run")
+def show(run: str) -> None:
+    """Show RUN up close: what it changes, its curves, figures, classes and layers with hints, its time and command."""
+    from regbench.console import console
+    from regbench.experiment.reporter import scores
+    from regbench.records.names import run_path_of
+    from regbench.records.run_status import RunStatus
+    from regbench.tables import run_page
+
+    page = run_page.read(run_path_of(run))
+    result = RunStatus.read(page.path, page.record.identity).result
+    run_page.show(page, scores(result) if result else [], console())
 
 
 @click.command()

@@ -26,8 +26,9 @@ def sparks(found: Curves, table: Table, *, ascii_only: bool = False) -> Sparks:
     means = {place: _means(curve) for place, curve in enumerate(curves)}
     every = [value for values in means.values() for value in values]
     low, high = min(every, default=0.0), max(every, default=0.0)
-    marks = _ASCII if ascii_only else _HEIGHTS
-    by_group = [(curve.line.values, spark(means[place], low, high, marks)) for place, curve in enumerate(curves)]
+    by_group = [
+        (curve.line.values, spark(means[place], low, high, ascii_only=ascii_only)) for place, curve in enumerate(curves)
+    ]
     texts = tuple(next((text for values, text in by_group if values == row.group), "") for row in table.rows)
     (metric,) = found.metrics
     ends = " to ".join(f"{metric.scale * end:.{metric.decimals}f}" for end in (low, high))
@@ -36,17 +37,20 @@ def sparks(found: Curves, table: Table, *, ascii_only: bool = False) -> Sparks:
 
 
 def _means(curve: Curve) -> list[float]:
-    values = [estimate.mean for estimate in curve.estimates if estimate.mean is not None]
+    return [estimate.mean for estimate in curve.estimates if estimate.mean is not None]
+
+
+def spark(values: Sequence[float], low: float, high: float, *, ascii_only: bool = False) -> str:
+    """Write a character for each value, the lowest at `low`, the tallest at `high`; of many values only for some."""
+    marks, span = (_ASCII if ascii_only else _HEIGHTS), (high - low) or 1.0
+    return "".join(marks[round((value - low) / span * (len(marks) - 1))] for value in _thinned(values))
+
+
+def _thinned(values: Sequence[float]) -> Sequence[float]:
     if len(values) <= _MOST:
         return values
     step = (len(values) - 1) / (_MOST - 1)
     return [values[round(place * step)] for place in range(_MOST)]
-
-
-def spark(values: Sequence[float], low: float, high: float, marks: str = _HEIGHTS) -> str:
-    """Write a character for each value: the first mark at `low`, the last at `high`."""
-    span = (high - low) or 1.0
-    return "".join(marks[round((value - low) / span * (len(marks) - 1))] for value in values)
 
 
 def with_sparks(cells: Cells, found: Sparks) -> Cells:
