@@ -1,0 +1,100 @@
+"""The command that writes one page to hand out: report."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from regbench.analysis.corrections import Correction
+from regbench.cli import options
+from regbench.cli.options import Command, split
+from regbench.cli.output import write_file
+from regbench.errors import UserError, no_such
+from regbench.records.metrics import Selection
+
+_ENDINGS = {"html": "html", "htm": "html", "md": "md"}
+
+
+@click.command(cls=Command)
+@options.dirs
+@options.by
+@click.option("--cols", multiple=True, metavar="KEY", help="Spread these keys across columns; adds a heat map.")
+@click.option("--metric", default="test_acc", show_default=True, metavar="NAME", help="As in summary.")
+@options.select
+@options.where
+@options.status
+@options.baseline
+@options.margin
+@options.anytime
+@options.correction
+@options.sort
+@click.option("--to", type=click.Choice(["html", "md"]), help="md: Markdown, pictures beside it.  [default: html]")
+@click.option(
+    "--output",
+    "-o",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="[default: report.html or report.md]",
+)
+def report(
+    dirs: tuple[str, ...],
+    by: tuple[str, ...],
+    cols: tuple[str, ...],
+    metric: str,
+    select: Selection,
+    where: tuple[str, ...],
+    statuses: tuple[str, ...],
+    baseline: tuple[str, ...],
+    margin: float | None,
+    anytime: bool,
+    correction: Correction,
+    sort: str | None,
+    to: str | None,
+    file: Path | None,
+) -> None:
+    """Write one page on the runs below DIRS (default: runs): question, answer, table, pictures, origins.
+
+    One HTML file that loads nothing. Without --baseline, rows are compared with the default run if there is one. The
+    names of the files are printed.
+    """
+    chosen, path = _format(to, file)
+    against = options.against(baseline, margin, correction, anytime)
+
+    from regbench.analysis.question import Question
+    from regbench.records.frame import load
+    from regbench.records.names import run_path_of
+    from regbench.report.content import gather
+
+    runs = load([run_path_of(name) for name in dirs] or ("runs",))
+    question = Question(runs, split(by), split(cols), [metric], select, where, statuses, against, sort)
+    content = gather(question, shlex.join(["regbench", *sys.argv[1:]]))
+    if chosen == "html":
+        from regbench.report.page import page
+
+        files = {path: page(content)}
+    else:
+        from regbench.report.markdown import files as files_of
+
+        files = files_of(content, path)
+    for name, bytes_ in files.items():
+        write_file("--output", name, bytes_)
+        click.echo(name)
+
+
+def _format(to: str | None, file: Path | None) -> tuple[str, Path]:
+    """Return the format and the file: what --to says, or else the ending.
+
+    Raises:
+        UserError: the ending is of no format, or of another one than --to.
+    """
+    if file is None:
+        return to or "html", Path(f"report.{to or 'html'}")
+    ending = file.suffix[1:].lower()
+    if ending not in _ENDINGS:
+        reason = no_such("format", ending, "the endings of reports", _ENDINGS) if ending else "the name has no ending"
+        raise UserError(f"--output {file}: {reason}")
+    if to and _ENDINGS[ending] != to:
+        raise UserError(f"--output {file}: the ending means {_ENDINGS[ending]}, and --to {to} another format")
+    return _ENDINGS[ending], file

@@ -1,0 +1,114 @@
+"""A report as one HTML file that loads nothing: its script, style, pictures and data are in it."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from regbench.analysis.table import Row, Table
+from regbench.figures import style, words
+from regbench.report import interactive
+from regbench.report.content import Content
+from regbench.report.markdown import reproduction
+from regbench.report.pictures import INTERACTIVE, kinds, pictures, title
+
+_MOST_ROWS = 200  # of differences in one plot
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture for paper and one for a dark screen, as addresses that hold them."""
+
+    title: str
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the curves, which a box hides or shows."""
+
+    name: str
+    label: str
+    colour: str
+
+
+def page(content: Content) -> bytes:
+    """Write the page. All text from runs is escaped, and only its own scripts may run in it."""
+    plots = dict(_plots(content))
+    scripts = [interactive.script() if plots else "", _resource("page.js")]
+    still = [kind for kind in kinds(content.table) if kind not in INTERACTIVE]
+    light, dark = (pictures(content.question, still, "svg", dark=dark) for dark in (False, True))
+    lines = interactive.labels(content.curves) if content.curves else []
+    text = (
+        _environment()
+        .from_string(_resource("page.html"))
+        .render(
+            content=content,
+            style=Markup(_resource("page.css")),
+            scripts=[Markup(script) for script in scripts if script],
+            hashes=[_hash(script) for script in scripts if script],
+            data=Markup(_json({"plots": list(plots.values()), "csv": content.csv})),
+            plots=[(target, _title(target)) for target in plots],
+            lines=[_Line(f"line{place}", label, style.line(place)["color"]) for place, label in enumerate(lines)],
+            pictures=[
+                _Picture(title(kind), _address(light.drawn[kind]), _address(dark.drawn[kind])) for kind in light.drawn
+            ],
+            left_out=light.left_out,
+            columns=list(zip(content.cells.headings, content.cells.alignment, strict=True)),
+            commands=reproduction(content),
+            keys=words.keys(content.curves.keys) if content.curves else "",
+        )
+    )
+    return text.encode()
+
+
+def _plots(content: Content) -> Iterator[tuple[str, Any]]:
+    """Make the interactive plots by their place in the page."""
+    rows = _compared(content.table)
+    if rows:
+        yield "plot-forest", interactive.forest(content.table, rows[:_MOST_ROWS], "plot-forest")
+    for metric in content.curves.metrics if content.curves else ():
+        assert content.curves
+        if any(curve.x for panel in content.curves.panels for curve in panel.curves if curve.metric == metric):
+            target = f"plot-{metric.name}"
+            yield target, interactive.curves(content.curves, metric, target)
+
+
+def _compared(table: Table) -> Sequence[Row]:
+    found = [row for row in table.rows if row.comparison and row.comparison.difference is not None]
+    return [row for row in found if row.comparison and row.comparison.verdict not in ("baseline", "no baseline")]
+
+
+def _title(target: str) -> str:
+    name = target.removeprefix("plot-")
+    text = title("forest") if name == "forest" else f"{words.short_figure(name)} by epoch, mean and 95 % interval"
+    return text[0].upper() + text[1:]
+
+
+def _environment() -> Environment:
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+def _resource(name: str) -> str:
+    return (resources.files("regbench.report") / name).read_text("utf-8")
+
+
+def _hash(script: str) -> str:
+    """Return what the page's policy allows: this script and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """Write data that no text in it can leave."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _address(picture: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}"
