@@ -11,6 +11,7 @@ from regbench.cli.inspection import diff, explain, reproduce, show
 from regbench.cli.plot import plot
 from regbench.cli.report import report
 from regbench.cli.runs import ls, rm
+from regbench.cli.watch import watch
 from regbench.errors import INTERRUPTED, UserError, leave, no_such
 
 _OF_TRAIN = ("-m", "--multirun", "--plan", "--cfg", "-c")
@@ -78,5 +79,5 @@ def _help(context: click.Context, command: str | None) -> None:
 
 # `cli.main` hands train to Hydra before click sees it; it is here for the help.
 _train = click.Command("train", help="Train one run, or with -m a sweep: see regbench train --help.")
-for _command in (_train, ls, rm, summary, curves, plot, report, effects, explain, show, diff, reproduce, _help):
+for _command in (_train, ls, rm, summary, watch, curves, plot, report, effects, explain, show, diff, reproduce, _help):
     main.add_command(_command)

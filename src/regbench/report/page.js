@@ -83,13 +83,19 @@
   dark.addEventListener("change", paint);
   printed.addEventListener("change", paint);
 
-  Promise.all(data.plots.map((item) => Bokeh.embed.embed_item(item))).then(() => {
-    const touched = window.matchMedia("(pointer: coarse)").matches; // a drag scrolls the page there
-    for (const plot of roots()) {
-      if (touched) plot.toolbar.active_drag = null;
+  // One plot after another, so that the page answers meanwhile; idle time draws those that are out of sight.
+  const draw = async () => {
+    window.Bokeh?.set_log_level("warn");
+    for (const item of data.plots) {
+      await new Promise((done) => window.requestIdleCallback?.(done, { timeout: 200 }) ?? setTimeout(done));
+      await Bokeh.embed.embed_item(item);
+      const plot = roots().at(-1);
+      if (window.matchMedia("(pointer: coarse)").matches) plot.toolbar.active_drag = null; // a drag scrolls the page
+      paint();
+      show();
     }
-    paint();
-    show();
-    document.documentElement.dataset.ready = "true";
-  });
+    document.documentElement.dataset.drawn = Math.round(performance.now());
+  };
+  document.documentElement.dataset.ready = Math.round(performance.now()); // milliseconds from the start
+  window.addEventListener("load", draw);
 })();

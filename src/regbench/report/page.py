@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import starmap
 from typing import Any
 
 from jinja2 import Environment
@@ -18,6 +19,7 @@ from regbench.report.content import Content
 from regbench.report.markdown import reproduction
 from regbench.report.pictures import INTERACTIVE, kinds, pictures, title
 
+_CSS_DASHES = {"-": "solid", "--": "dashed", ":": "dotted"}
 _MOST_ROWS = 200  # of differences in one plot
 
 
@@ -37,12 +39,13 @@ class _Line:
     name: str
     label: str
     colour: str
+    dash: str  # as CSS draws it
 
 
 def page(content: Content) -> bytes:
     """Write the page. All text from runs is escaped, and only its own scripts may run in it."""
     plots = dict(_plots(content))
-    scripts = [interactive.script() if plots else "", _resource("page.js")]
+    scripts = [_resource("page.js"), interactive.script() if plots else ""]  # controls work before plots do
     still = [kind for kind in kinds(content.table) if kind not in INTERACTIVE]
     light, dark = (pictures(content.question, still, "svg", dark=dark) for dark in (False, True))
     lines = interactive.labels(content.curves) if content.curves else []
@@ -56,7 +59,10 @@ def page(content: Content) -> bytes:
             hashes=[_hash(script) for script in scripts if script],
             data=Markup(_json({"plots": list(plots.values()), "csv": content.csv})),
             plots=[(target, _title(target)) for target in plots],
-            lines=[_Line(f"line{place}", label, style.line(place)["color"]) for place, label in enumerate(lines)],
+            lines=list(starmap(_line, enumerate(lines))),
+            all_lines=len({curve.line.label for panel in content.curves.panels for curve in panel.curves})
+            if content.curves
+            else 0,
             pictures=[
                 _Picture(title(kind), _address(light.drawn[kind]), _address(dark.drawn[kind])) for kind in light.drawn
             ],
@@ -67,6 +73,11 @@ def page(content: Content) -> bytes:
         )
     )
     return text.encode()
+
+
+def _line(place: int, label: str) -> _Line:
+    look = style.line(place)
+    return _Line(f"line{place}", label, look["color"], _CSS_DASHES[look["linestyle"]])
 
 
 def _plots(content: Content) -> Iterator[tuple[str, Any]]:
