@@ -93,7 +93,8 @@ def _format(to: str | None, file: Path | None) -> tuple[str, Path]:
         return to or "html", Path(f"report.{to or 'html'}")
     ending = file.suffix[1:].lower()
     if ending not in _ENDINGS:
-        reason = no_such("format", ending, "the endings of reports", _ENDINGS.values()) if ending else "the name has no ending"
+        known = no_such("format", ending, "the endings of reports", _ENDINGS.values())
+        reason = known if ending else "the name has no ending"
         raise UserError(f"--output {file}: {reason}")
     if to and _ENDINGS[ending] != to:
         raise UserError(f"--output {file}: the ending means {_ENDINGS[ending]}, and --to {to} another format")

@@ -14,6 +14,7 @@ from regbench.tables import formats
 from regbench.tables.cells import cells
 from regbench.tables.footer import footer
 from regbench.tables.layout import Cells
+from regbench.text import printable
 
 _CURVES = ("val_acc", "val_loss", "train_loss")
 
@@ -54,7 +55,7 @@ def gather(question: Question, made_by: str) -> Content:
         csv=formats.to_csv([table]),
         origins=origins(asked.frame()),
         curves=_curves(asked),
-        made_by=made_by,
+        made_by=printable(made_by),
     )
 
 
