@@ -326,6 +326,15 @@ def test_layers_are_means_by_epoch_from_input_to_output(study: Path) -> None:
         picture("layers", VERDICTS)
 
 
+def test_layers_of_a_run_that_diverged_at_once_are_an_empty_column(tmp_path: Path) -> None:
+    for place, (norm, value) in enumerate({"none": "nan", "batch": "0.5"}.items()):
+        run = write(tmp_path, record("diverged" if value == "nan" else "completed", norm=NORMS[norm]))
+        (run / LAYERS).write_text(f"epoch,layer,before_std,near_zero\n1,dense1,{value},0.1{place}\n")
+    figure = picture("layers", tmp_path, by=["norm"])
+    assert [len(axes.lines) for axes in figure.axes] == [1, 0, 1, 1]
+    assert figure.axes[0].get_ylim() == pytest.approx((0.1, 1.0))
+
+
 def test_histograms_of_one_run(study: Path) -> None:
     run = next(study.glob("*/mlp-batch*"))
     figure = picture("histograms", run)

@@ -27,7 +27,7 @@ def test_the_answer_says_what_the_verdicts_say(runs: Path) -> None:
     batch, other = found.sentences
     # The differences are 2 + s²/10 - s/10 points, for s from 0 to 7: 3.4 on average
     assert batch.startswith("batch is better: +3.40 points (95 % interval +")
-    assert batch.endswith("ahead in 8 of 8 seeds, p 0.016, corrected.")
+    assert batch.endswith("ahead in 8 of 8 seeds, p 0.016.")
     assert re.search(r" is undecided: 0\.00 points .*, ahead in 4 of 8 seeds", other)
 
 
@@ -37,6 +37,17 @@ def test_every_row_of_a_table_with_a_margin_has_a_sentence() -> None:
     assert found.short == "Equivalent to norm=none: batch; instance; group; rms; layer."
     assert len(found.sentences) == len(table.rows) - 1
     assert "layer is equivalent: -0.29 points (95 % interval -0.34 to -0.23), ahead in 0 of 10 seeds" in str(found)
+
+
+def test_runs_that_diverge_are_said_to(tmp_path: Path) -> None:
+    for seed in range(6):
+        add(tmp_path, 0.9, seed)
+        add(tmp_path, None, seed, "diverged", norm=NORMS["batch"], dropout=0.5)
+        add(tmp_path, 0.9, seed, dropout=0.5)
+    found = answer(Question(load([tmp_path]), ["norm", "dropout"], against=Against(("norm=none",))).table())
+    assert found.question == "Do the normalization and dropout rate change the test accuracy, compared with norm=none?"
+    assert found.short == "Always diverges: batch, 0.5."
+    assert found.sentences == ("batch, 0.5 always diverges (6 of 6 runs): p 0.031.",)
 
 
 def test_without_a_baseline_the_best_is_named_and_nothing_is_claimed(runs: Path) -> None:

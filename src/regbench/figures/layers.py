@@ -101,7 +101,10 @@ def _scale(axes: "Sequence[Axes]", row: _Row) -> None:
     """Scale a row of panels: whole decades of at least one, or shares from 0."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    low, high = axes[0].dataLim.union([part.dataLim for part in axes]).intervaly
+    limits = [part.dataLim for part in axes if part.lines]  # those of an empty panel reach to infinity
+    if not limits:
+        return
+    low, high = limits[0].union(limits).intervaly
     if row.log and high > 0:
         for part in axes:
             part.set_yscale("log")

@@ -7,13 +7,13 @@ from regbench.analysis.default_run import DEFAULT
 from regbench.analysis.table import Contrast, Row, Table
 from regbench.figures import words
 from regbench.records.metrics import Metric
-from regbench.tables.cells import figure, verdict
+from regbench.tables.cells import figure
 from regbench.text import plural, probability
 
 _MOST = 12  # sentences; the table has all rows
 _ORDER = ("better", "worse", "equivalent", "undecided", "diverged", "diverges more", "diverges less", "not tested")
 _TITLES = {
-    "diverged": "Always diverged",
+    "diverged": "Always diverges",
     "diverges more": "Diverges more often",
     "diverges less": "Diverges less often",
 }
@@ -35,11 +35,20 @@ def answer(table: Table) -> Answer:
         question = f"Which {words.rows(table)} has the best {figure_name}?"
         short = _best(table) if table.keys != ("runs",) else _mean(table)
         return Answer(question if table.keys != ("runs",) else f"How good is the {figure_name}?", short, ())
-    question = f"Does the {words.rows(table)} change the {figure_name}, compared with {_baseline(table.contrast)}?"
-    compared = [row for verdict in _ORDER for row in _with(table, verdict)]
+    verb, what = _subject(table)
+    question = f"{verb} the {what} change the {figure_name}, compared with {_baseline(table.contrast)}?"
+    compared = [row for word in _ORDER for row in _with(table, word)]
     sentences = [_sentence(row, table) for row in compared[:_MOST]]
     rest = [f"{plural(len(compared) - _MOST, 'more row')}: see the table."] if len(compared) > _MOST else []
     return Answer(question, _short(table), (*sentences, *rest))
+
+
+def _subject(table: Table) -> tuple[str, str]:
+    """Write `Does`, `normalization`, or `Do`, `normalization and dropout rate`."""
+    if table.base is not None or len(table.keys) == 1:
+        return "Does", words.rows(table)
+    *names, last = map(words.key, table.keys)
+    return "Do", f"{', '.join(names)} and {last}"
 
 
 def _baseline(contrast: Contrast) -> str:
@@ -76,18 +85,20 @@ def _names(rows: Sequence[Row], table: Table) -> str:
 
 
 def _sentence(row: Row, table: Table) -> str:
-    """Write `batch is better: +0.58 points (95 % interval +0.37 to +0.79), ahead in 10 of 10 seeds, p Holm 0.008.`"""
-    return (
-        f"{words.row(row, table)} is {_verdict(row)}{': ' * bool(parts := list(_parts(row, table)))}{', '.join(parts)}."
-    )
+    """Write `batch is better: +0.58 points (95 % interval +0.37 to +0.79), ahead in 10 of 10 seeds, p 0.008.`"""
+    parts = ", ".join(_parts(row, table))
+    return f"{words.row(row, table)} {_predicate(row)}{f': {parts}' if parts else ''}."
 
 
-def _verdict(row: Row) -> str:
+def _predicate(row: Row) -> str:
+    """Write `is better`, `is undecided (about 24 seeds would decide)`, or `always diverges (6 of 6 runs)`."""
     found = row.comparison
     assert found
-    if found.verdict == "undecided":
-        return "undecided" + (f" (about {found.seeds} seeds would decide)" if found.seeds else "")
-    return verdict(row).replace("diverges", "diverging")
+    if found.verdict in _TITLES:
+        how = "always diverges" if found.verdict == "diverged" else f"{found.verdict} often"
+        return f"{how} ({row.diverged} of {plural(row.ended, 'run')})"
+    seeds = f" (about {found.seeds} seeds would decide)" if found.verdict == "undecided" and found.seeds else ""
+    return f"is {found.verdict}{seeds}"
 
 
 def _parts(row: Row, table: Table) -> Iterator[str]:
@@ -100,7 +111,7 @@ def _parts(row: Row, table: Table) -> Iterator[str]:
     if found.pairs:
         yield f"ahead in {found.won} of {plural(found.pairs, 'seed')}"
     if found.p_adjusted is not None:
-        yield f"p {probability(found.p_adjusted)}, corrected"
+        yield f"p {probability(found.p_adjusted)}"
 
 
 def signed(value: float, metric: Metric) -> str:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -20,6 +21,7 @@ from regbench.report.markdown import reproduction
 from regbench.report.pictures import INTERACTIVE, kinds, pictures, title
 
 _CSS_DASHES = {"-": "solid", "--": "dashed", ":": "dotted"}
+_PIXELS = 1.8  # of a printed point: a page in print is as wide as this page
 _MOST_ROWS = 200  # of differences in one plot
 
 
@@ -30,6 +32,7 @@ class _Picture:
     title: str
     light: str
     dark: str
+    width: int  # pixels
 
 
 @dataclass(frozen=True)
@@ -44,35 +47,42 @@ class _Line:
 
 def page(content: Content) -> bytes:
     """Write the page. All text from runs is escaped, and only its own scripts may run in it."""
-    plots = dict(_plots(content))
-    scripts = [_resource("page.js"), interactive.script() if plots else ""]  # controls work before plots do
-    still = [kind for kind in kinds(content.table) if kind not in INTERACTIVE]
-    light, dark = (pictures(content.question, still, "svg", dark=dark) for dark in (False, True))
-    lines = interactive.labels(content.curves) if content.curves else []
-    text = (
-        _environment()
-        .from_string(_resource("page.html"))
-        .render(
-            content=content,
-            style=Markup(_resource("page.css")),
-            scripts=[Markup(script) for script in scripts if script],
-            hashes=[_hash(script) for script in scripts if script],
-            data=Markup(_json({"plots": list(plots.values()), "csv": content.csv})),
-            plots=[(target, _title(target)) for target in plots],
-            lines=list(starmap(_line, enumerate(lines))),
-            all_lines=len({curve.line.label for panel in content.curves.panels for curve in panel.curves})
-            if content.curves
-            else 0,
-            pictures=[
-                _Picture(title(kind), _address(light.drawn[kind]), _address(dark.drawn[kind])) for kind in light.drawn
-            ],
-            left_out=light.left_out,
-            columns=list(zip(content.cells.headings, content.cells.alignment, strict=True)),
-            commands=reproduction(content),
-            keys=words.keys(content.curves.keys) if content.curves else "",
-        )
+    template = _environment().from_string(_resource("page.html"))
+    text = template.render(
+        content=content,
+        style=Markup(_resource("page.css")),
+        columns=list(zip(content.cells.headings, content.cells.alignment, strict=True)),
+        commands=reproduction(content),
+        **_interactive(content),
+        **_still(content),
     )
     return text.encode()
+
+
+def _interactive(content: Content) -> dict[str, Any]:
+    """Fill in the plots, the lines that boxes hide, and the scripts; what is too much for a plot is counted."""
+    compared, found = _compared(content.table), content.curves
+    plots = dict(_plots(content, compared[:_MOST_ROWS]))
+    scripts = [_resource("page.js"), *([interactive.script()] if plots else [])]  # controls work before plots do
+    every = {curve.line.label for panel in found.panels for curve in panel.curves} if found else set()
+    return {
+        "plots": [(target, _title(target)) for target in plots],
+        "rows": (min(len(compared), _MOST_ROWS), len(compared)),
+        "lines": list(starmap(_line, enumerate(interactive.labels(found) if found else []))),
+        "all_lines": len(every),
+        "keys": words.keys(found.keys) if found else "",
+        "scripts": list(map(Markup, scripts)),
+        "hashes": list(map(_hash, scripts)),
+        "data": Markup(_json({"plots": list(plots.values()), "csv": content.csv})),
+    }
+
+
+def _still(content: Content) -> dict[str, Any]:
+    """Draw the pictures for paper and for a dark screen, and say which are left out."""
+    names = [kind for kind in kinds(content.table) if kind not in INTERACTIVE]
+    light, dark = (pictures(content.question, names, "svg", dark=dark) for dark in (False, True))
+    drawn = [_picture(kind, light.drawn[kind], dark.drawn[kind]) for kind in light.drawn]
+    return {"pictures": drawn, "left_out": light.left_out}
 
 
 def _line(place: int, label: str) -> _Line:
@@ -80,11 +90,10 @@ def _line(place: int, label: str) -> _Line:
     return _Line(f"line{place}", label, look["color"], _CSS_DASHES[look["linestyle"]])
 
 
-def _plots(content: Content) -> Iterator[tuple[str, Any]]:
+def _plots(content: Content, rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
     """Make the interactive plots by their place in the page."""
-    rows = _compared(content.table)
     if rows:
-        yield "plot-forest", interactive.forest(content.table, rows[:_MOST_ROWS], "plot-forest")
+        yield "plot-forest", interactive.forest(content.table, rows, "plot-forest")
     for metric in content.curves.metrics if content.curves else ():
         assert content.curves
         if any(curve.x for panel in content.curves.panels for curve in panel.curves if curve.metric == metric):
@@ -119,6 +128,11 @@ def _hash(script: str) -> str:
 def _json(data: Mapping[str, Any]) -> str:
     """Write data that no text in it can leave."""
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _picture(kind: str, light: bytes, dark: bytes) -> _Picture:
+    found = re.search(rb'<svg[^>]* width="([\d.]+)pt"', light)
+    return _Picture(title(kind), _address(light), _address(dark), round(float(found[1]) * _PIXELS) if found else 600)
 
 
 def _address(picture: bytes) -> str:

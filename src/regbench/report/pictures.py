@@ -15,6 +15,7 @@ from regbench.figures.kinds import draw
 from regbench.figures.wishes import Wishes
 
 _OF_NO_METRIC = ("layers", "confusion")
+_TITLES = {"heatmap": "the table as a map: rows down, columns across"}
 INTERACTIVE = ("curves", "forest")  # which a page draws by script
 
 
@@ -62,5 +63,5 @@ def _no_images(*_: object) -> NDArray[np.uint8]:
 
 def title(kind: str) -> str:
     """Say what a kind of picture shows: a sentence without its full stop."""
-    text = KINDS[kind].partition(": --")[0]
+    text = _TITLES.get(kind, KINDS[kind])
     return text[0].upper() + text[1:]
