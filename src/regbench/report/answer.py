@@ -110,8 +110,9 @@ def _parts(row: Row, table: Table) -> Iterator[str]:
         yield f"{signed(found.difference, metric)} {unit}".rstrip() + ends
     if found.pairs:
         yield f"ahead in {found.won} of {plural(found.pairs, 'seed')}"
-    if found.p_adjusted is not None:
-        yield f"p {probability(found.p_adjusted)}"
+    p = found.p_diverged_adjusted if found.verdict in _TITLES else found.p_adjusted
+    if p is not None:
+        yield f"p {probability(p)}"
 
 
 def signed(value: float, metric: Metric) -> str:
