@@ -45,7 +45,10 @@ def test_runs_that_diverge_are_said_to(tmp_path: Path) -> None:
         add(tmp_path, None, seed, "diverged", norm=NORMS["batch"], dropout=0.5)
         add(tmp_path, 0.9, seed, dropout=0.5)
     found = answer(Question(load([tmp_path]), ["norm", "dropout"], against=Against(("norm=none",))).table())
-    assert found.question == "Do the normalization and dropout rate change the test accuracy, compared with norm=none?"
+    assert (
+        found.question
+        == "Does the normalization change the test accuracy, compared with norm=none, at each dropout rate?"
+    )
     assert found.short == "Always diverges: batch, 0.5."
     assert found.sentences == ("batch, 0.5 always diverges (6 of 6 runs): p 0.031.",)
 

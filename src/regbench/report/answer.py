@@ -35,20 +35,28 @@ def answer(table: Table) -> Answer:
         question = f"Which {words.rows(table)} has the best {figure_name}?"
         short = _best(table) if table.keys != ("runs",) else _mean(table)
         return Answer(question if table.keys != ("runs",) else f"How good is the {figure_name}?", short, ())
-    verb, what = _subject(table)
-    question = f"{verb} the {what} change the {figure_name}, compared with {_baseline(table.contrast)}?"
+    question = _question(table, table.contrast, figure_name)
     compared = [row for word in _ORDER for row in _with(table, word)]
     sentences = [_sentence(row, table) for row in compared[:_MOST]]
     rest = [f"{plural(len(compared) - _MOST, 'more row')}: see the table."] if len(compared) > _MOST else []
     return Answer(question, _short(table), (*sentences, *rest))
 
 
-def _subject(table: Table) -> tuple[str, str]:
-    """Write `Does`, `normalization`, or `Do`, `normalization and dropout rate`."""
-    if table.base is not None or len(table.keys) == 1:
-        return "Does", words.rows(table)
-    *names, last = map(words.key, table.keys)
-    return "Do", f"{', '.join(names)} and {last}"
+def _question(table: Table, contrast: Contrast, figure_name: str) -> str:
+    """Ask what the keys of the baseline change, at each value of the others."""
+    if table.base is not None:
+        return f"Does a change of the default change the {figure_name}?"
+    keys = [key for key in table.keys if key in contrast.baseline]
+    others = _listed([key for key in table.keys if key not in keys])
+    at = f", at each {others}" if others else ""
+    verb = "Does" if len(keys) == 1 else "Do"
+    return f"{verb} the {_listed(keys)} change the {figure_name}, compared with {_baseline(contrast)}{at}?"
+
+
+def _listed(keys: Sequence[str]) -> str:
+    """Write `normalization and dropout rate`."""
+    *names, last = map(words.key, keys or [""])
+    return f"{', '.join(names)} and {last}" if names else last
 
 
 def _baseline(contrast: Contrast) -> str:
