@@ -20,9 +20,8 @@ FLAG = "--trust-configs"
 _MOST_BYTES = 2**20  # of a file
 _MOST_VALUES = 20_000  # of a file, each alias counted as what it stands for
 _MOST_FILES = 5_000
-_SWEEPER = ("params", "each", "zip", "where", "plan")
-_SEARCH = ("n_trials", "batch", "sampler", "metric", "pruner", "warmup", "seed")
-_ALLOWED = {"hydra.mode", "hydra.launcher.n_jobs", *(f"hydra.sweeper.{key}" for key in (*_SWEEPER, *_SEARCH))}
+_ALLOWED = {"hydra.mode", "hydra.launcher.n_jobs", "hydra.sweeper"}  # a key that no sweeper has, Hydra refuses
+_PLACES = ("hydra.sweeper.storage",)  # what is written there
 # Items of a defaults list that may stand there: groups to choose from, and what regbench chooses itself.
 _CHOSEN = ("hydra/launcher ", "hydra/sweeper ", "hydra/job_logging none", "hydra/hydra_logging none")
 _MAKES = ("_target_", "()", "class")  # keys whose values are called
@@ -115,7 +114,8 @@ def _fault_at(keys: tuple[str, ...], value: str) -> str | None:
         return f"{name}: makes an object of Python, which can run code"
     if keys[0] == "defaults":
         return _fault_of_default(keys[1:], value)
-    if name.startswith("hydra") and not any(f"{name}.".startswith(f"{allowed}.") for allowed in _ALLOWED):
+    allowed = name not in _PLACES and any(f"{name}.".startswith(f"{start}.") for start in _ALLOWED)
+    if name.startswith("hydra") and not allowed:
         return None if _is_own(keys, value) else f"{name}: sets Hydra's own node, which can run code"
     if _ENVIRONMENT.search(value) and keys[-1] not in _PATHS:
         return f"{name}: reads the environment, which only paths may"
