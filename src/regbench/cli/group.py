@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from regbench.cli.about import info
 from regbench.cli.commands import effects, summary
 from regbench.cli.curves import curves
 from regbench.cli.inspection import diff, explain, reproduce, show
@@ -79,5 +80,21 @@ def _help(context: click.Context, command: str | None) -> None:
 
 # `cli.main` hands train to Hydra before click sees it; it is here for the help.
 _train = click.Command("train", help="Train one run, or with -m a sweep: see regbench train --help.")
-for _command in (_train, ls, rm, summary, watch, curves, plot, report, effects, explain, show, diff, reproduce, _help):
+for _command in (
+    _train,
+    ls,
+    rm,
+    summary,
+    watch,
+    curves,
+    plot,
+    report,
+    effects,
+    explain,
+    show,
+    diff,
+    reproduce,
+    info,
+    _help,
+):
     main.add_command(_command)
