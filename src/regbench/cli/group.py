@@ -7,6 +7,7 @@ import click
 
 from regbench.cli.about import info
 from regbench.cli.commands import effects, summary
+from regbench.cli.completion import completion
 from regbench.cli.curves import curves
 from regbench.cli.inspection import diff, explain, reproduce, show
 from regbench.cli.plot import plot
@@ -95,6 +96,7 @@ for _command in (
     diff,
     reproduce,
     info,
+    completion,
     _help,
 ):
     main.add_command(_command)
