@@ -9,13 +9,16 @@ from regbench.cli import options
 from regbench.cli.options import Command
 from regbench.cli.output import format_of, is_standard, write_file
 from regbench.cli.runs import put
-from regbench.errors import UserError
+from regbench.errors import FAILED, UserError, leave
 from regbench.tables.choices import RUN_LIST_FORMATS
+from regbench.text import plural
+from regbench.trackers.choices import TRACKERS
 
 if TYPE_CHECKING:
     from regbench.experiment.prediction import Invert
 
 _ENDINGS = {"onnx": "onnx", "torchscript": "pt", "safetensors": "safetensors"}
+_PLACES = f"  [default: {', '.join(TRACKERS.values())}]"
 
 
 @click.command(cls=Command)
@@ -64,7 +67,14 @@ def predict(
 
 @click.command(cls=Command)
 @click.argument("dirs", nargs=-1, metavar="[RUN or DIRS]...")
-@click.option("--to", "kind", type=click.Choice(list(_ENDINGS)), required=True, help="The format to write.")
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice([*TRACKERS, *_ENDINGS]),
+    required=True,
+    help="A tracker, or a format of a network.",
+)
+@click.option("--store", metavar="PLACE", help=f"Where the tracker keeps it: a folder; of mlflow an address.{_PLACES}")
 @click.option(
     "--output",
     "-o",
@@ -73,9 +83,35 @@ def predict(
     metavar="FILE",
     help="The file of a network.  [default: the run's name with the ending of the format]",
 )
-def export(dirs: tuple[str, ...], kind: str, file: Path | None) -> None:
-    """Write the network of RUN as onnx, torchscript or safetensors; it takes pixels [n, 28, 28] from 0 to 255."""
-    _export_weights(dirs, kind, file)
+def export(dirs: tuple[str, ...], kind: str, store: str | None, file: Path | None) -> None:
+    """Write runs into a tracker, or the network of RUN into a file.
+
+    A tracker gets configs, figures of epochs and layers, final figures and status of all runs below DIRS (default:
+    runs), those that are training too. Again adds only what is new. A network takes pixels [n, 28, 28] from 0 to 255.
+    """
+    if kind in _ENDINGS:
+        if store:
+            raise UserError(f"--store {store}: is for trackers: {', '.join(TRACKERS)}")
+        _export_weights(dirs, kind, file)
+    elif file:
+        raise UserError(f"--output {file}: is for networks: {', '.join(_ENDINGS)}. A tracker has --store")
+    else:
+        _tell(dirs, kind, store)
+
+
+def _tell(dirs: tuple[str, ...], kind: str, place: str | None) -> None:
+    from regbench.records.names import run_path_of
+    from regbench.trackers import export as exports
+
+    opened = exports.store(kind, place)
+    try:
+        told = exports.export([run_path_of(name) for name in dirs or ("runs",)], opened)
+    except UserError:
+        raise
+    except Exception as error:  # whatever the tracker raises
+        leave(f"{kind}: {opened.place} cannot be written: {type(error).__name__}: {error}", FAILED)
+    new = f"{plural(told.runs, 'new run')}, {plural(told.epochs, 'new epoch')} of {plural(told.seen, 'run')}"
+    click.echo(f"{opened.place}: {new}")
 
 
 def _export_weights(dirs: tuple[str, ...], kind: str, file: Path | None) -> None:
