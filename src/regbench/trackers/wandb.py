@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from typing import Any
 
 import numpy as np
 import wandb
@@ -17,6 +18,7 @@ class WandB(FolderStore):
 
     def write(self, story: Story, after: int, name: str) -> None:
         """Write what is new; parts of a run have one id, which puts them together."""
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
         run = wandb.init(
             project=story.study,
             group=story.group,
@@ -27,7 +29,7 @@ class WandB(FolderStore):
             tags=[story.status],
             notes=str(story.path),
             dir=self.place,
-            mode=os.environ.get("WANDB_MODE", "offline"),
+            mode=mode,
             reinit="finish_previous",
             settings=_settings(),
         )
