@@ -59,6 +59,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("train max_norm=", ["max_norm=null"]),
         ("train batch_size=", ["batch_size=100"]),
         ("train drop_last=", ["drop_last=true", "drop_last=false"]),
+        ("train tracker=m", ["tracker=mlflow"]),
         ("train study=r", ["study=rates"]),
         ("train +study=norms", ["+study=norms", "+study=norms_tuned"]),
         ("train -m hydra/launcher=pro", ["hydra/launcher=processes"]),
@@ -73,6 +74,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("ls runs/norms/", ["runs/norms/mlp-s0-0123456789ab"]),
         ("explain norm=batch init=x", ["init=xavier"]),
         ("plot fo", ["forest"]),
+        ("options opt", ["optimizer"]),
         ("summary -o t", []),  # a file
     ],
 )

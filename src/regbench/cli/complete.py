@@ -9,7 +9,7 @@ from typing import Any
 
 Candidates = dict[str, str]  # what may stand there, each with a word of help
 _SPREAD = ("--by", "--rows", "--cols", "--show", "--tune")  # options that take several values
-_SHORT = {"study": "runtime.study", "diagnostics": "runtime.diagnostics"}
+_SHORT = {"study": "runtime.study", "diagnostics": "runtime.diagnostics", "tracker": "runtime.tracker"}
 _RUNS = Path("runs")
 _FOLDERS = ("--config-dir", "-cd")
 
@@ -168,6 +168,8 @@ def _values(key: str, index: Mapping[str, Any], before: Sequence[str]) -> Candid
         return dict.fromkeys(index["groups"][key], "")
     if key in ("study", "runtime.study"):
         return dict.fromkeys(sorted(_folders(_RUNS)), "")
+    if key in ("tracker", "runtime.tracker"):
+        return dict.fromkeys(["none", *index["trackers"]], "")
     return dict.fromkeys(index["keys"].get(_SHORT.get(key, key), {"values": []})["values"], "")
 
 

@@ -73,7 +73,7 @@ def _times(place: Path) -> Iterator[int]:
 def _index() -> dict[str, Any]:
     from regbench.cli.group import main
     from regbench.config.location import config_dir
-    from regbench.config.run_config import AXES
+    from regbench.config.run_config import AXES, TRACKERS
     from regbench.config.vocabulary import RECIPES, Vocabulary
     from regbench.experiment.checks import registries
 
@@ -86,6 +86,7 @@ def _index() -> dict[str, Any]:
         "defaults": _defaults(config_dir()),
         "recipes": {f"+{group}": vocabulary.options(group) for group in RECIPES},
         "groups": _groups(),
+        "trackers": list(TRACKERS),
         "keys": _keys(vocabulary),
     }
 
@@ -116,8 +117,11 @@ def _options(command: "click.Command") -> Iterator[tuple[str, dict[str, Any]]]:
 def _choices(parameter: "click.Parameter") -> list[str]:
     import click
 
+    from regbench.config.run_config import AXES
     from regbench.figures.choices import KINDS
 
+    if parameter.metavar == "AXIS":
+        return list(AXES)
     if "KIND" in (parameter.metavar or ""):
         return list(KINDS)
     return list(parameter.type.choices) if isinstance(parameter.type, click.Choice) else []

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from regbench.cli.about import info
+from regbench.cli.about import axis_options, info
 from regbench.cli.commands import effects, summary
 from regbench.cli.completion import completion
 from regbench.cli.curves import curves
@@ -17,6 +17,12 @@ from regbench.cli.use import export, predict
 from regbench.cli.watch import watch
 from regbench.errors import INTERRUPTED, UserError, leave, no_such
 
+_FIRST = """\
+regbench train norm=batch                              train a run; regbench train --help: all that can be set
+regbench train -m norm=none,batch 'seed=range(0,6)'    train every combination
+regbench summary --baseline norm=none                  compare the runs
+regbench ls                                            list the runs
+regbench --help                                        all commands; regbench options norm: what an axis offers"""
 _OF_TRAIN = ("-m", "--multirun", "--plan", "--cfg", "-c")
 
 
@@ -64,7 +70,7 @@ class _Commands(click.Group):
 def main(context: click.Context) -> None:
     """Which training technique helps, by how much, and is the difference real?"""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        click.echo(_FIRST)
 
 
 @click.command("help")
@@ -98,6 +104,7 @@ for _command in (
     reproduce,
     export,
     predict,
+    axis_options,
     info,
     completion,
     _help,

@@ -114,7 +114,14 @@ def _record(run: Path) -> _Reproducible:
 def _config(recorded: _Reproducible, folder: str, progress: str) -> dict[str, Any]:
     """Return the recorded config, with a place of its own and the user's own cache: the recorded one is another's."""
     threads = recorded.machine["threads"]  # not auto: other sums come from another number
-    own = {"dir": folder, "progress": progress, "threads": threads, "cache": None, "keep_state": False}
+    own = {
+        "dir": folder,
+        "progress": progress,
+        "threads": threads,
+        "cache": None,
+        "keep_state": False,
+        "tracker": "none",
+    }
     return {**recorded.config, "runtime": {**recorded.config["runtime"], **own}, "force": False}
 
 

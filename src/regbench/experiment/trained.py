@@ -68,7 +68,8 @@ def _config(run: Path) -> Mapping[str, Any]:
         raise UserError(f"{run / RUN} {why(error)}: name the directory of a completed run") from None
     if recorded.status != "completed":
         raise UserError(f"{run}: the run is {recorded.status}: only a completed one has weights to use")
-    return recorded.config
+    runtime = {"keep_state": False, **recorded.config.get("runtime", {})}  # older runs have no keep_state
+    return {**recorded.config, "runtime": runtime}
 
 
 def _weights(run: Path) -> dict[str, Tensor]:
