@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +67,10 @@ class Outcome:
     limit: float = _TOLERANCE  # of relative differences
     images: int = 0  # compared, at the last and the chosen epoch; 0 where the recorded run does not hold them
     flipped: int = 0  # images that are classified differently
+
+    def finite(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it: an infinite difference is None."""
+        return asdict(self) | {"largest": self.largest if math.isfinite(self.largest) else None}
 
 
 def reproduce(path: Path, reporter: Reporter) -> Outcome:

@@ -1,6 +1,5 @@
 """A list of studies, the folders that runs are in: a line each in the terminal, CSV or JSON."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from regbench.records.files import STATES
 from regbench.records.listing import Entry, Listing
 from regbench.records.names import short_name
+from regbench.tables import as_json
 from regbench.tables.layout import Cells, csv_text, lay_out
 from regbench.tables.run_list import age, footer, statuses
 from regbench.text import plural, shown
@@ -70,4 +70,4 @@ def to_csv(listing: Listing) -> str:
 def to_json(listing: Listing) -> str:
     """Write all that is known of each study."""
     rows = [_figures(path, entries) for path, entries in _studies(listing).items()]
-    return json.dumps({"studies": rows, "unreadable": dict(listing.unreadable)}, indent=1, allow_nan=False) + "\n"
+    return as_json.document("studies", {"studies": rows, "unreadable": dict(listing.unreadable)})
