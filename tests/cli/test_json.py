@@ -43,7 +43,9 @@ def test_the_schema_is_named_and_has_its_keys(words: tuple[str, ...], invoke: In
 
 def test_what_rm_would_remove_is_listed_and_nothing_removed(invoke: Invoke) -> None:
     content = json.loads(
-        invoke("rm", "runs/norms", "--where", "norm=batch", "--where", "init=xavier", "--dry-run", "--format", "json").out
+        invoke(
+            "rm", "runs/norms", "--where", "norm=batch", "--where", "init=xavier", "--dry-run", "--format", "json"
+        ).out
     )
     assert len(content["remove"]) + len(content["left"]) == 3
     assert all(Path(path).is_dir() for path in content["remove"])
