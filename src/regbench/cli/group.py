@@ -13,6 +13,7 @@ from regbench.cli.inspection import diff, explain, reproduce, show
 from regbench.cli.plot import plot
 from regbench.cli.report import report
 from regbench.cli.runs import ls, rm
+from regbench.cli.studies import note, studies
 from regbench.cli.use import export, predict
 from regbench.cli.watch import watch
 from regbench.errors import INTERRUPTED, UserError, leave, no_such
@@ -92,6 +93,8 @@ for _command in (
     _train,
     ls,
     rm,
+    studies,
+    note,
     summary,
     watch,
     curves,
