@@ -119,7 +119,7 @@ def test_a_mistake_in_python_is_a_user_error(own_process: None, call: Any, messa
 
 
 def test_the_public_names_are_listed() -> None:
-    assert dir(regbench) == ["UserError", "compare", "curves", "load", "sweep", "train"]
+    assert dir(regbench) == ["UserError", "compare", "curves", "load", "load_model", "sweep", "train"]
     assert all(callable(getattr(regbench, name)) for name in dir(regbench))
 
 

@@ -1,7 +1,7 @@
 """regbench: which training technique helps, by how much, and is the difference real?
 
-In Python: `train`, `sweep`, `load`, `curves`, `compare`, and `UserError` for mistakes. Nothing is imported before one
-of them is asked for.
+In Python: `train`, `sweep`, `load`, `curves`, `compare`, `load_model`, and `UserError` for mistakes. Nothing is
+imported before one of them is asked for.
 """
 
 import sys
@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from regbench.api import compare, curves, load, train
+    from regbench.api import compare, curves, load, load_model, train
     from regbench.errors import UserError
 
-__all__ = ["UserError", "compare", "curves", "load", "sweep", "train"]
+__all__ = ["UserError", "compare", "curves", "load", "load_model", "sweep", "train"]
 
 
 class _Sweep(ModuleType):

@@ -19,6 +19,7 @@ from regbench.tables.record import to_frame
 from regbench.text import shown
 
 if TYPE_CHECKING:
+    from regbench.experiment.trained import Trained
     from regbench.records.run_status import RunStatus
 
 _Progress = Literal["off", "plain", "bar", "auto"]
@@ -156,6 +157,24 @@ def sweep(*words: str, progress: _Progress = "off", **values: object) -> pd.Data
     paths = in_python.sweep(words, _with_progress(words, values, progress))
     places = {str(path): place for place, path in enumerate(paths)}
     return load(paths).sort_values("path", key=lambda column: column.map(places), ignore_index=True)
+
+
+def load_model(run: str | os.PathLike[str]) -> "Trained":
+    """Load the network of a completed run, a `torch.nn.Module` in evaluation mode on the CPU.
+
+    It takes pixels [n, 28, 28] from 0 to 255 and returns logits [n, classes]; `classes` holds their names:
+    `model(torch.zeros(1, 28, 28)).softmax(1)`.
+
+    Args:
+        run: its directory, or a short name as in `regbench ls`.
+
+    Raises:
+        UserError: it is no completed run, or its weights cannot be read.
+    """
+    from regbench.experiment import trained
+    from regbench.records.names import run_path_of
+
+    return trained.load_model(run_path_of(os.fspath(run)))
 
 
 def _with_progress(words: Sequence[str], values: Mapping[str, object], progress: str) -> dict[str, object]:

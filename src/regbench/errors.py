@@ -4,7 +4,6 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from importlib.metadata import requires
 from typing import NoReturn
 
 from regbench.suggestions import suggestion
@@ -39,6 +38,8 @@ class UnknownKeyError(UserError):
 
 def not_installed(what: str, extra: str) -> UserError:
     """Name the command that installs the packages of an extra into the environment that runs now."""
+    from importlib.metadata import requires  # takes as long to import as the rest
+
     needed = [line.partition(";") for line in requires("regbench") or []]
     packages = [name.strip() for name, _, marker in needed if f"extra == '{extra}'" in marker.replace('"', "'")]
     command = shlex.join([sys.executable, "-m", "pip", "install", *packages])

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 import click
 import pandas as pd
@@ -17,31 +16,16 @@ import pytest
 import regbench
 from golden.records import HERE as GOLDEN
 from golden.records import INITS, NORMS, record, write
-from regbench.cli import commands, group, runs
+from regbench.cli import commands, runs
 from regbench.records.metrics import METRICS
 from regbench.tables import formats, run_list
 from regbench.tables.choices import RUN_LIST_FORMATS, SUMMARY_FORMATS
+from support import Ended
 
 SUMMARY = [sys.executable, "-m", "regbench", "summary"]
 
 
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 Invoke = Callable[..., Ended]
-
-
-@pytest.fixture
-def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
-    def call(*arguments: str | Path) -> Ended:
-        with pytest.raises(SystemExit) as end:
-            group.main([str(argument) for argument in arguments])
-        return Ended(int(end.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ CANDIDATES: tuple[Any, ...] = (
     *(True, False, 1, 2, 7, 0.25, 0.75, 1e-3, None, [3], [0.5, 0.25], "elsewhere", "plain"),
     *("normal", "uniform", "fan_out", "all", "unit", "cpu", "step", "linear", "strong_wolfe", "original", "abs"),
     *("triangular2", -0.5, [0.5, 2.0], [0.25, 0.5], 32, [3.0, -4.0, 2.0]),
-    *("post", "tanh", "bf16", "epoch", "off"),
+    *("post", "tanh", "bf16", "epoch", "off", "mlflow"),
 )
 AXIS_OPTIONS = [(axis, name) for axis, registry in registries().items() for name in registry]
 ARGUMENTS = [(axis, name, key) for axis, name in AXIS_OPTIONS for key in registries()[axis].schema(name).model_fields]

@@ -17,7 +17,7 @@ from regbench.config.vocabulary import GROUPS, RECIPES
 from regbench.errors import UserError
 
 _SHORT_FOR_SWEEPER = ("zip", "where")
-_SHORT_FOR_RUNTIME = ("study", "diagnostics")
+_SHORT_FOR_RUNTIME = ("study", "diagnostics", "tracker")
 _NO_NAME = re.compile(r"|null|true|false|[+-]?(inf|nan|[\d_]*\.?[\d_]+(e[+-]?\d+)?)", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_.-]*|[1-9]\d*|0", re.IGNORECASE)
 

@@ -80,5 +80,5 @@ class CommandLine:
 def key_of(word: str) -> str:
     """Return the key of an override; that of study=NAME in full."""
     key = word.lstrip("+~").partition("=")[0]
-    short = key in ("study", "diagnostics") and not (word.startswith("+") and not word.startswith("++"))
+    short = key in ("study", "diagnostics", "tracker") and not (word.startswith("+") and not word.startswith("++"))
     return f"runtime.{key}" if short else key

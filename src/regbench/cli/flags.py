@@ -12,8 +12,8 @@ from regbench.errors import UserError, no_such
 from regbench.suggestions import meant
 
 _FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp")
-_COMPLETION = 'completes nothing here; click does: eval "$(_REGBENCH_COMPLETE=bash_source regbench)" (or zsh, fish)'
-_REFUSED = {
+_COMPLETION = "completes nothing here; this does: regbench completion bash --install (or zsh, fish)"
+REFUSED = {
     "-sc": _COMPLETION,
     "--shell-completion": _COMPLETION,
     "--experimental-rerun": "is of no use here: repeat the command to resume, or add force=true to train again",
@@ -26,7 +26,7 @@ def separated(words: Sequence[str], vocabulary: Vocabulary) -> tuple[list[str], 
     Raises:
         UserError: there is no such flag, it takes no such value, or it is given twice.
     """
-    known = _hydra_flags()
+    known = hydra_flags()
     flags: list[str] = []
     others: list[str] = []
     rest = list(words)
@@ -42,7 +42,7 @@ def separated(words: Sequence[str], vocabulary: Vocabulary) -> tuple[list[str], 
     return flags, others
 
 
-def _hydra_flags() -> dict[str, Action]:
+def hydra_flags() -> dict[str, Action]:
     """Return Hydra's flags by name.
 
     The parser is private to Hydra. Without it there are none here: flags stay where they are, and Hydra checks them.
@@ -57,8 +57,8 @@ def _hydra_flags() -> dict[str, Action]:
 def _flag(word: str, known: dict[str, Action], rest: list[str], vocabulary: Vocabulary) -> list[str]:
     """Return a flag, and its value: from the same word, or taken from the rest."""
     name, equals, value = word.partition("=")
-    if name in _REFUSED:
-        raise UserError(f"{name}: {_REFUSED[name]}")
+    if name in REFUSED:
+        raise UserError(f"{name}: {REFUSED[name]}")
     if name not in known:
         raise _unknown(word, known, rest[0] if rest else None, vocabulary)
     action = known[name]
@@ -95,7 +95,7 @@ def _folder(flag: str, given: str) -> str:
 
 def _unknown(word: str, known: dict[str, Action], following: str | None, vocabulary: Vocabulary) -> UserError:
     name = word.partition("=")[0]
-    names = [*FLAGS, *(flag for flag in known if flag not in _REFUSED)]
+    names = [*FLAGS, *(flag for flag in known if flag not in REFUSED)]
     error = None if meant(name, names) else with_dashes(word, following, vocabulary, guess=False)
     if error:
         return error

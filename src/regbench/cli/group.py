@@ -5,15 +5,25 @@ from typing import Any
 
 import click
 
+from regbench.cli.about import axis_options, info
 from regbench.cli.commands import effects, summary
+from regbench.cli.completion import completion
 from regbench.cli.curves import curves
 from regbench.cli.inspection import diff, explain, reproduce, show
 from regbench.cli.plot import plot
 from regbench.cli.report import report
 from regbench.cli.runs import ls, rm
+from regbench.cli.studies import note, studies
+from regbench.cli.use import export, predict
 from regbench.cli.watch import watch
 from regbench.errors import INTERRUPTED, UserError, leave, no_such
 
+_FIRST = """\
+regbench train norm=batch                              train a run; regbench train --help: all that can be set
+regbench train -m norm=none,batch 'seed=range(0,6)'    train every combination
+regbench summary --baseline norm=none                  compare the runs
+regbench ls                                            list the runs
+regbench --help                                        all commands; regbench options norm: what an axis offers"""
 _OF_TRAIN = ("-m", "--multirun", "--plan", "--cfg", "-c")
 
 
@@ -61,7 +71,7 @@ class _Commands(click.Group):
 def main(context: click.Context) -> None:
     """Which training technique helps, by how much, and is the difference real?"""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        click.echo(_FIRST)
 
 
 @click.command("help")
@@ -79,5 +89,27 @@ def _help(context: click.Context, command: str | None) -> None:
 
 # `cli.main` hands train to Hydra before click sees it; it is here for the help.
 _train = click.Command("train", help="Train one run, or with -m a sweep: see regbench train --help.")
-for _command in (_train, ls, rm, summary, watch, curves, plot, report, effects, explain, show, diff, reproduce, _help):
+for _command in (
+    _train,
+    ls,
+    rm,
+    studies,
+    note,
+    summary,
+    watch,
+    curves,
+    plot,
+    report,
+    effects,
+    explain,
+    show,
+    diff,
+    reproduce,
+    export,
+    predict,
+    axis_options,
+    info,
+    completion,
+    _help,
+):
     main.add_command(_command)

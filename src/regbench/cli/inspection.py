@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from regbench.cli.runs import put
 from regbench.errors import FAILED, UserError
 from regbench.tables.choices import RUN_LIST_FORMATS
 from regbench.text import printable
+
+if TYPE_CHECKING:
+    from regbench.experiment.reproduce import Outcome
 
 
 @click.command(cls=Command)
@@ -63,7 +67,7 @@ def diff(first: str, second: str, long: bool, output: str | None, file: Path | N
         put(getattr(difference, RUN_LIST_FORMATS[chosen])(found), file)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run")
 def show(run: str) -> None:
     """Show RUN up close: what it changes, its curves, figures, classes and layers with hints, its time and command."""
@@ -78,19 +82,32 @@ def show(run: str) -> None:
     run_page.show(page, scores(result) if result else [], console())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run")
-def reproduce(run: str) -> None:
+@options.output_format("json")
+@options.output_file
+def reproduce(run: str, output: str | None, file: Path | None) -> None:
     """Retrain RUN in a temporary folder and check that every number matches: exit code 1 if not."""
     from regbench.experiment.reporter import Reporter
     from regbench.experiment.reproduce import reproduce as again
     from regbench.records.names import run_path_of
+    from regbench.tables import as_json
 
-    outcome = again(run_path_of(run), Reporter("plain"))
-    images = f", {outcome.flipped:,} of {outcome.images:,} test images classified differently" if outcome.images else ""
-    click.echo(f"{outcome.verdict}: {outcome.figures} figures compared{images}")
-    if outcome.first:
-        limit = f"largest relative difference {outcome.largest:.2g} (limit {outcome.limit:g})"
-        click.echo(f"first at {printable(outcome.first)}; {limit}")
+    chosen = format_of(output, file, ["table", "json"])
+    outcome = again(run_path_of(run), Reporter("plain" if chosen == "table" and file is None else "off"))
+    if chosen == "json":
+        put(as_json.document("reproduce", outcome.finite()), file)
+    else:
+        put(_words(outcome), file)
     if outcome.verdict == "different":
         sys.exit(FAILED)
+
+
+def _words(outcome: "Outcome") -> str:
+    """Say how the two runs compare, and where they differ first."""
+    images = f", {outcome.flipped:,} of {outcome.images:,} test images classified differently" if outcome.images else ""
+    lines = [f"{outcome.verdict}: {outcome.figures} figures compared{images}"]
+    if outcome.first:
+        limit = f"largest relative difference {outcome.largest:.2g} (limit {outcome.limit:g})"
+        lines.append(f"first at {printable(outcome.first)}; {limit}")
+    return "\n".join(lines) + "\n"

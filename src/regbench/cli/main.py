@@ -45,7 +45,11 @@ def _check_folder() -> None:
 def _command(words: list[str]) -> None:
     if words[:1] == ["help"] and words[1:2] == ["train"]:
         words = ["train", "--help"]
-    if words[:1] == ["train"] and "--version" not in words:
+    if words[:1] == ["_complete"]:  # of the scripts that `regbench completion` prints
+        from regbench.cli.complete import respond
+
+        respond(words[1:])
+    elif words[:1] == ["train"] and "--version" not in words:
         from regbench.cli.train import train
 
         train(words[1:])

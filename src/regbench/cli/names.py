@@ -5,7 +5,7 @@ from regbench.config.vocabulary import RECIPES, Vocabulary
 from regbench.errors import listed, no_such
 from regbench.suggestions import meant, suggestion
 
-_SHORT = {"runtime.study": "study", "runtime.diagnostics": "diagnostics"}
+_SHORT = {"runtime.study": "study", "runtime.diagnostics": "diagnostics", "runtime.tracker": "tracker"}
 
 
 def key_for(name: str, vocabulary: Vocabulary, guess: bool = False) -> str | None:

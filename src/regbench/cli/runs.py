@@ -96,7 +96,15 @@ def put(text: str, file: Path | None) -> None:
 @options.status
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed, and what would be left.")
-def rm(paths: tuple[str, ...], where: tuple[str, ...], statuses: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+@options.output_format("json")
+def rm(
+    paths: tuple[str, ...],
+    where: tuple[str, ...],
+    statuses: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+    output: str | None,
+) -> None:
     """Remove runs: name their directories or studies, or filter those below DIRS (default: runs).
 
     Shows them and asks first. Leaves alone a run that a process is training, one behind a link, one with files that
@@ -104,12 +112,20 @@ def rm(paths: tuple[str, ...], where: tuple[str, ...], statuses: tuple[str, ...]
     """
     from regbench.records import removal
     from regbench.records.names import run_path_of
-    from regbench.tables import run_list
+    from regbench.tables import as_json, run_list
 
     if not paths and not (statuses or where):
         raise UserError("rm needs run directories, or a filter: --status failed, or --where CONDITION")
     roots = [run_path_of(name) for name in paths or ("runs",)]
+    if output == "json" and not dry_run:
+        raise UserError("rm --format json: says what would be removed: add --dry-run")
     runs = removal.chosen(roots, statuses, where)
+    if output == "json":
+        reasons = {str(entry.path): removal.to_stay(entry, roots) for entry in runs.entries}
+        left = {path: reason for path, reason in reasons.items() if reason}
+        removed = [path for path in reasons if path not in left]
+        click.echo(as_json.document("rm", {"remove": removed, "left": left}), nl=False)
+        return
     if not runs.entries:
         click.echo("no such run: nothing removed")
         return

@@ -27,8 +27,7 @@ Values: NAME=VALUE (now, meaning, what is allowed)
 
 Recipes: +experiment=NAME (one run), +study=NAME (a sweep, without -m); a name
 that does not exist lists them.
-An option's values: regbench train --cfg job --package optimizer optimizer=sgd
-and to set one:     regbench train optimizer=sgd optimizer.momentum=0.9
+An option's values, with defaults and ranges: regbench options optimizer
 Flags: -m (sweep), --cfg job (show the config), --info, --config-dir DIR (your
 own options), --hydra-help (all). Repeat the command to resume. Of sweeps:
 --plan (what it trains, its time and what it can show; --pilot 3 measures that),

@@ -19,7 +19,7 @@ from regbench.text import file_name
 
 _MOST_BYTES = 2**30  # of an image
 _PARTS = ("train", "test")
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 _NOT_THE_USERS = ("__MACOSX", "@eaDir")  # folders that systems leave beside images
 
 
@@ -103,7 +103,7 @@ def _part(root: Path) -> _Part:
         raise UserError(f"no class folder in {file_name(root)}: put the images of each class into a folder there")
     if empty := set(range(len(classes))) - {label for _, label in files}:
         names = _some({f"{root.name}/{classes[label]}" for label in empty})
-        raise UserError(f"no images in {names}: must hold {', '.join(_SUFFIXES)} files")
+        raise UserError(f"no images in {names}: must hold {', '.join(SUFFIXES)} files")
     return _Part(root, classes, files)
 
 
@@ -121,7 +121,7 @@ def _images(folder: Path) -> Iterator[str]:
     for place, _, names in sorted(os.walk(folder, onerror=fail, followlinks=True)):
         if all(map(_is_the_users, Path(place).parts[inside:])):
             for name in sorted(names):
-                if name.lower().endswith(_SUFFIXES) and _is_the_users(name):
+                if name.lower().endswith(SUFFIXES) and _is_the_users(name):
                     yield f"{place}{os.sep}{name}"
 
 

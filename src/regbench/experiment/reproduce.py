@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +68,10 @@ class Outcome:
     images: int = 0  # compared, at the last and the chosen epoch; 0 where the recorded run does not hold them
     flipped: int = 0  # images that are classified differently
 
+    def finite(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it: an infinite difference is None."""
+        return asdict(self) | {"largest": self.largest if math.isfinite(self.largest) else None}
+
 
 def reproduce(path: Path, reporter: Reporter) -> Outcome:
     """Train a run again from its recorded config, in a directory that is deleted afterwards.
@@ -114,7 +118,14 @@ def _record(run: Path) -> _Reproducible:
 def _config(recorded: _Reproducible, folder: str, progress: str) -> dict[str, Any]:
     """Return the recorded config, with a place of its own and the user's own cache: the recorded one is another's."""
     threads = recorded.machine["threads"]  # not auto: other sums come from another number
-    own = {"dir": folder, "progress": progress, "threads": threads, "cache": None, "keep_state": False}
+    own = {
+        "dir": folder,
+        "progress": progress,
+        "threads": threads,
+        "cache": None,
+        "keep_state": False,
+        "tracker": "none",
+    }
     return {**recorded.config, "runtime": {**recorded.config["runtime"], **own}, "force": False}
 
 

@@ -20,6 +20,7 @@ from regbench.records.predictions import answers
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus
 from regbench.text import plural
+from regbench.trackers.following import following
 from regbench.training import lanes
 from regbench.training.machine import Machine, set_up, shared, whole
 from regbench.training.trainer import TrainsRuns
@@ -37,7 +38,7 @@ def run(run: Run, reporter: Reporter) -> RunStatus:
         reporter.say("already trained (force=true trains it again)")
     else:
         machine = whole(run.config, check_machine(run.config))
-        with run.directory(alone=True) as directory:
+        with following(run.config.runtime.tracker, [run.path]), run.directory(alone=True) as directory:
             record([run], [directory], machine, reporter)
     status = run.status()
     reporter.result(status)

@@ -22,6 +22,7 @@ from regbench.sweep.plan import Plan, again, plan, show, stacks
 from regbench.sweep.sharing import share
 from regbench.sweep.watch import Watch
 from regbench.text import plural
+from regbench.trackers.following import following
 
 if TYPE_CHECKING:
     from regbench.analysis.table import Against
@@ -83,7 +84,8 @@ def train(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch
     """Train the pending ones of the runs; wait for those that another process trains."""
     if isinstance(launcher, _NamesEngine):
         watch.add(runs, pending)
-        share(pending, lambda some: launcher.engine().train(stacks(some), watch))
+        with following(runs[0].config.runtime.tracker, sorted({run.path.parent for run in pending})):
+            share(pending, lambda some: launcher.engine().train(stacks(some), watch))
     else:  # each of its jobs tells of itself
         share(pending, lambda some: launcher.launch([list(run.overrides) for run in some], initial_job_idx=0))
 

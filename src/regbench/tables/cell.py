@@ -17,6 +17,7 @@ from regbench.records.frame import ORIGINS, Runs
 from regbench.records.metrics import METRICS
 from regbench.records.names import command, short_name
 from regbench.records.run_json import content_of
+from regbench.tables import as_json
 from regbench.tables.layout import Cells, csv_text, csv_value, lay_out
 from regbench.text import plural, printable, shown
 
@@ -136,7 +137,7 @@ def to_csv(cell: Cell) -> str:
 
 def to_json(cell: Cell) -> str:
     """Write every value of each run with its type."""
-    return json.dumps({"runs": cell.runs}, indent=1, allow_nan=False) + "\n"
+    return as_json.document("explain", {"runs": cell.runs})
 
 
 def _percent(accuracy: float | None) -> str:

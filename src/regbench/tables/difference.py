@@ -1,6 +1,5 @@
 """How two runs differ: in their configs, where they were trained, and in their figures."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from regbench.errors import UserError
 from regbench.records.frame import ORIGINS, load
 from regbench.records.metrics import METRICS, SELECTIONS
 from regbench.records.run_json import RECIPES
+from regbench.tables import as_json
 from regbench.tables.layout import Cells, csv_text, csv_value
 from regbench.text import printable, shown
 
@@ -130,7 +130,7 @@ def to_json(difference: Difference) -> str:
         name: {key: [None if _missing(value) else value for value in pair] for key, pair in pairs.items()}
         for name, pairs in vars(difference).items()
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return as_json.document("diff", content)
 
 
 def _missing(value: Any) -> bool:

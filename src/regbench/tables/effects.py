@@ -1,13 +1,12 @@
 """The analysis of variance as a table."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from regbench.analysis.effects import Effect, Effects
 from regbench.errors import UserError, no_such
-from regbench.tables import formats
+from regbench.tables import as_json, formats
 from regbench.tables.layout import Cells, csv_text
 from regbench.text import probability
 
@@ -79,4 +78,4 @@ def to_html(found: Effects) -> str:
 
 def to_json(found: Effects) -> str:
     """Write the terms with every number, and the notes."""
-    return json.dumps({"terms": [asdict(term) for term in found.terms], "notes": found.notes}, indent=1) + "\n"
+    return as_json.document("effects", {"terms": [asdict(term) for term in found.terms], "notes": found.notes})

@@ -1,6 +1,5 @@
 """A list of runs as text in the terminal, CSV or JSON; there may be ten thousand runs."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from regbench.records.files import STATES
 from regbench.records.listing import Entry, Listing
 from regbench.records.metrics import METRICS, Metric
 from regbench.records.names import short_name
+from regbench.tables import as_json
 from regbench.tables.layout import Cells, csv_text, csv_value, lay_out, width
 from regbench.text import plural, printable, shown
 
@@ -138,7 +138,7 @@ def _csv_row(entry: Entry) -> dict[str, Any]:
 def to_json(listing: Listing) -> str:
     """Write every value of every run with its type."""
     runs = [{key: _finite(value) for key, value in entry.values.items()} for entry in listing.entries]
-    return json.dumps({"runs": runs, "unreadable": listing.unreadable}, indent=1, allow_nan=False) + "\n"
+    return as_json.document("ls", {"runs": runs, "unreadable": dict(listing.unreadable)})
 
 
 def footer(listing: Listing, shown_runs: int | None = None) -> list[str]:

@@ -1,17 +1,18 @@
 """A list of studies, the folders that runs are in: a line each in the terminal, CSV or JSON."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from regbench.records import notes
 from regbench.records.files import STATES
 from regbench.records.listing import Entry, Listing
 from regbench.records.names import short_name
-from regbench.tables.layout import Cells, csv_text, lay_out
+from regbench.tables import as_json
+from regbench.tables.layout import Cells, csv_text, csv_value, lay_out
 from regbench.tables.run_list import age, footer, statuses
-from regbench.text import plural, shown
+from regbench.text import plural, printable, shown
 
 _NAMED = 6  # keys of a study that are named; the others are counted
 
@@ -23,7 +24,15 @@ def to_table(listing: Listing, room: int | None = None, limit: int | None = None
     lines = lay_out(Cells(["study", "runs", "age", "best %", "status", "differs"], rows, figures=range(1, 4)), room)
     total, *unreadable = footer(listing)
     count = plural(len(studies), "study").replace("studys", "studies")
-    return "\n".join([*lines, "", f"{count}, {total}", *unreadable]) + "\n"
+    said = [line for path in list(studies)[:limit] if (line := note_of(path))]
+    return "\n".join([*lines, "", *said, *([""] if said else []), f"{count}, {total}", *unreadable]) + "\n"
+
+
+def note_of(path: Path) -> str:
+    """Write the note of a study with its tags; nothing without one."""
+    note = notes.read(path)
+    said = " ".join([*filter(None, [note.text]), *(f"#{tag}" for tag in note.tags)])
+    return printable(f"{short_name(path)}: {said}") if said else ""
 
 
 def _studies(listing: Listing) -> Mapping[Path, list[Entry]]:
@@ -48,7 +57,7 @@ def _figures(path: Path, entries: Sequence[Entry]) -> dict[str, Any]:
     """Count and compare the runs of a study; the accuracy is a fraction, the age in seconds."""
     ages = [entry.values["age"] for entry in entries if entry.values["age"] is not None]
     accuracies = [entry.values["test_acc"] for entry in entries if entry.values.get("test_acc") is not None]
-    counts = Counter(entry.status for entry in entries)
+    counts, note = Counter(entry.status for entry in entries), notes.read(path)
     return {
         "study": short_name(path),
         "path": str(path),
@@ -57,17 +66,22 @@ def _figures(path: Path, entries: Sequence[Entry]) -> dict[str, Any]:
         "age": min(ages, default=None),
         "best_test_acc": max(accuracies, default=None),
         "differs": Listing(entries).differing,
+        "note": note.text,
+        "tags": note.tags,
     }
 
 
 def to_csv(listing: Listing) -> str:
     """Write a line for each study; the keys that differ in it stand in one cell, with blanks between them."""
     rows = [_figures(path, entries) for path, entries in _studies(listing).items()]
-    lines = [{**row, "differs": " ".join(row["differs"])} for row in rows]
+    lines = [
+        {**row, "differs": " ".join(row["differs"]), "note": csv_value(row["note"]), "tags": " ".join(row["tags"])}
+        for row in rows
+    ]
     return csv_text(list(rows[0]) if rows else ["study"], lines)
 
 
 def to_json(listing: Listing) -> str:
     """Write all that is known of each study."""
     rows = [_figures(path, entries) for path, entries in _studies(listing).items()]
-    return json.dumps({"studies": rows, "unreadable": dict(listing.unreadable)}, indent=1, allow_nan=False) + "\n"
+    return as_json.document("studies", {"studies": rows, "unreadable": dict(listing.unreadable)})

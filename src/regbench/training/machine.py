@@ -51,15 +51,25 @@ def find_device(config: RunConfig) -> torch.device:
     Raises:
         UserError: the machine has no such device.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = _there()
     name = config.runtime.device
     if name == "auto":
-        name = next(kind for kind, is_there in there.items() if is_there)
+        name = fastest_device()
     kind, _, number = name.partition(":")
     if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
         allowed = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise UserError(f"runtime.device={name}: this machine has no such device. Allowed here: auto, {allowed}")
     return torch.device(name)
+
+
+def fastest_device() -> str:
+    """The kind of the fastest device that this machine has: cuda, mps or cpu."""
+    return next(kind for kind, is_there in _there().items() if is_there)
+
+
+def _there() -> dict[str, bool]:
+    """Tell of each kind of device, the fastest first, whether this machine has it."""
+    return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
 
 
 def set_up(config: RunConfig, device: torch.device) -> None:

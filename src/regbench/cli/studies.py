@@ -1,0 +1,59 @@
+"""The commands on studies: studies, note."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from regbench.cli import options
+from regbench.cli.options import Command
+from regbench.cli.output import format_of
+from regbench.cli.runs import put
+from regbench.errors import UserError
+from regbench.tables.choices import RUN_LIST_FORMATS
+
+
+@click.command(cls=Command)
+@options.dirs
+@options.where
+@options.status
+@options.output_format(*RUN_LIST_FORMATS)
+@options.output_file
+def studies(
+    dirs: tuple[str, ...], where: tuple[str, ...], statuses: tuple[str, ...], output: str | None, file: Path | None
+) -> None:
+    """List the studies below DIRS (default: runs): runs, age, best accuracy, status, what differs, notes and tags."""
+    from regbench.records.listing import listing
+    from regbench.records.names import run_path_of
+    from regbench.tables import study_list
+
+    runs = listing([run_path_of(name) for name in dirs or ("runs",)]).only(statuses, where)
+    chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])
+    room = shutil.get_terminal_size().columns if not file and sys.stdout and sys.stdout.isatty() else None
+    text = study_list.to_table(runs, room) if chosen == "table" else getattr(study_list, RUN_LIST_FORMATS[chosen])(runs)
+    put(text, file)
+
+
+@click.command(cls=Command)
+@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("text", required=False)
+@click.option("--tag", "tags", multiple=True, metavar="WORD", help="Add a tag; may be repeated.")
+@click.option("--untag", "gone", multiple=True, metavar="WORD", help="Remove a tag; may be repeated.")
+def note(study: Path, text: str | None, tags: tuple[str, ...], gone: tuple[str, ...]) -> None:
+    """Say what a STUDY is about, as in regbench note runs/norms "which norm helps?"; without a text show its note.
+
+    `regbench studies` shows notes and tags.
+    """
+    from regbench.records import notes
+    from regbench.tables.study_list import note_of
+
+    if not study.is_dir():
+        raise UserError(f"no directory '{study}': regbench studies lists what there is")
+    before = notes.read(study)
+    if absent := [tag for tag in gone if tag not in before.tags]:
+        raise UserError(f"--untag {absent[0]}: the study has no such tag")
+    if text is not None or tags or gone:
+        kept = [tag for tag in dict.fromkeys([*before.tags, *tags]) if tag not in gone]
+        notes.write(study, notes.Note(text=before.text if text is None else text, tags=kept))
+    click.echo(note_of(study) or f"{study}: no note")
