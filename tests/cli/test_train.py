@@ -56,8 +56,8 @@ def numbers(path: Path) -> tuple[Any, ...]:
     """Metrics without seconds, weights, figures, test images."""
     with (path / "metrics.csv").open(newline="") as file:
         rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-    result = {key: value for key, value in record(path)["result"].items() if key != "seconds"}
-    return rows, *((path / f"{name}.safetensors").read_bytes() for name in ("model", "correct")), result
+    result = {key: value for key, value in record(path)["result"].items() if "seconds" not in key}
+    return rows, *((path / f"{name}.safetensors").read_bytes() for name in ("model", "predicted")), result
 
 
 def assert_mistake(ended: Ended, words: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from regbench.errors import UserError
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
-from regbench.sweep.engines import workers
+from regbench.sweep.engines import processes, workers
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
 ENDLESS = 1_000_000  # epochs
@@ -260,9 +260,10 @@ def test_slurm_is_missed_in_one_line(train: Any, monkeypatch: Any) -> None:
 
 
 @pytest.mark.slow
-def test_finished_runs_need_no_workers(train: Any) -> None:
+def test_finished_runs_need_no_workers(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert train("-m", "seed=0,1", "epochs=1", *TINY).code == 0
-    result = train("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=0", "seed=0,1", "epochs=1", *TINY)
+    monkeypatch.setattr(processes.Processes, "train", pytest.fail)
+    result = train("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs=1", "seed=0,1", "epochs=1", *TINY)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("2 runs: 2 done already\n")
 
