@@ -152,7 +152,10 @@ def test_runs_may_differ_in_optimizer():
     assert_stacked_as_alone(different, EXACT)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "norm", [pytest.param(norm, marks=[pytest.mark.stress] * (norm not in ("none", "batch"))) for norm in NORMS]
+)
 def test_convolutions_train_in_a_stack_as_alone(norm):
     """The planner separates them on a CPU, where they take longer together, but not on other devices."""
     optimizer, regularizer = ("adam", "elastic_net") if list(NORMS).index(norm) % 2 else ("sgd", "none")
@@ -163,7 +166,9 @@ def test_convolutions_in_float32_agree_except_for_rounding():
     assert_stacked_as_alone(different_runs("none", "adam", "l2", 5, *SMALL_CNN, tolerance=ROUNDING), ROUNDING)
 
 
-@pytest.mark.parametrize("model", [SMALL, pytest.param(SMALL_CNN, marks=pytest.mark.slow)], ids=["mlp", "cnn"])
+@pytest.mark.parametrize(
+    "model", [SMALL, pytest.param(SMALL_CNN, marks=[pytest.mark.slow, pytest.mark.stress])], ids=["mlp", "cnn"]
+)
 @pytest.mark.parametrize("norm", NORM_NAMES)
 def test_they_train_as_alone_by_vmap_too(norm, model, monkeypatch):
     """As on devices other than a CPU."""

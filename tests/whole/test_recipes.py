@@ -114,7 +114,9 @@ def test_a_study_has_ten_seeds_of_everything(jobs_of, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.stress] * (name == "everything")) for name in STUDIES]
+)
 def test_every_job_of_a_study_passes_the_checks(jobs_of, monkeypatch, tmp_path, name):
     monkeypatch.chdir(tmp_path)
     jobs, composer = jobs_of(name, "seed=3", f"runtime.dir={tmp_path}")

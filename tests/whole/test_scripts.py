@@ -275,10 +275,10 @@ def test_development_tools_are_added_for_the_tests_and_stay(installed: Project, 
     [
         pytest.param("Ctrl-C", "in the making of .venv", marks=pytest.mark.stress),
         pytest.param("kill -9 all", "in the making of .venv", marks=pytest.mark.stress),
-        ("kill -9 script", "in the making of .venv"),
+        pytest.param("kill -9 script", "in the making of .venv", marks=pytest.mark.stress),
         ("Ctrl-C", "in the installation"),
         pytest.param("kill -9 script", "in the installation", marks=pytest.mark.stress),
-        ("kill -9 all", "in a later installation"),
+        pytest.param("kill -9 all", "in a later installation", marks=pytest.mark.stress),
     ],
 )
 def test_an_interrupted_installation_is_made_anew(request: pytest.FixtureRequest, how: str, moment: str) -> None:
@@ -339,6 +339,7 @@ def test_a_failed_installation_says_so_and_the_next_call_goes_on_in_place(instal
 
 
 @pytest.mark.slow
+@pytest.mark.stress
 def test_an_environment_that_lost_its_python_or_its_place_is_mended(installed: Project) -> None:
     project = installed
     python = project.venv / "bin/python"

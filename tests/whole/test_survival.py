@@ -15,7 +15,7 @@ import pytest
 
 from regbench.cli.main import main
 
-IN_THE_SUITE = 3  # kills of each launcher
+IN_THE_SUITE = 2  # kills of each launcher
 UNDER_STRESS = int(os.environ.get("REGBENCH_KILLS", "20"))  # which take minutes
 SWEEP = ["norm=none,batch", "init=xavier,kaiming", "seed=0,1", "dropout=0.2"]
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1", "runtime.progress=off"]
@@ -100,7 +100,10 @@ def assert_survives(launcher: str, words: Sequence[str], kills: int, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("launcher", "words"), [("local", []), ("processes", ["hydra.launcher.n_jobs=1"])])
+@pytest.mark.parametrize(
+    ("launcher", "words"),
+    [("local", []), pytest.param("processes", ["hydra.launcher.n_jobs=1"], marks=pytest.mark.stress)],
+)
 def test_a_sweep_killed_again_and_again_ends_in_the_same_bits(launcher, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert_survives(launcher, words, IN_THE_SUITE, monkeypatch)

@@ -20,7 +20,7 @@ main()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("given", "seen"), [(None, "1000"), ("7", "7")])
+@pytest.mark.parametrize(("given", "seen"), [pytest.param(None, "1000", marks=pytest.mark.stress), ("7", "7")])
 def test_threads_of_a_sweep_spin_less_unless_a_user_says_how_long(tmp_path, given, seen):
     settings = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
     settings |= {"GOMP_SPINCOUNT": given} if given else {}

@@ -331,7 +331,8 @@ def test_ctrl_c_has_workers_save(start: Start) -> None:
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["local", pytest.param("processes", marks=pytest.mark.stress)])
+@pytest.mark.stress
+@pytest.mark.parametrize("launcher", ["local", "processes"])
 def test_a_reader_that_goes_stops_a_sweep_that_saves(start: Start, launcher: str) -> None:
     sweep = start(launcher, "seed=0,1", f"epochs=1,{ENDLESS}", "zip=seed,epochs")
     assert sweep.stdout
