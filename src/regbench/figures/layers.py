@@ -101,7 +101,8 @@ def _scale(axes: "Sequence[Axes]", row: _Row) -> None:
     """Scale a row of panels: whole decades of at least one, or shares from 0."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    low, high = axes[0].dataLim.union([part.dataLim for part in axes]).intervaly
+    drawn = [part.dataLim for part in axes if part.lines]  # the limits of an empty panel are infinite
+    low, high = drawn[0].union(drawn).intervaly if drawn else (0.0, 0.0)
     if row.log and high > 0:
         for part in axes:
             part.set_yscale("log")
