@@ -326,6 +326,16 @@ def test_layers_are_means_by_epoch_from_input_to_output(study: Path) -> None:
         picture("layers", VERDICTS)
 
 
+def test_layers_of_a_run_without_a_finite_value_stand_empty_beside_the_others(tmp_path: Path) -> None:
+    for norm, scale in (("none", np.nan), ("batch", 0.5)):
+        tables = RunTables(write(tmp_path, record(norm=NORMS[norm])))
+        tables.layers = [asdict(LayerFigures(1, "dense1", 0.0, scale, grad_norm=scale, weight_norm=1.0, dead=0.25))]
+        tables.write()
+    batch, none, *_ = picture("layers", tmp_path, by=["norm"]).axes
+    assert (len(batch.lines), len(none.lines)) == (1, 0)
+    assert none.get_ylim() == batch.get_ylim() == pytest.approx((0.1, 1.0))
+
+
 def test_histograms_of_one_run(study: Path) -> None:
     run = next(study.glob("*/mlp-batch*"))
     figure = picture("histograms", run)
