@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ def test_mlflow_has_figures_parameters_and_tags() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not find_spec("wandb"), reason="needs wandb: pip install 'regbench[wandb]'")
 def test_wandb_writes_offline_runs() -> None:
     train()
     assert told("wandb") == (1, 3, 1)
@@ -170,6 +172,7 @@ def trackio_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not find_spec("trackio"), reason="needs trackio: pip install 'regbench[trackio]'")
 @pytest.mark.usefixtures("trackio_folder")
 def test_trackio_has_the_epochs_once() -> None:
     with run_of().directory() as directory:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.")  # of the first, second … figure in one panel
-_MARKED = 12  # markers of a line at most
+_MARKED = 6  # markers of a line at most
 _MOST_PANELS = 12
 _COMMON = {"acc": "accuracy (%)", "loss": "loss (nats)"}  # axis labels of several figures by the end of their names
 
@@ -90,7 +90,7 @@ def _draw_curve(axes: "Axes", curve: Curve, look: dict[str, Any], wishes: Wishes
         for x, y in curve.runs:
             axes.plot(x, [scale * value for value in y], color=look["color"], linewidth=0.4, alpha=0.45, zorder=1)
     means = [scale * (estimate.mean or 0.0) for estimate in curve.estimates]
-    axes.plot(curve.x, means, label=curve.line.label, markevery=max(1, len(means) // _MARKED), **look)
+    axes.plot(curve.x, means, label=curve.line.label, markevery=max(1, -(-len(means) // _MARKED)), **look)
     points = [(x, estimate.interval) for x, estimate in zip(curve.x, curve.estimates, strict=True) if estimate.interval]
     if points:
         low, high = ([scale * ends[side] for _, ends in points] for side in (0, 1))
