@@ -9,11 +9,13 @@ from regbench.text import probability
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LABEL, _MARGIN, _LETTER = 1.1, 0.25, 0.052  # inches of the longest label, beside the axes, of a letter of a name
+_LABEL, _MARGIN, _LETTER = 1.0, 0.15, 0.047  # inches of the longest label, beside the axes, of a letter of a name
 
 
 def draw(found: Effects) -> "Figure":
     """Draw the shares as bars, those of keys with their p; the seed and the residual are grey and hatched."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = style.new(0.22 * len(found.terms) + 1.1)
     axes = figure.subplots()
     places = range(len(found.terms))
@@ -32,7 +34,7 @@ def draw(found: Effects) -> "Figure":
     most = max(100 * effect.share for effect in found.terms)
     room = style.COLUMN - _MARGIN - _LETTER * max(map(len, names))
     axes.set_xlim(0, most * room / max(0.4, room - _LABEL))
-    axes.set_xticks([tick for tick in axes.get_xticks() if tick <= max(most, 1)])
+    axes.set_xticks([tick for tick in MaxNLocator(3).tick_values(0, most) if tick <= max(most, 1)])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("share of the variance (%)")
