@@ -19,7 +19,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 HEAD = """\
 # Gallery
 
-Every kind of picture, from real runs. Each section begins with the sweep that trains them, a minute or less on two
+Every kind of picture, from real runs. Each section begins with the sweep that trains them, minutes at most on two
 cores; below each picture's title is the command that draws it. [plots.md](plots.md) explains the options. This page and
 its pictures are made by `scripts/gallery FOLDER`, which trains in that folder.
 """
