@@ -82,6 +82,8 @@ def _checked_pilot(seeds: int) -> int:
 
 def train(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch: Watch) -> None:
     """Train the pending ones of the runs; wait for those that another process trains."""
+    if not runs:  # a search whose values meet no condition asks for none
+        return
     if isinstance(launcher, _NamesEngine):
         watch.add(runs, pending)
         with following(runs[0].config.runtime.tracker, sorted({run.path.parent for run in pending})):
