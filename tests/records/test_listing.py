@@ -22,7 +22,7 @@ from regbench.errors import UserError
 from regbench.records import removal
 from regbench.records.files import STATES
 from regbench.records.listing import listing
-from regbench.records.run_json import is_locked
+from regbench.records.locks import is_locked
 from regbench.tables.run_list import age, to_table
 
 LS = [sys.executable, "-m", "regbench", "ls"]

@@ -18,11 +18,11 @@ from filelock import FileLock
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
 from regbench.experiment.checks import check
-from regbench.records import run_dir
+from regbench.records import saved_states
 from regbench.records.files import write_atomically
+from regbench.records.locks import is_locked, lock_fault
 from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
-from regbench.records.run_json import is_locked, lock_fault
 from regbench.records.run_status import RunStatus, run_path
 
 IDENTITY = "0123456789abcdef" * 4
@@ -306,7 +306,7 @@ def test_the_checkpoint_before_a_damaged_one_is_taken(config, damage):
         resumed = again.start(FACTS)
         assert resumed is not None and resumed["epoch"] == 1  # the one before
     assert [row["epoch"] for row in rows(again)] == ["1"]
-    assert set(again.damaged) == {"checkpoint.pt"}
+    assert set(again.states.damaged) == {"checkpoint.pt"}
 
 
 def test_without_a_whole_checkpoint_a_run_begins_again(config):
@@ -316,10 +316,10 @@ def test_without_a_whole_checkpoint_a_run_begins_again(config):
     with open_run(config) as again:
         assert again.start(FACTS) is None
         again.save(row(1), state(1))
-    assert set(again.damaged) == {"checkpoint.pt", "checkpoint.before.pt"}
+    assert set(again.states.damaged) == {"checkpoint.pt", "checkpoint.before.pt"}
     with open_run(config) as once_more:
         assert once_more.start(FACTS) is not None
-    assert not once_more.damaged
+    assert not once_more.states.damaged
 
 
 def test_every_flipped_bit_of_a_number_is_found(config):
@@ -333,7 +333,7 @@ def test_every_flipped_bit_of_a_number_is_found(config):
         path.write_bytes(damaged)
         with open_run(config) as again:
             assert again.state() is None
-        assert "checksum" in again.damaged["checkpoint.pt"]
+        assert "checksum" in again.states.damaged["checkpoint.pt"]
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_a_checkpoint_that_is_no_state_of_the_run_counts_as_none(config, content
     torch.save(content, run.path / "checkpoint.pt")
     with open_run(config) as again:
         assert again.start(FACTS) is None
-    assert again.damaged
+    assert again.states.damaged
 
 
 def test_a_packed_checkpoint_counts_as_none(config):
@@ -520,7 +520,7 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error(config, monkeypatch):
             raise OSError(28, "No space left on device")
         write_atomically(path, content)
 
-    monkeypatch.setattr(run_dir, "write_atomically", no_space)
+    monkeypatch.setattr(saved_states, "write_atomically", no_space)
     run = open_run(config)
     with run:
         run.start(FACTS)

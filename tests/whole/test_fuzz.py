@@ -23,8 +23,8 @@ from regbench.condition import condition
 from regbench.data import idx
 from regbench.errors import UserError
 from regbench.records import checkpoint, correct_images
-from regbench.training.saved_state import StateNeeds
 from regbench.training.stack import Stack
+from regbench.training.state_needs import StateNeeds
 from support import CPU, batch, composed, pack_idx
 
 EXAMPLES = int(os.environ.get("REGBENCH_FUZZ", "25"))  # of each test

@@ -11,8 +11,8 @@ from regbench.condition import condition
 from regbench.errors import UserError
 from regbench.records import epochs
 from regbench.records.frame import Runs, each_once, with_copies
+from regbench.records.locks import is_locked
 from regbench.records.metrics import METRICS, Metric, Selection, named
-from regbench.records.run_json import is_locked
 from regbench.text import plural
 
 

@@ -11,13 +11,13 @@ from regbench.cli.flags import separated
 from regbench.cli.habits import check_assignments, check_characters
 from regbench.cli.names import no_option
 from regbench.cli.sweep_flags import PLAN, overrides, taken
+from regbench.cli.words import SHORT
 from regbench.config import user_files
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import GROUPS, RECIPES
 from regbench.errors import UserError
 
 _SHORT_FOR_SWEEPER = ("zip", "where")
-_SHORT_FOR_RUNTIME = ("study", "diagnostics", "tracker")
 _NO_NAME = re.compile(r"|null|true|false|[+-]?(inf|nan|[\d_]*\.?[\d_]+(e[+-]?\d+)?)", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_.-]*|[1-9]\d*|0", re.IGNORECASE)
 
@@ -91,7 +91,7 @@ def _override(word: str, line: CommandLine) -> str:
     """Return the override as Hydra reads it: study=NAME and diagnostics=off in full, any other unchanged."""
     key, equals, value = word.partition("=")
     group = key.lstrip("+")
-    if equals and key.removeprefix("++") in (*_SHORT_FOR_RUNTIME, "runtime.study"):
+    if equals and key.removeprefix("++") in (*SHORT, "runtime.study"):
         return f"runtime.{group.removeprefix('runtime.')}={_name(value)}"  # Hydra would look in conf/study for a study
     axis, _, leaf = group.partition(".")
     if equals and axis in AXES and leaf == "name":

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from regbench.cli.words import CONFIG_FOLDERS, OWN_CONFIGS, SHORT
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.user_files import FLAG
 from regbench.config.vocabulary import GROUPS, RECIPES, Vocabulary
 
 _SWEEPS = ("-m", "--multirun", "hydra.mode=", "+study=")  # the command line of a sweep has one of these
-_FOLDER = ("--config-dir", "-cd")
-_FOLDERS = (*_FOLDER, "--config-path", "-cp")
 
 
 class CommandLine:
@@ -63,13 +62,13 @@ class CommandLine:
         words = (word.partition("=")[2] for word in self.words if key_of(word) == "hydra.searchpath")
         searched = (place.strip(" []'\"") for word in words for place in word.split(","))
         named = [Path(place.removeprefix("file://")) for place in searched if place and not place.startswith("pkg://")]
-        return [*user_config_dirs(), *self._folders(_FOLDERS), *named]
+        return [*user_config_dirs(), *self._folders(CONFIG_FOLDERS), *named]
 
     def _pairs(self, start: str) -> Iterator[tuple[str, str]]:
         words = (word.lstrip("+").partition("=") for word in self.words if word.startswith(start))
         return ((key, value) for key, _, value in words)
 
-    def _folders(self, flags: Sequence[str] = _FOLDER) -> Iterator[Path]:
+    def _folders(self, flags: Sequence[str] = OWN_CONFIGS) -> Iterator[Path]:
         for place, word in enumerate(self.words):
             flag, equals, value = word.partition("=")
             if flag in flags:
@@ -80,5 +79,5 @@ class CommandLine:
 def key_of(word: str) -> str:
     """Return the key of an override; that of study=NAME in full."""
     key = word.lstrip("+~").partition("=")[0]
-    short = key in ("study", "diagnostics", "tracker") and not (word.startswith("+") and not word.startswith("++"))
-    return f"runtime.{key}" if short else key
+    short = key in SHORT and not (word.startswith("+") and not word.startswith("++"))
+    return SHORT[key] if short else key

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from regbench.cli.words import OWN_CONFIGS, SHORT
+
 Candidates = dict[str, str]  # what may stand there, each with a word of help
 _SPREAD = ("--by", "--rows", "--cols", "--show", "--tune")  # options that take several values
-_SHORT = {"study": "runtime.study", "diagnostics": "runtime.diagnostics", "tracker": "runtime.tracker"}
 _RUNS = Path("runs")
-_FOLDERS = ("--config-dir", "-cd")
 
 
 def answer(shell: str, words: Sequence[str], index: Mapping[str, Any]) -> str:
@@ -124,7 +124,7 @@ def _of_train(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Ca
     flags = index["flags"]
     if before and (choices := flags.get(before[-1], {}).get("choices")):
         return _beginning(dict.fromkeys(choices, ""), typed)
-    if before and before[-1] in _FOLDERS:
+    if before and before[-1] in OWN_CONFIGS:
         return {}
     if before and before[-1] == "--baseline":
         return _pairs(typed, index)
@@ -148,7 +148,7 @@ def _keys(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Candid
     given = {word.partition("=")[0] for word in before}
     chosen = index["defaults"] | {key: value for key, _, value in (word.partition("=") for word in before)}
     names: Candidates = {f"{group}=": "recipe" for group in index["recipes"]} if typed.startswith("+") else {}
-    names |= _axes(index) | {f"{name}=": "" for name in (*_SHORT, "zip", "where", *index["groups"])}
+    names |= _axes(index) | {f"{name}=": "" for name in (*SHORT, "zip", "where", *index["groups"])}
     for key, about in index["keys"].items():
         axis = key.partition(".")[0]
         fits = not about["options"] or set(chosen.get(axis, "").split(",")) & set(about["options"])
@@ -170,13 +170,13 @@ def _values(key: str, index: Mapping[str, Any], before: Sequence[str]) -> Candid
         return dict.fromkeys(sorted(_folders(_RUNS)), "")
     if key in ("tracker", "runtime.tracker"):
         return dict.fromkeys(["none", *index["trackers"]], "")
-    return dict.fromkeys(index["keys"].get(_SHORT.get(key, key), {"values": []})["values"], "")
+    return dict.fromkeys(index["keys"].get(SHORT.get(key, key), {"values": []})["values"], "")
 
 
 def _own_options(group: str, before: Sequence[str]) -> Candidates:
     """List the options of the user's own configs."""
-    named = [before[place + 1] for place, word in enumerate(before[:-1]) if word in _FOLDERS]
-    named += [word.partition("=")[2] for word in before if word.startswith(tuple(f"{flag}=" for flag in _FOLDERS))]
+    named = [before[place + 1] for place, word in enumerate(before[:-1]) if word in OWN_CONFIGS]
+    named += [word.partition("=")[2] for word in before if word.startswith(tuple(f"{flag}=" for flag in OWN_CONFIGS))]
     named += os.environ.get("REGBENCH_CONFIG_PATH", "").split(os.pathsep)
     places = (Path(folder).expanduser() / group for folder in named if folder)
     return {path.stem: "your own" for place in places for path in sorted(place.glob("*.yaml"))}

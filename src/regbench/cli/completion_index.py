@@ -73,7 +73,8 @@ def _times(place: Path) -> Iterator[int]:
 def _index() -> dict[str, Any]:
     from regbench.cli.group import main
     from regbench.config.location import config_dir
-    from regbench.config.run_config import AXES, TRACKERS
+    from regbench.config.run_config import AXES
+    from regbench.config.trackers import TRACKERS
     from regbench.config.vocabulary import RECIPES, Vocabulary
     from regbench.experiment.checks import registries
 

@@ -36,12 +36,11 @@ def curves(
 
     The mean over the runs of a row, epoch by epoch; n at the last one. regbench plot curves draws them with their band.
     """
-    from rich.console import Console
-
     from regbench.analysis.curves import curves as curves_of
     from regbench.analysis.question import Question
+    from regbench.console import console
     from regbench.records.frame import load
     from regbench.tables import chart
 
     question = Question(load(dirs or ("runs",)), split(by), split(cols), split(metrics), select, where, statuses)
-    chart.show(curves_of(question, x=x), Console(highlight=False))  # type: ignore[arg-type]
+    chart.show(curves_of(question, x=x), console())  # type: ignore[arg-type]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from regbench.cli.habits import with_dashes
 from regbench.cli.sweep_flags import FLAGS
+from regbench.cli.words import CONFIG_FOLDERS
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import Vocabulary
 from regbench.errors import UserError, no_such
 from regbench.suggestions import meant
 
-_FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp")
 _COMPLETION = "completes nothing here; this does: regbench completion bash --install (or zsh, fish)"
 REFUSED = {
     "-sc": _COMPLETION,
@@ -77,7 +77,7 @@ def _flag(word: str, known: dict[str, Action], rest: list[str], vocabulary: Voca
         raise UserError(f"{name} {value}: {no_such('value', value, name, choices)}")
     if name in ("--package", "-p"):
         _check_package(f"{name} {value}", value, vocabulary)
-    return [name, _folder(name, value) if name in _FOLDERS else value]
+    return [name, _folder(name, value) if name in CONFIG_FOLDERS else value]
 
 
 def _check_package(typed: str, value: str, vocabulary: Vocabulary) -> None:

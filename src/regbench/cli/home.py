@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from regbench.cli.words import CONFIG_FOLDERS
 from regbench.config.location import user_path
 
 _SETTINGS = ("runtime.dir", "runtime.cache", "data.path", "hydra.launcher.folder")
-_FLAGS = ("--config-dir", "-cd", "--config-path", "-cp")
 
 
 def with_homes(arguments: Iterable[str]) -> list[str]:
@@ -21,7 +21,7 @@ def with_homes(arguments: Iterable[str]) -> list[str]:
 
 def _with_home(word: str) -> str:
     key, equals, value = word.partition("=")
-    if key in _FLAGS and value.startswith("~"):
+    if key in CONFIG_FOLDERS and value.startswith("~"):
         return f"{key}={user_path(key, value)}"
     if not equals or key.lstrip("+") not in _SETTINGS:
         return word

@@ -29,7 +29,6 @@ def main() -> None:
     except OSError as error:
         _drop_output()
         leave(f"{error.filename or 'standard output'}: {error.strerror or error}", FAILED)
-        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -1,11 +1,12 @@
 """Names on a command line: the key that a word means, and what to type for it."""
 
+from regbench.cli.words import SHORT
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import RECIPES, Vocabulary
 from regbench.errors import listed, no_such
 from regbench.suggestions import meant, suggestion
 
-_SHORT = {"runtime.study": "study", "runtime.diagnostics": "diagnostics", "runtime.tracker": "tracker"}
+_SHORT = {key: short for short, key in SHORT.items()}
 
 
 def key_for(name: str, vocabulary: Vocabulary, guess: bool = False) -> str | None:

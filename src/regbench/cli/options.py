@@ -132,13 +132,15 @@ csv_file = click.option(
 decimal_comma = click.option(
     "--decimal-comma", is_flag=True, help="CSV with semicolons and decimal commas, for Excel where numbers have them."
 )
-output_file = click.option(
-    "--output",
-    "-o",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Print into a file; without --format, its ending says the format: .txt .csv .md .tex .json .html .parquet.",
+
+
+def file_option(help: str) -> Callable[[_Function], _Function]:
+    """Offer --output FILE, `-o` for short."""
+    return click.option("--output", "-o", "file", type=click.Path(path_type=Path), metavar="FILE", help=help)
+
+
+output_file = file_option(
+    "Print into a file; without --format, its ending says the format: .txt .csv .md .tex .json .html .parquet."
 )
 
 

@@ -55,14 +55,7 @@ class _Plot(Command):
 @click.option("--log", type=click.Choice(_LOGS), default=None, help="Logarithmic axes.")
 @click.option("--each", is_flag=True, help="Draw each run as a thin line too.")
 @click.option("--dark", is_flag=True, help="A dark background, for slides.")
-@click.option(
-    "--output",
-    "-o",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The picture: .png, .svg or .pdf. Of several kinds, each adds its name.  [default: KIND.png]",
-)
+@options.file_option("The picture: .png, .svg or .pdf. Of several kinds, each adds its name.  [default: KIND.png]")
 def plot(
     words: tuple[str, ...],
     by: tuple[str, ...],

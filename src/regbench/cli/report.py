@@ -30,14 +30,7 @@ _ENDINGS = {"html": "html", "htm": "html", "md": "md"}
 @options.correction
 @options.sort
 @click.option("--to", type=click.Choice(["html", "md"]), help="md: Markdown, pictures beside it.  [default: html]")
-@click.option(
-    "--output",
-    "-o",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="[default: report.html or report.md]",
-)
+@options.file_option("[default: report.html or report.md]")
 def report(
     dirs: tuple[str, ...],
     by: tuple[str, ...],

@@ -9,10 +9,10 @@ from regbench.cli import options
 from regbench.cli.options import Command
 from regbench.cli.output import format_of, is_standard, write_file
 from regbench.cli.runs import put
+from regbench.config.trackers import TRACKERS
 from regbench.errors import FAILED, UserError, leave
 from regbench.tables.choices import RUN_LIST_FORMATS
 from regbench.text import plural
-from regbench.trackers.choices import TRACKERS
 
 if TYPE_CHECKING:
     from regbench.experiment.prediction import Invert
@@ -75,14 +75,7 @@ def predict(
     help="A tracker, or a format of a network.",
 )
 @click.option("--store", metavar="PLACE", help=f"Where the tracker keeps it: a folder; of mlflow an address.{_PLACES}")
-@click.option(
-    "--output",
-    "-o",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The file of a network.  [default: the run's name with the ending of the format]",
-)
+@options.file_option("The file of a network.  [default: the run's name with the ending of the format]")
 def export(dirs: tuple[str, ...], kind: str, store: str | None, file: Path | None) -> None:
     """Write runs into a tracker, or the network of RUN into a file.
 

@@ -31,6 +31,17 @@ def of_option(axis: str, option: str) -> Mapping[str, Any]:
     return {key: _number(value) for key, value in flat(content) if key != "name"}
 
 
+@cache
+def _runtime() -> Mapping[str, Any]:
+    main = yaml.safe_load((config_dir() / "config.yaml").read_text(encoding="utf-8"))
+    return dict(main["runtime"])
+
+
+def completed(config: Mapping[str, Any], **runtime: Any) -> dict[str, Any]:
+    """Return a recorded config with the values of `runtime` that older versions lack; `runtime` replaces some."""
+    return {**config, "runtime": {**_runtime(), **config.get("runtime", {}), **runtime}}
+
+
 def _number(value: Any) -> Any:
     """Read `1e4` as a number, also in a list: YAML 1.1 takes it for text, and Hydra does not."""
     if isinstance(value, tuple):

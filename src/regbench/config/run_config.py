@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_serializer
 
 from regbench.config.registry import Checked, Option
+from regbench.config.trackers import TRACKERS
 
 AXES = ("model", "norm", "activation", "init", "regularizer", "optimizer", "scheduler", "data", "augment")
-TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio")
 _TRACKER = f"({'|'.join(TRACKERS)})"
 NO_EFFECT_ON_NUMBERS = ("force", "runtime")
 ID_LENGTH = 12
@@ -45,7 +45,6 @@ class Runtime(Checked):
     diagnostics: Annotated[Literal["on", "off"], Field(description="figures of each layer and epoch, in layers.csv")]
     keep_state: Annotated[Literal["auto"] | bool, Field(description="keep what more epochs need")]
     progress: Annotated[Literal["auto", "bar", "plain", "off"], Field(description="how progress is shown")]
-    # The one default in Python: the records of older runs lack this key.
     tracker: Annotated[
         str,
         Field(
@@ -53,7 +52,7 @@ class Runtime(Checked):
             description="told of the runs while they train",
             title=f"none or {', '.join(TRACKERS)}; several with +",
         ),
-    ] = "none"
+    ]
     cache: Annotated[str | None, Field(description="downloads; null: the system's place")]
 
 

@@ -1,15 +1,23 @@
 """More epochs of a run that is finished: `epochs=10` resumes from the five of `epochs=5`."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from typing import NamedTuple
 
+from regbench.errors import visible
 from regbench.experiment.run import Run
 from regbench.records.checkpoint import DamagedError
 from regbench.records.run_dir import RunDir
-from regbench.records.run_json import Recorded, UnreadableError, content_of, parse
+from regbench.records.run_status import RunStatus, run_path
 from regbench.techniques.scheduler import continues
 from regbench.text import plural
+
+
+class _Shorter(NamedTuple):
+    """A completed run that differs only in having fewer epochs."""
+
+    epochs: int
+    identity: str
+    status: RunStatus
 
 
 def resume_shorter(run: Run, directory: RunDir) -> str | None:
@@ -20,39 +28,30 @@ def resume_shorter(run: Run, directory: RunDir) -> str | None:
     Raises:
         OSError: the state cannot be written.
     """
-    if run.config.force or directory.holds_state:
+    if run.config.force or directory.states.any_there:
         return None
     return next((_adopted(run, directory, shorter) for shorter in _shorter(run)), None)
 
 
-def _shorter(run: Run) -> Iterator[Run]:
-    """Find the completed runs that differ only in having fewer epochs, the longest first."""
-    found = (_of_fewer_epochs(run, path) for path in run.path.parent.glob(f"{run.config.slug()}-*"))
-    runs = [other for other in found if other and other.status().state == "completed"]
-    yield from sorted(runs, key=lambda other: other.config.epochs, reverse=True)
+def _shorter(run: Run) -> Iterator[_Shorter]:
+    """Look for the run with one epoch less, two less, …, by the names that their directories would have."""
+    for epochs in range(run.config.epochs - 1, 0, -1):
+        config = run.config.model_copy(update={"epochs": epochs})
+        identity = config.identity(run.data_digest)
+        status = RunStatus.read(run_path(config, identity), identity)
+        if status.state == "completed":
+            yield _Shorter(epochs, identity, status)
 
 
-def _of_fewer_epochs(run: Run, path: Path) -> Run | None:
-    """Return the run with the number of epochs that the record in a directory names, if that is the run kept there."""
-    try:
-        epochs = parse(content_of(path), Recorded).config.get("epochs")
-    except (OSError, UnreadableError):
-        return None
-    if not isinstance(epochs, int) or not 0 < epochs < run.config.epochs:
-        return None
-    other = replace(run, config=run.config.model_copy(update={"epochs": epochs}))
-    return other if other.path == path else None
-
-
-def _adopted(run: Run, directory: RunDir, shorter: Run) -> str:
-    config, finished = run.config, shorter.config.epochs
-    beginning = f"begins again, not after the {plural(finished, 'epoch')} of {shorter.path}"
-    if not continues(config.scheduler, config.optimizer.args["lr"], finished, config.epochs):
+def _adopted(run: Run, directory: RunDir, shorter: _Shorter) -> str:
+    config, path = run.config, shorter.status.path
+    beginning = f"begins again, not after the {plural(shorter.epochs, 'epoch')} of {path}"
+    if not continues(config.scheduler, config.optimizer.args["lr"], shorter.epochs, config.epochs):
         return f"{beginning}: scheduler={config.scheduler.name} depends on the number of epochs"
     try:
-        directory.adopt(shorter.path, shorter.identity)
+        directory.adopt(path, shorter.identity)
     except FileNotFoundError:
         return f"{beginning}: its state is not kept (runtime.keep_state=true keeps it)"
     except DamagedError as error:
-        return f"{beginning}: its state is damaged: {error}"
-    return f"takes the first {plural(finished, 'epoch')} from {shorter.path}"
+        return f"{beginning}: its state is damaged: {visible(str(error))}"
+    return f"takes the first {plural(shorter.epochs, 'epoch')} from {path}"

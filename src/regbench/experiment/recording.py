@@ -27,9 +27,9 @@ State = dict[str, Any] | None  # after a run's last saved epoch; None before the
 
 def _of_damage(directory: RunDir, state: State) -> list[str]:
     """Say in one line that saved states are not used, and what the run does instead."""
-    if not directory.damaged:
+    if not directory.states.damaged:
         return []
-    names = "; ".join(f"{name} is damaged: {reason}" for name, reason in directory.damaged.items())
+    names = "; ".join(f"{name} is damaged: {reason}" for name, reason in directory.states.damaged.items())
     instead = f"resumes after epoch {state['epoch']}" if state else "begins again"
     return [visible(f"{directory.path / names}. The run {instead}")]
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
+from regbench.config.defaults import completed
 from regbench.config.run_config import ID_LENGTH
 from regbench.errors import UserError
 from regbench.experiment.checks import check, check_machine, check_techniques
@@ -118,15 +119,8 @@ def _record(run: Path) -> _Reproducible:
 def _config(recorded: _Reproducible, folder: str, progress: str) -> dict[str, Any]:
     """Return the recorded config, with a place of its own and the user's own cache: the recorded one is another's."""
     threads = recorded.machine["threads"]  # not auto: other sums come from another number
-    own = {
-        "dir": folder,
-        "progress": progress,
-        "threads": threads,
-        "cache": None,
-        "keep_state": False,
-        "tracker": "none",
-    }
-    return {**recorded.config, "runtime": {**recorded.config["runtime"], **own}, "force": False}
+    own = {"dir": folder, "progress": progress, "threads": threads, "cache": None, "tracker": "none"}
+    return completed({**recorded.config, "force": False}, **own)
 
 
 def _with_images(found: Outcome, before: Correct | None, now: Correct | None) -> Outcome:

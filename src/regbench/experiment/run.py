@@ -10,7 +10,7 @@ from regbench.config.run_config import RunConfig
 from regbench.data.datasets import digest
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
-from regbench.training.saved_state import StateNeeds
+from regbench.training.state_needs import StateNeeds
 
 Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # decides from the rows of metrics.csv so far
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regbench.config.defaults import completed
 from regbench.config.registry import Option
 from regbench.config.run_config import RunConfig
 from regbench.data import download, image_folder
@@ -68,8 +69,7 @@ def _config(run: Path) -> Mapping[str, Any]:
         raise UserError(f"{run / RUN} {why(error)}: name the directory of a completed run") from None
     if recorded.status != "completed":
         raise UserError(f"{run}: the run is {recorded.status}: only a completed one has weights to use")
-    runtime = {"keep_state": False, **recorded.config.get("runtime", {})}  # older runs have no keep_state
-    return {**recorded.config, "runtime": runtime}
+    return completed(recorded.config)
 
 
 def _weights(run: Path) -> dict[str, Tensor]:

@@ -12,17 +12,8 @@ from regbench.condition import condition
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
 from regbench.errors import UserError, no_such
 from regbench.records.files import RUN, State
-from regbench.records.run_json import (
-    RECIPES,
-    Moment,
-    Recorded,
-    UnreadableError,
-    content_of,
-    find,
-    is_locked,
-    parse,
-    why,
-)
+from regbench.records.locks import is_locked
+from regbench.records.run_json import RECIPES, Moment, Recorded, UnreadableError, content_of, find, parse, why
 from regbench.records.run_status import epochs_written
 from regbench.text import shown
 

@@ -11,8 +11,9 @@ from filelock import FileLock, Timeout
 from regbench.errors import UserError
 from regbench.records.files import CONFIG, LOCK, RUN, TEMPORARY
 from regbench.records.listing import Entry, Listing, listing
+from regbench.records.locks import is_locked
 from regbench.records.run_dir import WRITTEN
-from regbench.records.run_json import content_of, is_locked
+from regbench.records.run_json import content_of
 from regbench.text import file_name
 
 _FILES = (*WRITTEN, CONFIG, LOCK)

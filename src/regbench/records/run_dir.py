@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,9 +36,11 @@ from regbench.records.files import (
     now,
     write_atomically,
 )
-from regbench.records.run_json import cannot_lock, content_of, why
+from regbench.records.locks import cannot_lock
+from regbench.records.run_json import content_of, why
 from regbench.records.run_status import RunStatus, run_path, study_path
 from regbench.records.run_tables import RunTables
+from regbench.records.saved_states import SavedStates
 
 if TYPE_CHECKING:
     from regbench.records.checkpoint import Needs, Weights
@@ -84,16 +85,13 @@ class RunDir:
         needs: "Callable[[], Needs] | None" = None,
         keeps_state: bool = False,
     ) -> None:
-        """`needs` makes what a saved state is held against, once there is one; `keeps_state`: after the end as well."""
-        self._keeps_state = keeps_state
-        self.config, self.identity, self._needs = config, identity, needs
-        self.damaged: dict[str, str] = {}  # the files of saved states that are not used, each with the reason
+        """`needs` makes what a saved state is held against; `keeps_state`: after the end as well."""
+        self.config, self.identity, self._keeps_state = config, identity, keeps_state
         self.path = run_path(config, identity)
         self.tables = RunTables(self.path)
+        self.states = SavedStates(self.path, identity, needs)
         self._record: dict[str, Any] = {}
         self._lock = FileLock(self.path / LOCK, blocking=False)
-        self._writer = ThreadPoolExecutor(1)
-        self._pending: Future[None] | None = None
 
     def __enter__(self) -> "RunDir":
         """Make the directory and lock it.
@@ -131,7 +129,7 @@ class RunDir:
                 raise UserError(f"{self.path / RUN} {why(error)}") from None
 
     def __exit__(self, *_: object) -> None:
-        self._writer.shutdown()
+        self.states.close()
         self._lock.release()
 
     @property
@@ -179,47 +177,25 @@ class RunDir:
                 (self.path / name).unlink()
 
     def state(self) -> dict[str, Any] | None:
-        """Read the state after the last saved epoch, and reset the tables to it; None without one.
-
-        A checkpoint that is damaged, or does not fit the run, is noted in `damaged`, and the one before is taken.
-        """
-        with suppress(OSError):  # then the checkpoint before holds
-            self._settle()
-        self.damaged = {}
-        state = self._state(CHECKPOINT) or self._state(EARLIER)
+        """Read the state after the last saved epoch, and reset the tables to it; None without one."""
+        state = self.states.read()
         rows, layers = (state.pop("rows"), state.pop("layers")) if state else ([], [])
         self.tables.reset(rows, layers)
         return state
 
-    def _state(self, name: str) -> dict[str, Any] | None:
-        try:
-            needs = self._needs() if self._needs and (self.path / name).exists() else None
-            return checkpoint.read(self.path / name, self.identity, needs)
-        except FileNotFoundError:
-            return None
-        except checkpoint.DamagedError as error:
-            self.damaged[name] = str(error)
-            return None
-
-    @property
-    def holds_state(self) -> bool:
-        """Whether there is a saved state to resume from, which may be damaged."""
-        return (self.path / CHECKPOINT).exists() or (self.path / EARLIER).exists()
-
-    def adopt(self, other: Path, identity: str) -> int:
-        """Take over the state of the run in another directory, which has fewer epochs: how many it has finished.
+    def adopt(self, other: Path, identity: str) -> None:
+        """Take over the state of the run in another directory, which differs only in having fewer epochs.
 
         Raises:
             DamagedError: it is damaged, or not the state of the run with this identity.
             OSError: it is missing, or files cannot be written.
         """
-        state = checkpoint.read(other / CHECKPOINT, identity)
-        for name in (HISTOGRAMS, PRETRAIN):
-            with suppress(FileNotFoundError):
-                write_atomically(self.path / name, read_bounded(other / name))
-        content = checkpoint.encode({**state, "identity": self.identity})
-        write_atomically(self.path / CHECKPOINT, content)
-        return int(state["epoch"])
+        first = [found for found in histograms.read(other) if found.epoch == 1]  # its last epoch is not the last here
+        if first:
+            write_atomically(self.path / HISTOGRAMS, histograms.encoded(first))
+        with suppress(FileNotFoundError):
+            write_atomically(self.path / PRETRAIN, read_bounded(other / PRETRAIN))
+        self.states.adopt(other, identity)
 
     def save(
         self,
@@ -240,22 +216,7 @@ class RunDir:
             histograms.add(self.path, spread)
         if state is None:
             return
-        tables = {"rows": self.tables.rows, "layers": self.tables.layers}
-        content = checkpoint.encode({**state, "identity": self.identity, **tables})
-        self._settle()
-        self._pending = self._writer.submit(self._replace_checkpoint, content)
-
-    def _replace_checkpoint(self, content: bytes) -> None:
-        """Write a checkpoint, and keep the one before."""
-        with suppress(FileNotFoundError):  # the first
-            (self.path / CHECKPOINT).replace(self.path / EARLIER)
-        write_atomically(self.path / CHECKPOINT, content)
-
-    def _settle(self) -> None:
-        """Wait for the checkpoint on its way to disk, and raise what went wrong there."""
-        pending, self._pending = self._pending, None
-        if pending:
-            pending.result()
+        self.states.save({**state, "rows": self.tables.rows, "layers": self.tables.layers})
 
     def complete(
         self,
@@ -278,13 +239,12 @@ class RunDir:
         """Record how the run ended, and why in one line where it did not end well."""
         if status != "completed":
             self._record["result"] = None  # of a run whose last record could not be written
-        self._settle()
+        self.states.settle()
         self.tables.write()
         self._update(status, error)
         if status in FINAL:
             with suppress(OSError):  # the run is finished all the same
-                for name in (CHECKPOINT, EARLIER)[self._keeps_state and status == "completed" :]:
-                    (self.path / name).unlink(missing_ok=True)
+                self.states.remove(all_but_last=self._keeps_state and status == "completed")
 
     def prune(self, epoch: int) -> None:
         """Leave the run as it is after an epoch."""

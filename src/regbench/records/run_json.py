@@ -1,6 +1,5 @@
 """Find runs, and read what their run.json says."""
 
-import errno
 import json
 import math
 import os
@@ -10,21 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
 from regbench.config.run_config import ID_LENGTH, flat
 from regbench.errors import UserError
 from regbench.guarded import read_bounded
-from regbench.records.files import FORMAT, LOCK, RUN, Status
+from regbench.records.files import FORMAT, RUN, Status
 from regbench.records.metrics import MOST_FIGURE
 
 RECIPES = ("experiment", "recipe")  # where a run came from: columns that are no part of its identity
 
 
 _MOST_BYTES = 4 * 2**20  # of a run.json, which has some 4 kB
-_NO_LOCKS = (errno.EOPNOTSUPP, errno.ENOLCK)
 _DEEPEST = 64  # folders below one another that are searched for runs
 _MOST = {"seconds": 1e10, "epoch": 1e10}
 
@@ -246,34 +243,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return True
     except OSError:  # it leads to nothing, or to itself
         return False
-
-
-def is_locked(path: Path) -> bool:
-    """Tell whether another process holds the lock of the run. Makes no file.
-
-    Where the lock cannot be opened or taken it is not held, as far as can be known: `lock_fault` says why.
-    """
-    return isinstance(_refusal(path), Timeout)
-
-
-def lock_fault(path: Path) -> str | None:
-    """Say why the lock of a run cannot be taken by anyone here; None where it can, or another process holds it."""
-    refusal = _refusal(path)
-    return None if refusal is None or isinstance(refusal, Timeout) else cannot_lock(path, refusal)
-
-
-def cannot_lock(path: Path, error: OSError) -> str:
-    """Describe a lock that cannot be taken for another reason than that it is held."""
-    cure = ": the file system has no locks. Name a folder on another by runtime.dir" if error.errno in _NO_LOCKS else ""
-    return f"{path / LOCK} cannot be locked: {error.strerror}{cure}"
-
-
-def _refusal(path: Path) -> OSError | None:
-    """Try to lock a run for a moment; return what prevents it: a Timeout if another process holds the lock."""
-    try:
-        if (path / LOCK).is_file():
-            with FileLock(path / LOCK, blocking=False):
-                return None
-    except OSError as error:  # Timeout is one
-        return error
-    return None

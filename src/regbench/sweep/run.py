@@ -14,7 +14,7 @@ from regbench.errors import FAILED, UserError
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
-from regbench.records.run_json import lock_fault
+from regbench.records.locks import lock_fault
 from regbench.sweep import comparison, resolution
 from regbench.sweep.engines.workers import Engine
 from regbench.sweep.job import Job

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
-from regbench.records.run_json import is_locked, lock_fault
+from regbench.records.locks import is_locked, lock_fault
 from regbench.text import plural
 
 _SECONDS = 0.5  # between looks at the runs that others train

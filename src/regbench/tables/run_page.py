@@ -19,10 +19,11 @@ from regbench.config.run_config import AXES, NO_EFFECT_ON_NUMBERS
 from regbench.errors import UserError
 from regbench.records import epochs, predictions
 from regbench.records.files import RUN
+from regbench.records.locks import is_locked
 from regbench.records.metrics import METRICS
 from regbench.records.names import command
 from regbench.records.predictions import Predictions
-from regbench.records.run_json import Record, UnreadableError, content_of, is_locked, parse, why
+from regbench.records.run_json import Record, UnreadableError, content_of, parse, why
 from regbench.tables import spark
 from regbench.tables.layout import Cells, lay_out
 from regbench.text import plural, printable, shown

@@ -67,14 +67,13 @@ def setting(
 def continues(option: Option, lr: float, finished: int, epochs: int) -> bool:
     """Tell whether a training of `finished` epochs had the settings that the first ones of `epochs` have.
 
-    They are compared at 100 positions of each epoch. Losses matter to none that depends on the number of epochs.
+    They are compared at 100 positions of each epoch. Losses, which are left out, and the number of epochs matter to no
+    schedule both.
     """
-    losses = [0.0] * finished
     rhythm = {key: option.args[key] for key in ("warmup_epochs", "interval")}
     places = range(finished) if rhythm["interval"] == "epoch" else (place / 100 for place in range(finished * 100))
     return all(
-        setting(option, lr, place, finished, losses[: int(place)], **rhythm)
-        == setting(option, lr, place, epochs, losses[: int(place)], **rhythm)
+        setting(option, lr, place, finished, [], **rhythm) == setting(option, lr, place, epochs, [], **rhythm)
         for place in places
     )
 

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from regbench.config.trackers import TRACKERS
 from regbench.errors import not_installed
 from regbench.records.run_json import find
-from regbench.trackers.choices import TRACKERS
 from regbench.trackers.store import Store
 from regbench.trackers.story import Mark, read
 

@@ -3,8 +3,8 @@ import copy
 import pytest
 import torch
 
-from regbench.training.saved_state import StateNeeds
 from regbench.training.stack import Stack
+from regbench.training.state_needs import StateNeeds
 from support import CPU, batch, composed
 
 TINY = ("model.hidden=[8,8]", "epochs=3")
