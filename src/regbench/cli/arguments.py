@@ -11,9 +11,9 @@ from regbench.cli.flags import separated
 from regbench.cli.habits import check_assignments, check_characters
 from regbench.cli.names import no_option
 from regbench.cli.sweep_flags import PLAN, overrides, taken
-from regbench.cli.words import SHORT
 from regbench.config import user_files
 from regbench.config.run_config import AXES
+from regbench.config.short_keys import SHORT
 from regbench.config.vocabulary import GROUPS, RECIPES
 from regbench.errors import UserError
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from regbench.cli.words import CONFIG_FOLDERS, OWN_CONFIGS, SHORT
+from regbench.cli.words import CONFIG_FOLDERS, OWN_CONFIGS
 from regbench.config.location import config_dir, user_config_dirs
+from regbench.config.short_keys import SHORT
 from regbench.config.user_files import FLAG
 from regbench.config.vocabulary import GROUPS, RECIPES, Vocabulary
 

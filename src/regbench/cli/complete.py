@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from regbench.cli.words import OWN_CONFIGS, SHORT
+from regbench.cli.words import OWN_CONFIGS
+from regbench.config.short_keys import SHORT
 
 Candidates = dict[str, str]  # what may stand there, each with a word of help
 _SPREAD = ("--by", "--rows", "--cols", "--show", "--tune")  # options that take several values

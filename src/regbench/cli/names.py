@@ -1,7 +1,7 @@
 """Names on a command line: the key that a word means, and what to type for it."""
 
-from regbench.cli.words import SHORT
 from regbench.config.run_config import AXES
+from regbench.config.short_keys import SHORT
 from regbench.config.vocabulary import RECIPES, Vocabulary
 from regbench.errors import listed, no_such
 from regbench.suggestions import meant, suggestion

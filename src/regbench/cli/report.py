@@ -86,7 +86,7 @@ def _format(to: str | None, file: Path | None) -> tuple[str, Path]:
         return to or "html", Path(f"report.{to or 'html'}")
     ending = file.suffix[1:].lower()
     if ending not in _ENDINGS:
-        known = no_such("format", ending, "the endings of reports", _ENDINGS.values())
+        known = no_such("format", ending, "the endings of reports", set(_ENDINGS.values()))
         reason = known if ending else "the name has no ending"
         raise UserError(f"--output {file}: {reason}")
     if to and _ENDINGS[ending] != to:

@@ -20,6 +20,7 @@ from regbench.guarded import read_bounded
 from regbench.models.architectures import skeleton
 from regbench.models.dense import Linear
 from regbench.records.files import MODEL, RUN
+from regbench.records.names import check_is_run
 from regbench.records.run_json import Recorded, UnreadableError, content_of, parse, why
 
 
@@ -63,10 +64,11 @@ def load_model(run: Path) -> Trained:
 
 
 def _config(run: Path) -> Mapping[str, Any]:
+    check_is_run(run)
     try:
         recorded = parse(content_of(run), Recorded)
     except (OSError, UnreadableError) as error:
-        raise UserError(f"{run / RUN} {why(error)}: name the directory of a completed run") from None
+        raise UserError(f"{run / RUN} {why(error)}") from None
     if recorded.status != "completed":
         raise UserError(f"{run}: the run is {recorded.status}: only a completed one has weights to use")
     return completed(recorded.config)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regbench.config.run_config import ID_LENGTH
+from regbench.config.short_keys import SHORT
 from regbench.errors import UserError
+from regbench.records.files import RUN
 
 _RUNS = "runs"  # the folder that a short name leaves out
-_SHORTER = re.compile(r"^runtime\.(?=(?:study|diagnostics)=)")  # as on the command line
+_SHORTER = re.compile(rf"^runtime\.(?=(?:{'|'.join(SHORT)})=)")  # as on the command line
 _PART_OF_ID = re.compile(rf"[0-9a-f]{{4,{ID_LENGTH}}}")
 _ID = re.compile(rf".*-([0-9a-f]{{{ID_LENGTH}}})")
 
@@ -40,6 +42,14 @@ def run_path_of(name: str | Path) -> Path:
         some = ", ".join(map(short_name, sorted(runs)[:3]))
         raise UserError(f"{name}: {len(runs)} runs have such an id. Write more of one: {some}")
     return runs[0] if runs else path
+
+
+def check_is_run(path: Path) -> None:
+    """Raise UserError unless the path is the directory of a run."""
+    if not path.is_dir():
+        raise UserError(f"no run '{path}'. regbench ls lists the runs there are")
+    if not (path / RUN).exists():
+        raise UserError(f"{path}: is not the directory of a run; regbench ls {path} lists those below it")
 
 
 def command(overrides: Sequence[object]) -> str:

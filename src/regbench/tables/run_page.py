@@ -21,7 +21,7 @@ from regbench.records import epochs, predictions
 from regbench.records.files import RUN
 from regbench.records.locks import is_locked
 from regbench.records.metrics import METRICS
-from regbench.records.names import command
+from regbench.records.names import check_is_run, command
 from regbench.records.predictions import Predictions
 from regbench.records.run_json import Record, UnreadableError, content_of, parse, why
 from regbench.tables import spark
@@ -64,10 +64,7 @@ def read(path: Path) -> RunPage:
     Raises:
         UserError: the path is not the directory of one run that can be read.
     """
-    if not path.is_dir():
-        raise UserError(f"no run '{path}'. regbench ls lists the runs there are")
-    if not (path / RUN).exists():
-        raise UserError(f"{path}: is not the directory of a run; regbench ls {path} lists those below it")
+    check_is_run(path)
     try:
         content = content_of(path)
         record = parse(content, Record)
