@@ -136,7 +136,7 @@ def test_mistakes_are_one_line(run: Path, command: Callable[..., str], tmp_path:
     wrong = {
         ("predict", run, "none.png"): "none.png cannot be read as an image: No such file or directory",
         ("predict", run, "empty"): "empty: holds no images",
-        ("predict", "empty", "a.png"): "empty/run.json cannot be read",
+        ("predict", "empty", "a.png"): "empty: is not the directory of a run; regbench ls empty lists those below it",
         ("predict", "broken", "a.png"): "broken/model.safetensors: is damaged",
         ("predict", run, "a.png", "--seen", "a.doc"): "--seen a.doc: the ending must be .png, .svg or .pdf",
         ("export", "--to", "onnx"): "export --to onnx: needs one run, not none",
@@ -145,5 +145,5 @@ def test_mistakes_are_one_line(run: Path, command: Callable[..., str], tmp_path:
     for words, message in wrong.items():
         said = command(*words)
         assert said.startswith(f"error: {message}") and said.count("\n") == 1
-    with pytest.raises(UserError, match="name the directory of a completed run"):
+    with pytest.raises(UserError, match="is not the directory of a run"):
         regbench.load_model("empty")

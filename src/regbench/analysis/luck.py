@@ -129,6 +129,8 @@ def _spread_of_truth(means: _Floats, variances: _Floats) -> float:
 
 def _excess(truth: _Floats, noise: _Floats) -> float:
     """Return the mean error of whichever row comes first, over draws of the noise: the two digits that they tell."""
+    if len(noise) > len(truth):  # as many numbers as rows have the same variances and covariances
+        noise = np.linalg.qr(noise).R
     number = min(_DRAWS, 1 + _AT_ONCE // len(truth))
     draws = np.random.default_rng(0).standard_normal((number, len(noise))) @ noise
     first = np.argmax(truth + draws, axis=1)

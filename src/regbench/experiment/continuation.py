@@ -11,6 +11,8 @@ from regbench.records.run_status import RunStatus, run_path
 from regbench.techniques.scheduler import continues
 from regbench.text import plural
 
+_MOST_FEWER = 1000  # epochs; a run of a million would begin after minutes of looking
+
 
 class _Shorter(NamedTuple):
     """A completed run that differs only in having fewer epochs."""
@@ -35,7 +37,8 @@ def resume_shorter(run: Run, directory: RunDir) -> str | None:
 
 def _shorter(run: Run) -> Iterator[_Shorter]:
     """Look for the run with one epoch less, two less, …, by the names that their directories would have."""
-    for epochs in range(run.config.epochs - 1, 0, -1):
+    more = run.config.epochs
+    for epochs in range(more - 1, max(0, more - 1 - _MOST_FEWER), -1):
         config = run.config.model_copy(update={"epochs": epochs})
         identity = config.identity(run.data_digest)
         status = RunStatus.read(run_path(config, identity), identity)

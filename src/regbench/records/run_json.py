@@ -131,11 +131,19 @@ class Record(Recorded):
         return self
 
 
-def _is_finite(value: Any) -> bool:
-    """Tell whether all numbers in nested values are finite."""
-    if isinstance(value, Mapping | list):
-        return all(map(_is_finite, value.values() if isinstance(value, Mapping) else value))
-    return type(value) is not float or math.isfinite(value)
+def _is_finite(values: Mapping[str, Any]) -> bool:
+    """Tell whether all numbers in nested values are finite: in a loop, as ten thousand runs have 700,000 values."""
+    left: list[Any] = [values]
+    while left:
+        value = left.pop()
+        kind = type(value)
+        if kind is dict:
+            left.extend(value.values())
+        elif kind is list:
+            left.extend(value)
+        elif kind is float and not math.isfinite(value):
+            return False
+    return True
 
 
 class UnreadableError(Exception):

@@ -14,7 +14,7 @@ from regbench.experiment.run import Run
 from regbench.records.run_dir import check_place
 from regbench.sweep import forecast, resolution
 from regbench.sweep.job import Job
-from regbench.sweep.refusals import Refusals
+from regbench.sweep.refusals import Passed, Refusals
 from regbench.sweep.wording import distinguishing
 from regbench.text import plural
 from regbench.training import stacking
@@ -49,10 +49,9 @@ def plan(jobs: Iterable[Job], download: bool = True) -> Plan:
         UserError: something in one of the jobs does not fit; a RefusedRunsError if it is in some of them only.
         HydraException, OmegaConfBaseException: all jobs cannot be composed, or one chooses an option that there is not.
     """
-    distinct, duplicates = _distinct(jobs)
-    runs = [run for run, _ in distinct]
+    runs, duplicates = _distinct(jobs)
     is_pending = [run.config.force or not run.status().finished for run in runs]
-    _check_places(distinct, is_pending, download)
+    _check_places(runs, is_pending, download)
     pending = [run for run, left in zip(runs, is_pending, strict=True) if left]
     groups, reasons = _grouped([run.config for run in pending])
     return Plan(runs, pending, groups, reasons, duplicates)
@@ -71,9 +70,9 @@ def stacks(runs: Sequence[Run]) -> list[list[Run]]:
     return [[runs[place] for place in group.places] for group in groups]
 
 
-def _distinct(jobs: Iterable[Job]) -> tuple[list[tuple[Run, Job]], int]:
+def _distinct(jobs: Iterable[Job]) -> tuple[list[Run], int]:
     """Check the jobs; return their runs, each once, and how many came again."""
-    runs: dict[Path, tuple[Run, Job]] = {}
+    runs: dict[Path, Run] = {}
     duplicates = 0
     refusals, techniques = Refusals(), _Techniques()
     for job in jobs:  # one by one: the number of a job counts while it is checked
@@ -81,7 +80,8 @@ def _distinct(jobs: Iterable[Job]) -> tuple[list[tuple[Run, Job]], int]:
             run = Run(job.check(), job.overrides)
             techniques.check(run.config)
             duplicates += run.path in runs
-            runs.setdefault(run.path, (run, job))
+            runs.setdefault(run.path, run)
+            refusals.passed(run)
     refusals.raise_first()
     return list(runs.values()), duplicates
 
@@ -108,11 +108,11 @@ def _refusal(config: RunConfig) -> UserError | None:
     return None
 
 
-def _check_places(distinct: Sequence[tuple[Run, Job]], is_pending: Sequence[bool], download: bool) -> None:
+def _check_places(runs: Sequence[Run], is_pending: Sequence[bool], download: bool) -> None:
     """Check the data and the machine of the pending runs, and where they are kept."""
     refusals = Refusals()
-    for (run, job), left in zip(distinct, is_pending, strict=True):
-        with refusals.of(job):
+    for run, left in zip(runs, is_pending, strict=True):
+        with refusals.of(Passed(run)):
             if left:
                 check_machine(run.config, download)
                 check_place(run.config, run.path)

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Any, Protocol
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from regbench.condition import condition
+from regbench.config.run_config import flat
 from regbench.errors import RefusedRunsError, UserError
-from regbench.sweep.job import Job
+from regbench.experiment.run import Run
 from regbench.text import plural
 
 _MOST_KEYS = 4  # of a combination
@@ -18,15 +21,39 @@ _MOST_COMBINATIONS = 3  # that are shown
 _TEXT = re.compile(r"[A-Za-z_]\w*|-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
+class _Known(Protocol):
+    """What is kept of a job: its overrides, and the values of its config by their keys."""
+
+    @property
+    def overrides(self) -> Sequence[str]: ...
+    def values(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A job that was checked: its run takes a twentieth of the memory of what it was composed of."""
+
+    run: Run
+
+    @property
+    def overrides(self) -> Sequence[str]:
+        """Those of the run."""
+        return self.run.overrides
+
+    def values(self) -> Mapping[str, Any]:
+        """Those of the run's config."""
+        return dict(flat(self.run.config.dump()))
+
+
 class Refusals:
     """Collects why jobs are refused, so that the message can say which."""
 
     def __init__(self) -> None:
-        self._jobs: list[Job] = []
+        self._jobs: list[_Known] = []
         self._errors: dict[int, Exception] = {}
 
     @contextmanager
-    def of(self, job: Job) -> Iterator[None]:
+    def of(self, job: _Known) -> Iterator[None]:
         """Note the job, and why it is refused if the block raises.
 
         Raises:
@@ -39,6 +66,10 @@ class Refusals:
             if isinstance(error.__context__, OSError):
                 raise
             self._errors[len(self._jobs) - 1] = error
+
+    def passed(self, run: Run) -> None:
+        """Keep the run of the job noted last in its place."""
+        self._jobs[-1] = Passed(run)
 
     def raise_first(self) -> None:
         """Raise the first error, if there is one: a RefusedRunsError unless every job has one, or it says which."""
@@ -101,7 +132,7 @@ def _sharing(words: Sequence[str], holders: Mapping[str, set[int]]) -> set[int]:
     return first.intersection(*rest)
 
 
-def _where(found: Sequence[Sequence[str]], jobs: Sequence[Job], refused: set[int]) -> str | None:
+def _where(found: Sequence[Sequence[str]], jobs: Sequence[_Known], refused: set[int]) -> str | None:
     """Write the condition that leaves out the refused jobs and no other; None if there is none."""
     if len(found) > _MOST_COMBINATIONS or not all(found):
         return None
