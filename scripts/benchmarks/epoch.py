@@ -1,7 +1,11 @@
 """`scripts/bench epoch`: an epoch by regbench, by a bare loop, and by a DataLoader."""
 
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import torch
@@ -22,14 +26,28 @@ _BARE = "bare loop over tensors in memory"
 @click.option("--rounds", default=5, show_default=True, help="The best of n is shown.")
 @click.option("--threads", default=0, help="CPU threads; 0 leaves torch's number.")
 @click.option("--loader/--no-loader", default=True, help="Time the DataLoader as well (some 10 s).")
-def epoch(rounds: int, threads: int, loader: bool) -> None:
+@click.option("--beside", default=0, help="Busy programs on the machine meanwhile.")
+def epoch(rounds: int, threads: int, loader: bool, beside: int) -> None:
     """One epoch of the default mlp: 55,000 images trained on, 5,000 evaluated."""
     if threads:
         torch.set_num_threads(threads)
-    best = best_of(rounds, {"regbench train": lambda: min(_regbench_epochs()), _BARE: lambda: min(bare_epochs())})
-    if loader:
-        best["torchvision dataset + DataLoader"] = loader_seconds()
+    with _busy_programs(beside):
+        best = best_of(rounds, {"regbench train": lambda: min(_regbench_epochs()), _BARE: lambda: min(bare_epochs())})
+        if loader:
+            best["torchvision dataset + DataLoader"] = loader_seconds()
     _show(best, rounds)
+
+
+@contextmanager
+def _busy_programs(number: int) -> Iterator[None]:
+    """Let programs take all the time that they get of a core each."""
+    programs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
 
 
 def _show(seconds: dict[str, float], rounds: int) -> None:

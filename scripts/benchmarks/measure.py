@@ -1,13 +1,11 @@
 """How things are timed: in fresh processes and in turn, the best of some rounds."""
 
 import multiprocessing
-import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
-from unittest.mock import patch
 
 from omegaconf import OmegaConf
 
@@ -18,10 +16,10 @@ from regbench.experiment.checks import checked
 T = TypeVar("T")
 
 
-def fresh(function: Callable[..., T], *arguments: Any, variables: Mapping[str, str] | None = None) -> T:
-    """What a function returns in a new process, with these variables in its environment."""
+def fresh(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function returns in a new process."""
     spawn = multiprocessing.get_context("spawn")
-    with patch.dict(os.environ, variables or {}), ProcessPoolExecutor(1, spawn) as process:
+    with ProcessPoolExecutor(1, spawn) as process:
         return process.submit(function, *arguments).result()
 
 

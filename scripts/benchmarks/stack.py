@@ -18,7 +18,6 @@ from regbench.experiment.checks import check_techniques
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.experiment.train import train
-from regbench.sweep.engines.environment import SPINNING
 
 _BARE = "bare loop, one after another"
 _EVALUATED = VAL_IMAGES + TEST_IMAGES
@@ -36,7 +35,7 @@ def stack(model: str, runs: int, images: int, rounds: int, overrides: tuple[str,
     Everything counts: data split, training, validation, test, files. The bare loop trains, validates and tests.
     """
     words = [f"model={model}", f"data.train_size={images}", *overrides]
-    sweep = partial(fresh, _sweep_seconds, runs, variables=SPINNING)
+    sweep = partial(fresh, _sweep_seconds, runs)
     contenders: dict[str, Callable[[], float]] = {
         "regbench, stacked": partial(sweep, words),
         "regbench, one after another": partial(sweep, [*words, "runtime.stack=1"]),

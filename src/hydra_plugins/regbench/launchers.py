@@ -83,11 +83,8 @@ class EngineLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Prepare: Hydra calls this once, before torch is imported."""
-        from regbench.sweep.engines import environment
-
         del task_function  # would train what one job composed; here all jobs are composed before the first trains
         self._config, self._loader = config, hydra_context.config_loader
-        environment.set_spinning()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose, check and train the jobs of another sweeper."""

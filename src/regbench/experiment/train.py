@@ -16,6 +16,7 @@ from regbench.experiment.provenance import facts
 from regbench.experiment.recording import Recording, State
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
+from regbench.experiment.short_waits import short_waits_when_busy
 from regbench.records.predictions import answers
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus
@@ -71,7 +72,7 @@ def record(runs: Sequence[Run], directories: Sequence[RunDir], machine: Machine,
     recording = Recording(runs, directories, reporter, alone=len(places) == 1).part(places)
     try:
         states = recording.begin({**facts(machine.device, machine.threads), "stack": len(places)})
-        with recording.library_warnings():
+        with recording.library_warnings(), short_waits_when_busy():
             _train_in_halves(recording, states, machine)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         recording.interrupt()
