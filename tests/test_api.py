@@ -106,6 +106,7 @@ def test_a_sweep_in_python_is_a_frame_of_its_runs(own_process: None) -> None:
         (lambda: regbench.train(epochs=-1), "epochs=-1: must be"),
         (lambda: regbench.train("+study=norms"), "is a sweep. In Python: regbench.sweep('+study=norms')"),
         (lambda: regbench.train("--plan"), "--plan: is a flag of the command line, and has no meaning in Python"),
+        (lambda: regbench.train(["seed=1"]), "* takes a list apart: regbench.train(*words)"),
         (lambda: regbench.train(epochs={}), "{}: must be text, a number, True, False, None or a list"),
         (lambda: regbench.sweep("norm=none,bacth"), "Did you mean 'batch'?"),
         (lambda: regbench.sweep(seed=[0, -1]), "seed=-1: must be"),

@@ -178,7 +178,13 @@ def load_model(run: str | os.PathLike[str]) -> "Trained":
 
 
 def _with_progress(words: Sequence[str], values: Mapping[str, object], progress: str) -> dict[str, object]:
-    """Add how progress is shown, unless the caller has set it as a value of the config."""
+    """Add how progress is shown, unless the caller has set it as a value of the config.
+
+    Raises:
+        UserError: a word is no text.
+    """
     key = "runtime.progress"
+    if wrong := next((word for word in words if not isinstance(word, str)), None):
+        raise UserError(f"{shown(wrong)}: a word must be text; * takes a list apart: regbench.train(*words)")
     given = key in values or any(word.startswith(key) for word in words)
     return {**values} if given else {**values, key: progress}

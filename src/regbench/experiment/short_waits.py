@@ -14,7 +14,7 @@ from time import monotonic
 
 import torch
 
-_SECONDS = 0.25  # between two looks
+_SECONDS = 0.1  # between two looks
 _BUSY, _QUIET = 0.1, 0.02  # seconds for which threads here waited for a core, per second
 _PARALLEL = 1 << 17  # numbers that torch adds with at least two threads
 
