@@ -50,6 +50,8 @@ def note(study: Path, text: str | None, tags: tuple[str, ...], gone: tuple[str, 
 
     if not study.is_dir():
         raise UserError(f"no directory '{study}': regbench studies lists what there is")
+    if study.is_symlink():
+        raise UserError(f"{study}: is a link, which is not written through. Name the folder that it leads to")
     before = notes.read(study)
     if absent := [tag for tag in gone if tag not in before.tags]:
         raise UserError(f"--untag {absent[0]}: the study has no such tag")
