@@ -10,6 +10,7 @@ from regbench.suggestions import suggestion
 
 FAILED, MISTAKE, INTERRUPTED, CLOSED_PIPE = 1, 2, 130, 141  # exit codes; those of a shell for a signal are 128 + signal
 _MOST_NAMES = 10
+_NO_MEMORY = ("failed to map segment", "Cannot allocate memory")  # of the dynamic linker, when a library is too large
 
 
 class UserError(Exception):
@@ -71,6 +72,12 @@ def leave(message: str, code: int = MISTAKE) -> NoReturn:
         sys.stderr.write(one_line("error", message))
         sys.stderr.flush()
     sys.exit(code)
+
+
+def leave_without_memory(error: Exception) -> None:
+    """Leave with one line if a process may not have the memory that it needs; any other error is a bug."""
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+        leave(f"this process may not have as much memory as it needs: {str(error) or 'allocation failed'}", FAILED)
 
 
 def one_line(kind: str, text: object) -> str:

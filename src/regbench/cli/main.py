@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, leave
+from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, leave, leave_without_memory
 
 atexit.register(gc.freeze)  # what is left at the end is not searched for cycles: 1 s of CPU time with torch
 
@@ -29,6 +29,9 @@ def main() -> None:
     except OSError as error:
         _drop_output()
         leave(f"{error.filename or 'standard output'}: {error.strerror or error}", FAILED)
+    except (MemoryError, ImportError) as error:
+        leave_without_memory(error)
+        raise
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -24,7 +24,7 @@ from regbench.cli.hydra_errors import explain, is_mistake
 from regbench.cli.train_help import train_help
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.user_files import FLAG
-from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, one_line
+from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, leave_without_memory, one_line
 
 _OF_SWEEP = ("params", "each", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
 
@@ -73,12 +73,12 @@ def _prepare(line: CommandLine) -> None:
 
 def _job(composed: DictConfig, statuses: list[str], line: CommandLine) -> None:
     """Train a run that Hydra composed: the only one, or one job of a sweep by a launcher that is not regbench's."""
-    from regbench.experiment import train as experiment
-    from regbench.experiment.checks import checked
-    from regbench.experiment.reporter import Reporter
-    from regbench.experiment.run import Run
-
     try:
+        from regbench.experiment import train as experiment
+        from regbench.experiment.checks import checked
+        from regbench.experiment.reporter import Reporter
+        from regbench.experiment.run import Run
+
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         if not sweep:
@@ -91,6 +91,9 @@ def _job(composed: DictConfig, statuses: list[str], line: CommandLine) -> None:
         raise
     except (UserError, OmegaConfBaseException) as error:
         leave(explain(error, line))  # at once: Hydra would add lines
+    except (MemoryError, ImportError) as error:
+        leave_without_memory(error)
+        raise
     except OSError as error:  # no space, no permission
         leave(explain(error, line), FAILED)
 

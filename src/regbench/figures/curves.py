@@ -112,7 +112,8 @@ def _limit(row: "Sequence[Axes]", panels: Sequence[Panel], metrics: Sequence[Met
         low = max(low, min(positive, default=1.0) / 2)
         row[0].set_ylim(low / 1.1, high * 1.1)
     else:
-        row[0].set_ylim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+        room = 0.04 * ((high - low) or span)
+        row[0].set_ylim(low - room, high + room)
     return any(end < low or end > high for end in ends)
 
 

@@ -1,0 +1,25 @@
+"""How the command ends where a machine gives it too little."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (4 * 10**8, 4 * 10**8))
+sys.argv = ["regbench", "train", "epochs=1"]
+from regbench.cli.main import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to the limit")
+def test_too_little_memory_for_torch_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"error: this process may not have as much memory as it needs: .*\n", done.stderr)
+    assert not list(tmp_path.iterdir())
