@@ -1,7 +1,7 @@
 """Run the quick tests with the oldest versions that pyproject.toml allows, or with the newest that there are.
 
-`scripts/versions --lowest`, `scripts/versions --python python3.13`: makes an environment of its own in a temporary folder,
-some 6 GB, and prints what was installed.
+`scripts/versions --lowest`, `scripts/versions --python python3.13`: makes an environment of its own, some 6 GB, in a
+temporary folder, and prints what was installed.
 """
 
 import re
@@ -20,10 +20,8 @@ _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(\[.*\])?>=(?P<lowest>[\w.]+)")
 def lowest() -> list[str]:
     """Write the oldest versions as constraints: of each package that users install, not of the tools of development."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    named = [
-        *project["dependencies"],
-        *(line for name, extra in project["optional-dependencies"].items() if name != "dev" for line in extra),
-    ]
+    extras = [extra for name, extra in project["optional-dependencies"].items() if name != "dev"]
+    named = [*project["dependencies"], *(line for extra in extras for line in extra)]
     found = (_REQUIREMENT.match(line) for line in named)
     return [f"{match['name']}=={match['lowest']}" for match in found if match]
 
