@@ -11,6 +11,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from regbench.console import meanwhile
+
 if TYPE_CHECKING:
     from regbench.sweep.job import Job
 
@@ -66,7 +68,8 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to, or what decides."""
-        from regbench.sweep.run import run
+        with meanwhile("loading torch"):
+            from regbench.sweep.run import run
 
         jobs = self._first_round(arguments) if self._until_decided else self.jobs(arguments)
         if self._until_decided and not self._plan:

@@ -24,6 +24,7 @@ from regbench.cli.hydra_errors import explain, is_mistake
 from regbench.cli.train_help import train_help
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.user_files import FLAG
+from regbench.console import meanwhile
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, leave_without_memory, one_line
 
 _OF_SWEEP = ("params", "each", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
@@ -74,10 +75,11 @@ def _prepare(line: CommandLine) -> None:
 def _job(composed: DictConfig, statuses: list[str], line: CommandLine) -> None:
     """Train a run that Hydra composed: the only one, or one job of a sweep by a launcher that is not regbench's."""
     try:
-        from regbench.experiment import train as experiment
-        from regbench.experiment.checks import checked
-        from regbench.experiment.reporter import Reporter
-        from regbench.experiment.run import Run
+        with meanwhile("loading torch"):
+            from regbench.experiment import train as experiment
+            from regbench.experiment.checks import checked
+            from regbench.experiment.reporter import Reporter
+            from regbench.experiment.run import Run
 
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
