@@ -14,7 +14,10 @@ from regbench.cli.runs import put
 @options.output_format("json")
 @options.output_file
 def info(output: str | None, file: Path | None) -> None:
-    """Show versions, machine, data, places and extras: paste them into a report of a fault."""
+    """Show versions, machine, data, places and extras.
+
+    Paste them into a report of a fault.
+    """
     from regbench.experiment.installation import installation
     from regbench.tables import as_json, sections
 
@@ -28,7 +31,10 @@ def info(output: str | None, file: Path | None) -> None:
 @options.output_format("json")
 @options.output_file
 def axis_options(axis: str, output: str | None, file: Path | None) -> None:
-    """List what can be chosen on an AXIS: each option, its arguments with defaults and ranges."""
+    """List what can be chosen on an AXIS.
+
+    Each option has its arguments, with defaults and ranges.
+    """
     from regbench.config.location import config_dir, user_config_dirs
     from regbench.config.vocabulary import Vocabulary
     from regbench.experiment.catalogue import choices

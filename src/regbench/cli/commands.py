@@ -191,9 +191,10 @@ def effects(
     output: str | None,
     file: Path | None,
 ) -> None:
-    """Which knob matters in the factorial sweep below DIRS (default: runs).
+    """Show which knob matters in a factorial sweep.
 
-    Main effects and two-way interactions by analysis of variance, the seed as block. regbench plot effects draws it.
+    DIRS hold its runs (default: runs). Main effects and two-way interactions by analysis of variance, the seed as
+    block. regbench plot effects draws it.
     """
     from regbench.analysis.effects import effects as effects_of
     from regbench.records.frame import load

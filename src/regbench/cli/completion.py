@@ -54,7 +54,10 @@ _EVAL = 'eval "$(regbench completion zsh)"  # completion of regbench'
 @click.argument("shell", type=click.Choice(list(SCRIPTS)))
 @click.option("--install", is_flag=True, help="Install it for the shells that start from now on, and say where.")
 def completion(shell: str, install: bool) -> None:
-    """Print the script that completes commands, options, keys and runs: eval "$(regbench completion bash)"."""
+    """Print the script that completes words in a shell.
+
+    It completes commands, options, keys and runs: eval "$(regbench completion bash)".
+    """
     from regbench.cli.completion_index import rebuild
 
     if not install:

@@ -32,9 +32,10 @@ def curves(
     statuses: tuple[str, ...],
     x: str,
 ) -> None:
-    """Draw mean learning curves of the runs below DIRS (default: runs) in the terminal.
+    """Draw mean learning curves in the terminal.
 
-    The mean over the runs of a row, epoch by epoch; n at the last one. regbench plot curves draws them with their band.
+    DIRS hold the runs (default: runs). The mean over the runs of a row, epoch by epoch; n at the last one. regbench
+    plot curves draws them with their band.
     """
     from regbench.analysis.curves import curves as curves_of
     from regbench.analysis.question import Question

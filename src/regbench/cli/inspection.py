@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 @options.output_format(*RUN_LIST_FORMATS)
 @options.output_file
 def explain(words: tuple[str, ...], long: bool, tune: tuple[str, ...], output: str | None, file: Path | None) -> None:
-    """Show the runs behind a cell, norm=batch init=xavier: their figures, the mean, the commit.
+    """Show the runs behind a cell of a table.
 
-    csv and json hold the commands, versions and machines as well.
+    A cell is norm=batch init=xavier, say. Its runs have their figures, the mean and the commit; csv and json hold the
+    commands, versions and machines as well.
     """
     from regbench.analysis.baseline import spec
     from regbench.records.frame import load
@@ -70,7 +71,10 @@ def diff(first: str, second: str, long: bool, output: str | None, file: Path | N
 @click.command(cls=Command)
 @click.argument("run")
 def show(run: str) -> None:
-    """Show RUN up close: what it changes, its curves, figures, classes and layers with hints, its time and command."""
+    """Show RUN up close.
+
+    What it changes, its curves, figures, classes and layers with hints, its time and command.
+    """
     from regbench.console import console
     from regbench.experiment.reporter import scores
     from regbench.records.names import run_path_of
@@ -87,7 +91,10 @@ def show(run: str) -> None:
 @options.output_format("json")
 @options.output_file
 def reproduce(run: str, output: str | None, file: Path | None) -> None:
-    """Retrain RUN in a temporary folder and check that every number matches: exit code 1 if not."""
+    """Retrain RUN and check that every number matches.
+
+    It is trained in a temporary folder. The exit code is 1 if a number differs.
+    """
     from regbench.experiment.reporter import Reporter
     from regbench.experiment.reproduce import reproduce as again
     from regbench.records.names import run_path_of

@@ -74,9 +74,10 @@ def plot(
     dark: bool,
     file: Path | None,
 ) -> None:
-    """Draw the runs below DIRS (default: runs): regbench plot forest runs/norms --baseline norm=none.
+    """Draw runs: curves, verdicts, layers, mistakes.
 
-    The same runs, rows and numbers as in summary. The name of each file that is written is printed.
+    DIRS hold them (default: runs): regbench plot forest runs/norms --baseline norm=none. The same runs, rows and
+    numbers as in summary. The name of each file that is written is printed.
     """
     kinds, dirs = _divided(words)
     files = _files(kinds, file)

@@ -47,10 +47,11 @@ def report(
     to: str | None,
     file: Path | None,
 ) -> None:
-    """Write one page on the runs below DIRS (default: runs): question, answer, table, pictures, origins.
+    """Write one page on runs: answer, table, pictures.
 
-    One HTML file that loads nothing. Without --baseline, rows are compared with the default run if there is one. The
-    names of the files are printed.
+    DIRS hold the runs (default: runs). The page has the question, the answer, the table, pictures and origins. One HTML
+    file that loads nothing. Without --baseline, rows are compared with the default run if there is one. The names of
+    the files are printed.
     """
     chosen, path = _format(to, file)
     against = options.against(baseline, margin, correction, anytime)

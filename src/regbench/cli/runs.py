@@ -52,10 +52,11 @@ def ls(
     output: str | None,
     file: Path | None,
 ) -> None:
-    """List the runs below DIRS (default: runs): status, age, epochs trained, test accuracy, what differs.
+    """List runs: status, age, epochs, accuracy, what differs.
 
-    The last column names a run for the other commands. A run is `killed` if its process is gone, by kill -9 or a power
-    cut: repeat its command to resume it, as for an interrupted run. csv and json hold every value.
+    DIRS hold them (default: runs). The last column names a run for the other commands. A run is `killed` if its process
+    is gone, by kill -9 or a power cut: repeat its command to resume it, as for an interrupted run. csv and json hold
+    every value.
     """
     from regbench.records.listing import listing
     from regbench.records.names import run_path_of
@@ -105,7 +106,9 @@ def rm(
     dry_run: bool,
     output: str | None,
 ) -> None:
-    """Remove runs: name their directories or studies, or filter those below DIRS (default: runs).
+    """Remove runs, by name or filter.
+
+    Name their directories or studies, or filter those below DIRS (default: runs).
 
     Shows them and asks first. Leaves alone a run that a process is training, one behind a link, one with files that
     regbench has not written, and anything that is not a run. A study's folder goes with its last run.

@@ -23,7 +23,10 @@ from regbench.tables.choices import RUN_LIST_FORMATS
 def studies(
     dirs: tuple[str, ...], where: tuple[str, ...], statuses: tuple[str, ...], output: str | None, file: Path | None
 ) -> None:
-    """List the studies below DIRS (default: runs): runs, age, best accuracy, status, what differs, notes and tags."""
+    """List studies: runs, age, best accuracy, notes.
+
+    DIRS hold them (default: runs). Shown besides: status, what differs, tags.
+    """
     from regbench.records.listing import listing
     from regbench.records.names import run_path_of
     from regbench.tables import study_list
@@ -41,7 +44,9 @@ def studies(
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="Add a tag; may be repeated.")
 @click.option("--untag", "gone", multiple=True, metavar="WORD", help="Remove a tag; may be repeated.")
 def note(study: Path, text: str | None, tags: tuple[str, ...], gone: tuple[str, ...]) -> None:
-    """Say what a STUDY is about, as in regbench note runs/norms "which norm helps?"; without a text show its note.
+    """Say what a STUDY is about, or show its note.
+
+    regbench note runs/norms "which norm helps?"
 
     `regbench studies` shows notes and tags.
     """

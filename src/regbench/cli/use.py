@@ -42,9 +42,10 @@ _PLACES = f"  [default: {', '.join(TRACKERS.values())}]"
 def predict(
     run: str, images: tuple[str, ...], invert: "Invert", seen: Path | None, output: str | None, file: Path | None
 ) -> None:
-    """Classify IMAGES, files or folders, with the network of RUN: the likeliest classes and their probabilities.
+    """Classify IMAGES with the network of RUN.
 
-    Any image will do: it is turned upright, made grey and resized to 28×28. csv and json hold every class.
+    IMAGES are files or folders. Shown are the likeliest classes and their probabilities. Any image will do: it is
+    turned upright, made grey and resized to 28×28. csv and json hold every class.
     """
     from regbench.experiment.prediction import predict as answers_of
     from regbench.experiment.trained import load_model

@@ -37,11 +37,11 @@ def watch(
     every: float,
     once: bool,
 ) -> None:
-    """Follow the runs below DIRS (default: runs) while they train, from any machine that sees the folder.
+    """Follow runs while they train, from any machine.
 
-    Redraws the table of a summary on a terminal; elsewhere prints a line when something changed, and the table in the
-    end. Ends when no run trains any more, or by Ctrl-C. p in a table that you look at again and again is only valid
-    with --anytime.
+    The machine must see the folders DIRS (default: runs). Redraws the table of a summary on a terminal; elsewhere
+    prints a line when something changed, and the table in the end. Ends when no run trains any more, or by Ctrl-C. p in
+    a table that you look at again and again is only valid with --anytime.
     """
     from regbench.analysis.question import Question
     from regbench.console import console
