@@ -599,9 +599,9 @@ def short(monkeypatch) -> Callable[[int, int], list[int]]:
     ("most", "epoch", "sizes"),
     [
         (2, 0, [5, 2, 2, 2, 3, 1, 1, 1, 2, 2, 2]),
-        (1, 0, [5, 2, 1, 1, 1, 1, 1, 1, 3, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1]),
+        pytest.param(1, 0, [5, 2, 1, 1, 1, 1, 1, 1, 3, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1], marks=pytest.mark.stress),
         (2, 1, [5, 5, 2, 2, 3, 1, 1, 2, 2]),
-        (3, 2, [5, 5, 5, 2, 3]),
+        pytest.param(3, 2, [5, 5, 5, 2, 3], marks=pytest.mark.stress),
     ],
 )
 def test_too_little_memory_halves_a_stack_and_loses_nothing(some, short, capsys, most, epoch, sizes):
