@@ -112,7 +112,7 @@ def test_a_wrong_input_is_answered_by_one_line(wrong, files, capfd, monkeypatch)
 @pytest.mark.parametrize("wrong", REAL, ids=lambda wrong: wrong.typed)
 def test_a_wrong_input_of_a_real_process(wrong, files):
     command = [sys.executable, "-m", "regbench", *wrong.words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{wrong.line}\n")
     assert _present() == files, "nothing is written"
 

@@ -21,7 +21,7 @@ from regbench.sweep.engines import processes, workers
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
 ENDLESS = 1_000_000  # epochs
-SECONDS = 120  # at most, for what takes a few on a machine that is idle
+SECONDS = 300  # at most, for what takes a few on a machine that is idle
 INTERRUPTED = re.compile(r"Interrupted: 0 of \d runs? done\. To resume: regbench train -m .*\n$")
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
