@@ -36,6 +36,7 @@ def test_looking_often_gives_few_false_verdicts(rows: int, heavy: bool) -> None:
     assert found["t test at six looks"] > 0.08, "so the looks matter"
 
 
+@pytest.mark.slow
 def test_confidence_sequences_hold_the_truth_at_all_numbers_of_seeds() -> None:
     found = simulate.coverage(80)
     assert found["held at all six looks"] >= 0.95 - 2.6 * math.sqrt(0.95 * 0.05 / 80)

@@ -18,6 +18,7 @@ def known(invoke: Invoke) -> dict[str, dict[str, object]]:
     return json.loads(invoke("info", "--format", "json").out)
 
 
+@pytest.mark.slow
 def test_info_says_what_a_report_of_a_fault_needs(
     known: dict[str, dict[str, object]], invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

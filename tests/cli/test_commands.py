@@ -305,6 +305,7 @@ def test_only_runs_that_ended_so(invoke: Invoke) -> None:
     assert (killed["runs"], killed["unfinished"]) == (1, 1), "its record says that it runs, and no process has it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_csv_on_the_standard_output_stands_alone(name: str) -> None:
     """Started as a program: /dev/stdout is what a shell has connected."""

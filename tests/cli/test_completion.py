@@ -161,7 +161,7 @@ def _typed(shell: list[str], lines: list[str], keys: str, wanted: str, environme
     seen = ""
     try:
         os.write(screen, "".join(f"{line}\n" for line in [*lines, "echo rea''dy"]).encode())
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         typed = False
         while time.monotonic() < end and not (typed and wanted in seen):
             if select.select([screen], [], [], 0.2)[0]:

@@ -85,6 +85,7 @@ LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", LONG, ids=["study", "bytes", "seed"])
 @pytest.mark.parametrize("more", [(), ("-m", "norm=none,batch"), ("-m", "norm=none,batch", "--plan")], ids=" ".join)
 def test_a_name_that_no_file_system_takes_is_refused_before_anything_is_written(train, word, more):
@@ -100,6 +101,7 @@ def test_the_longest_names_train(train, word):
     assert (ended.code, ended.err) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("-m", "seed=0,1"), ("-m", "seed=0,1", "--plan")], ids=" ".join)
 def test_a_path_that_is_too_long_blames_the_folder_of_runs(train, more):
     ended = train(*TINY, f"runtime.dir={'d' * 300}", *more)

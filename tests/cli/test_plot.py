@@ -85,6 +85,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_help_lists_the_kinds_and_a_picture_needs_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from regbench.cli.group import main\n"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from regbench.experiment.checks import check
 from regbench.experiment.reporter import Reporter
 from regbench.records import run_dir
 from regbench.training.stack import Stack
-from support import Ended, Train
+from support import Ended
 
 TINY = ["model.hidden=[16]", "data.train_size=500", "data.val_size=100", "epochs=2", "runtime.threads=1"]
 
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.usefixtures("own_process"), pytest.mark.slow]
 def regbench(*arguments: str, **how: Any) -> Ended:
     """Run the command in a new process."""
     command = [*how.pop("before", []), sys.executable, "-m", "regbench", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **how)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **how)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -114,7 +114,7 @@ def unprivileged() -> list[str]:
     return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 
-@pytest.mark.parametrize("sweep", [[], ["-m"]], ids=["a run", "a sweep"])
+@pytest.mark.parametrize("sweep", [pytest.param([], marks=pytest.mark.stress), ["-m"]], ids=["a run", "a sweep"])
 def test_runs_that_cannot_be_written_are_one_line(tmp_path, sweep):
     folder = tmp_path / "runs"
     folder.mkdir(mode=0o555)
@@ -255,7 +255,7 @@ def test_help_imports_no_torch():
         "try: train(['--help'])\n"
         "except SystemExit as end: print('modules', *sorted({name.split('.')[0] for name in sys.modules}), end.code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     modules = done.stdout.rstrip().splitlines()[-1].split()
     assert modules[0] == "modules"
     assert modules[-1] in ("0", "None")
@@ -434,51 +434,59 @@ def test_a_real_process_runs_anywhere():
     assert ended.out.splitlines()[-1] == str(only_run())
 
 
-LONG = ["model.hidden=[64]", "norm=batch", "dropout=0.2", "epochs=4", "data.train_size=20000", "runtime.threads=1"]
+LONG = ["model.hidden=[64]", "norm=batch", "dropout=0.2", "epochs=8", "data.train_size=10000", "runtime.threads=1"]
+LIMIT = 300  # seconds, against a test that hangs
+
+
+def saved() -> dict[Path, int]:
+    """The checkpoints there are, and when each was written."""
+    return {path: path.stat().st_mtime_ns for path in Path.cwd().glob("runs/default/*/checkpoint.pt")}
 
 
 @pytest.fixture
-def halfway() -> Iterator[subprocess.Popen[str]]:
-    """A process that has an epoch of LONG behind it, halted there."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "regbench", "train", *LONG],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )
-    deadline = time.monotonic() + 100
-    while not list(Path.cwd().glob("runs/default/*/checkpoint.pt")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGSTOP)
-    yield process
-    process.kill()
-    process.communicate()
+def halted() -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """`halted()`: a process that has trained one more epoch of LONG, halted there."""
+    processes = []
+
+    def start() -> subprocess.Popen[str]:
+        before = saved()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "regbench", "train", *LONG],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        )
+        processes.append(process)
+        deadline = time.monotonic() + LIMIT
+        while saved() == before:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGSTOP)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
-def test_a_process_stopped_by_ctrl_c_resumes_to_the_same_numbers(train, halfway):
+def test_a_process_stopped_by_ctrl_c_and_then_killed_resumes_to_the_same_numbers(train, halted):
+    stopped = halted()
     in_use = train(*LONG)
     assert in_use.code == 2
     assert "another process" in in_use.err
-    halfway.send_signal(signal.SIGINT)
-    halfway.send_signal(signal.SIGCONT)
-    _, error = halfway.communicate(timeout=60)
-    assert halfway.returncode == 130
+    stopped.send_signal(signal.SIGINT)
+    stopped.send_signal(signal.SIGCONT)
+    _, error = stopped.communicate(timeout=LIMIT)
+    assert stopped.returncode == 130
     assert error == "Interrupted. Run the same command to resume.\n"
     assert record(only_run())["status"] == "interrupted"
-    assert_resumes(train)
-
-
-def test_a_killed_process_resumes_to_the_same_numbers(train, halfway):
-    halfway.kill()
-    assert halfway.wait(60) == -signal.SIGKILL
+    killed = halted()
+    killed.kill()
+    assert killed.wait(LIMIT) == -signal.SIGKILL
     assert record(only_run())["status"] == "running"
-    assert_resumes(train)
-
-
-def assert_resumes(train: Train) -> None:
     ended = train(*LONG)
     assert ended.code == 0
     assert "resuming after epoch" in ended.out

@@ -67,7 +67,7 @@ def _read() -> list[Wrong]:
 
 WRONG = _read()
 SAMPLE = [wrong for wrong in WRONG if wrong.quick][::6]  # for every run of the tests
-REAL = WRONG[::32]  # in processes of their own
+REAL = WRONG[::64]  # in processes of their own
 
 
 def _cases() -> list[object]:
@@ -92,7 +92,7 @@ def _present() -> list[Path]:
 def test_there_are_many() -> None:
     assert len(WRONG) == len({wrong.typed for wrong in WRONG}) >= 150
     assert 15 <= len(SAMPLE) <= 30
-    assert len(REAL) >= 8
+    assert len(REAL) >= 4
 
 
 @pytest.mark.parametrize("wrong", _cases())
@@ -112,7 +112,7 @@ def test_a_wrong_input_is_answered_by_one_line(wrong, files, capfd, monkeypatch)
 @pytest.mark.parametrize("wrong", REAL, ids=lambda wrong: wrong.typed)
 def test_a_wrong_input_of_a_real_process(wrong, files):
     command = [sys.executable, "-m", "regbench", *wrong.words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{wrong.line}\n")
     assert _present() == files, "nothing is written"
 

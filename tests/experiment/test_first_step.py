@@ -57,6 +57,7 @@ KEYS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(KEYS, NUMBERS, st.sampled_from(["1", "3"]))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_what_is_accepted_trains_a_step(key, number, epochs):

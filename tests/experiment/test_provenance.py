@@ -21,6 +21,7 @@ def test_a_checkout_s_commit_is_recorded():
     assert found["versions"]["torch"] == torch.__version__
 
 
+@pytest.mark.slow
 def test_a_git_hook_s_environment_is_no_matter(monkeypatch, tmp_path):
     """In a hook GIT_DIR names the repository that the hook runs in."""
     git = ["git", "-C", str(CHECKOUT), "rev-parse", "HEAD"]

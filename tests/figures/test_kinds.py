@@ -409,6 +409,7 @@ def drawn(study: Path) -> Callable[[str], Figure]:
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_legends_cover_nothing_and_words_are_words(kind: str, drawn: Callable[[str], Figure]) -> None:
     figure = drawn(kind)

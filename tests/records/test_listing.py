@@ -389,6 +389,7 @@ def test_a_run_that_an_editor_saved_again_is_read(encoding: str, runs: Path, inv
     assert invoke("rm", "--yes", "runs/default/b").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "redirect", "message"),
     [

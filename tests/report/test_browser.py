@@ -59,7 +59,7 @@ def opened(text: str, folder: Path) -> tuple[str, str]:
     path.write_text(text, "utf-8")
     command = [str(BROWSER), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     command += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", "--enable-logging=stderr"]
-    ended = subprocess.run([*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=300)
     said = [line for line in ended.stderr.splitlines() if "CONSOLE" in line and "setting log level" not in line]
     return ended.stdout, "\n".join(said)
 

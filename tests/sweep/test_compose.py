@@ -159,6 +159,14 @@ def test_hydra_composes_once_and_reads_each_file_once(loaded, monkeypatch):
     assert len({config.identity("") for config in configs}) == 90
 
 
+SOME = [["norm=batch", "seed=1"], ["norm=layer", "seed=2", "optimizer.lr=0.5"], ["seed=${hydra:job.num}"]]
+
+
+@pytest.fixture(scope="module")
+def some_by_hydra(by_hydra) -> list[Any]:
+    return [by_hydra(words, number) for number, words in enumerate(SOME, 3)]
+
+
 class Without:
     """A loader that lacks one of its names."""
 
@@ -184,7 +192,7 @@ NEEDED = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("place", "name"), NEEDED, ids=lambda word: word or "the module")
-def test_without_a_name_inside_hydra_it_composes_every_job(loaded, by_hydra, monkeypatch, place, name):
+def test_without_a_name_inside_hydra_it_composes_every_job(loaded, some_by_hydra, monkeypatch, place, name):
     master, loader = loaded
     composed = []
     compose = loader.load_sweep_config
@@ -194,11 +202,9 @@ def test_without_a_name_inside_hydra_it_composes_every_job(loaded, by_hydra, mon
     else:
         monkeypatch.delitem(sys.modules, "regbench.sweep.frames", raising=False)
         monkeypatch.setitem(sys.modules, place, without(name, sys.modules[place]) if name else None)
-    overrides = [["norm=batch", "seed=1"], ["norm=layer", "seed=2", "optimizer.lr=0.5"], ["seed=${hydra:job.num}"]]
-    jobs = list(Composer(master, loader).jobs(overrides, first=3))
+    jobs = list(Composer(master, loader).jobs(SOME, first=3))
     assert len(composed) == len(jobs)
-    found = [OmegaConf.to_container(job.composed, resolve=True) for job in jobs]
-    assert found == [by_hydra(words, number) for number, words in enumerate(overrides, 3)]
+    assert [OmegaConf.to_container(job.composed, resolve=True) for job in jobs] == some_by_hydra
 
 
 def without(name: str, module: ModuleType) -> ModuleType:

@@ -165,6 +165,7 @@ def test_zip_and_where_on_the_command_line(train: Any) -> None:
     assert seeds_and("dropout") == {(1, 0.1), (1, 0.2)}
 
 
+@pytest.mark.slow
 def test_each_job_is_composed_once(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     composed = []
     compose = Composer.compose
@@ -202,6 +203,7 @@ def test_a_yaml_file_has_zip_and_where(train: Any, tmp_path: Path, monkeypatch: 
     assert seeds_and("dropout") == {(1, 0.2)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -504,7 +504,7 @@ def test_pandas_is_imported_after_training_and_a_sweep_may_be_piped_as_plain_asc
     )
     command = [sys.executable, "-c", code, "train", "-m", "norm=none,layer", "seed=0,1", *TINY]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
     assert [line for line in done.stdout.splitlines() if line in ("True", "False")] == ["False", "False"]

@@ -24,7 +24,7 @@ from support import complete, leave
 pytestmark = pytest.mark.slow
 
 WIDTH = 80
-SECONDS = 60  # at most, for what takes none on a machine that is idle
+SECONDS = 300  # at most, for what takes none on a machine that is idle
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 CURSOR = "\x1b[?25h"  # comes back
 LEFT = re.compile(r"\d:\d\d:\d\d left")

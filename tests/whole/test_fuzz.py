@@ -81,6 +81,7 @@ def runs() -> Any:
         yield Path(folder)
 
 
+@pytest.mark.slow
 @FUZZED
 @given(place=st.integers(0, 10_000), value=VALUES, command=st.sampled_from(COMMANDS))
 def test_a_mutated_record_ends_no_command(runs, capsys, place, value, command):

@@ -57,7 +57,7 @@ def flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def jobs_of():
+def jobs_of(_own_files_read_once):
     """The jobs of a study with more arguments, and their composer."""
     before = HydraConfig.instance().cfg
 

@@ -287,39 +287,34 @@ def test_an_interrupted_installation_is_made_anew(request: pytest.FixtureRequest
     if later:
         project.change_pyproject()
         (project.root / "building").unlink()
-    (project.root / "hold").touch()
+    hold, building = project.root / "hold", project.root / "building"
+    hold.touch()
     process = project.start()
     if moment == "in the making of .venv":
         wait_for(lambda: any(project.venv.glob("lib/python*/site-packages/pip/__init__.py")))  # a pip, but half of one
     else:
-        wait_for((project.root / "building").exists)
+        wait_for(building.exists)
         project.mark("half_installed.py").touch()
     interrupt(process, how)
 
+    goes_on = how == "kill -9 script"  # what the script had started
+    if not goes_on:
+        building.unlink(missing_ok=True)
     again = project.start()
-    if how == "kill -9 script":
-        assert again.stderr is not None and again.stderr.readline() == WAITS, "what the script had started goes on"
-    (project.root / "hold").unlink()
-    result = finish(again)
-    assert result.returncode == 0, result.stderr
-    assert "Successfully installed regbench" in project.log() and json.loads(result.stdout)
+    if not goes_on:
+        wait_for(building.exists)
+    second = project.start()
+    for waiting in [again, second] if goes_on else [second]:
+        assert waiting.stderr is not None and waiting.stderr.readline() == WAITS
+    hold.unlink()
+    for process in (again, second):
+        result = finish(process)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)
+    assert goes_on or result.stderr == "", "two calls at once install once: the second found all done"
+    assert "Successfully installed regbench" in project.log()
     assert not project.mark("half_installed.py").exists()
     assert project.call().stderr == ""
-
-
-@pytest.mark.slow
-def test_two_first_calls_at_once_install_once(project: Project) -> None:
-    hold = project.root / "hold"
-    hold.touch()
-    first = project.start()
-    wait_for((project.root / "building").exists)
-    second = project.start()
-    assert second.stderr is not None and second.stderr.readline() == WAITS
-    hold.unlink()
-    for process in (first, second):
-        result = finish(process)
-        assert result.returncode == 0 and json.loads(result.stdout)
-    assert result.stderr == "", "the second call found all done"
 
 
 @pytest.mark.slow

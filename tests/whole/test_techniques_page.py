@@ -122,7 +122,7 @@ def test_the_script_trains_every_option_or_shows_the_line_that_refuses_it(tmp_pa
         "runtime.threads=1",
     )
     script = [sys.executable, str(ROOT / "scripts/catalogue.py"), *words]
-    ended = subprocess.run(script, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, timeout=120)
+    ended = subprocess.run(script, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, timeout=300)
     assert ended.returncode == 0, ended.stderr
     cells = dict(re.findall(r"^\| `norm=(\w+)` \| ([\w.]+) \|$", ended.stdout, re.MULTILINE))
     assert set(cells) == set(REGISTRIES["norm"])

@@ -21,7 +21,7 @@ from regbench.sweep.engines import processes, workers
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
 ENDLESS = 1_000_000  # epochs
-SECONDS = 120  # at most, for what takes a few on a machine that is idle
+SECONDS = 300  # at most, for what takes a few on a machine that is idle
 INTERRUPTED = re.compile(r"Interrupted: 0 of \d runs? done\. To resume: regbench train -m .*\n$")
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
@@ -369,7 +369,8 @@ def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str]
     Path("counting").mkdir()
     Path("counting/sitecustomize.py").write_text(COUNTING)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path("counting").resolve()), *sys.path]))
-    both = [start(launcher, "seed=range(0,6)", "epochs=40") for launcher in launchers]
+    one_worker = ["hydra.launcher.n_jobs=1"]
+    both = [start(name, "seed=range(0,6)", "epochs=40", *one_worker * (name != "local")) for name in launchers]
     results = [ended(process) for process in both]
     assert [code for code, _, _ in results] == [0, 0]
     assert all("6 runs, all completed" in out for _, out, _ in results)
