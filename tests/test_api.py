@@ -110,6 +110,8 @@ def test_a_sweep_in_python_is_a_frame_of_its_runs(own_process: None) -> None:
         (lambda: regbench.train(epochs={}), "{}: must be text, a number, True, False, None or a list"),
         (lambda: regbench.sweep("norm=none,bacth"), "Did you mean 'batch'?"),
         (lambda: regbench.sweep(seed=[0, -1]), "seed=-1: must be"),
+        (lambda: regbench.sweep("norm=none,batch", margin=1.0), "margin: belongs to until_decided=True"),
+        (lambda: regbench.sweep("norm=none,batch", until_decided=True, max_seeds=3), "max-seeds 3: must be at least 6"),
         (lambda: regbench.sweep("hydra/sweeper=optuna", seed=[0, 1]), "to search, run regbench train -m"),
     ],
 )

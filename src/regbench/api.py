@@ -138,7 +138,15 @@ def train(*words: str, progress: _Progress = "off", **values: object) -> "RunSta
     return in_python.train(words, _with_progress(words, values, progress))
 
 
-def sweep(*words: str, progress: _Progress = "off", **values: object) -> pd.DataFrame:
+def sweep(
+    *words: str,
+    progress: _Progress = "off",
+    until_decided: bool = False,
+    baseline: str | None = None,
+    margin: float | None = None,
+    max_seeds: int | None = None,
+    **values: object,
+) -> pd.DataFrame:
     """Train all combinations as `regbench train -m` does: `sweep("norm=none,batch", seed=range(5), epochs=1)`.
 
     Returns the rows of `load` for exactly these runs, in the order of the sweep; those that failed have their status.
@@ -146,6 +154,10 @@ def sweep(*words: str, progress: _Progress = "off", **values: object) -> pd.Data
     Args:
         words: what follows `regbench train -m` on the command line: `"norm=none,batch"`, `"+study=norms"`.
         progress: `"plain"` prints a line for each run that ends, `"auto"` draws bars on a terminal.
+        until_decided: train seeds in rounds, more of those rows that `compare(anytime=True)` leaves undecided.
+        baseline: what rows are compared with then, `"norm=none"`; by default what the sweep's own table would take.
+        margin: differences smaller than this do not matter then, in percentage points.
+        max_seeds: the most seeds of a row then; by default 50.
         values: the same with Python's values; a list, tuple or range holds several: `norm=["none", "batch"]`. One value
             that is a list itself stands in another: `**{"model.hidden": [[64, 64]]}`.
 
@@ -154,7 +166,11 @@ def sweep(*words: str, progress: _Progress = "off", **values: object) -> pd.Data
     """
     from regbench.cli import in_python
 
-    paths = in_python.sweep(words, _with_progress(words, values, progress))
+    ends = {"baseline": baseline, "margin": margin, "max_seeds": max_seeds}
+    goal = {"until_decided": until_decided} | {key: value for key, value in ends.items() if value is not None}
+    if len(goal) > 1 and not until_decided:
+        raise UserError(f"{list(goal)[1]}: belongs to until_decided=True")
+    paths = in_python.sweep(words, _with_progress(words, values, progress), goal)
     places = {str(path): place for place, path in enumerate(paths)}
     return load(paths).sort_values("path", key=lambda column: column.map(places), ignore_index=True)
 

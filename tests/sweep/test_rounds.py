@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import regbench
 from regbench.training.stack import Stack
 
 pytestmark = [pytest.mark.usefixtures("own_process"), pytest.mark.slow]
@@ -44,6 +45,15 @@ def test_it_stops_when_all_is_decided(train):
     assert "worse" in ended.out and "95 % confidence sequence" in " ".join(ended.out.split())
     assert f"{2 * len(trained[0.01])} runs in place of 100 with 50 seeds each" in ended.out
     assert "regbench summary runs/default --baseline optimizer.lr=0.01 --anytime" in ended.out
+
+
+@pytest.mark.slow
+def test_in_python_it_trains_what_the_command_trains(train):
+    assert until(train, *FAR).code == 0
+    before = finals()
+    frame = regbench.sweep(*FAR, *TINY, until_decided=True)
+    assert (len(frame), finals()) == (len(before), before)
+    assert set(frame["status"]) == {"completed"}
 
 
 @pytest.mark.stress

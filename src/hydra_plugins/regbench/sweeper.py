@@ -15,6 +15,7 @@ from regbench.console import meanwhile
 
 if TYPE_CHECKING:
     from regbench.sweep.job import Job
+    from regbench.sweep.rounds import Rounds
 
 
 @dataclass
@@ -57,7 +58,7 @@ class GridSweeper(Sweeper):
         **goal: Any,
     ) -> None:
         self._params, self._each, self._zip, self._where, self._plan = params, each, zip, where, plan
-        self._pilot, self._until_decided, self._goal = pilot, until_decided, goal
+        self._pilot, self.until_decided, self._goal = pilot, until_decided, goal
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Prepare: Hydra calls this once, before `sweep`."""
@@ -71,13 +72,18 @@ class GridSweeper(Sweeper):
         with meanwhile("loading torch"):
             from regbench.sweep.run import run
 
-        jobs = self._first_round(arguments) if self._until_decided else self.jobs(arguments)
-        if self._until_decided and not self._plan:
-            from regbench.sweep.rounds import Goal, Rounds
-
-            Rounds(self.launcher, jobs, lambda seeds: self._of_seeds(arguments, seeds), Goal(**self._goal)).run()
+        if self.until_decided and not self._plan:
+            self.rounds(arguments).run()
         else:
+            jobs = self._first_round(arguments) if self.until_decided else self.jobs(arguments)
             run(self.launcher, jobs, only_plan=self._plan, pilot=self._pilot)
+
+    def rounds(self, arguments: list[str]) -> "Rounds":
+        """Prepare the rounds of a sweep that ends when each row is decided."""
+        from regbench.sweep.rounds import Goal, Rounds
+
+        first = self._first_round(arguments)
+        return Rounds(self.launcher, first, lambda seeds: self._of_seeds(arguments, seeds), Goal(**self._goal))
 
     def _first_round(self, arguments: Sequence[str]) -> "Iterable[Job]":
         """Compose the seeds that the arguments name, or as many as a verdict needs."""

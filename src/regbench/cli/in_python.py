@@ -26,6 +26,7 @@ from regbench.text import shown
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
+    from regbench.experiment.run import Run
     from regbench.records.run_status import RunStatus
 
 _SWEEP = "--multirun"
@@ -54,13 +55,17 @@ def train(words: Sequence[str], values: Mapping[str, object]) -> "RunStatus":
         return experiment.run(run, Reporter(run.config.runtime.progress))
 
 
-def sweep(words: Sequence[str], values: Mapping[str, object]) -> list[Path]:
+def sweep(words: Sequence[str], values: Mapping[str, object], goal: Mapping[str, object]) -> list[Path]:
     """Train all combinations, each once; return the directories of the runs, in the order of the sweep.
+
+    With a goal, values of hydra.sweeper, seeds are trained in rounds until each row is decided.
 
     Raises:
         UserError: a name or value is wrong in one of the runs; nothing is trained then.
     """
-    line = _line([_SWEEP, *words, *(word for key, value in values.items() for word in _sweep_words(key, value))])
+    given = [word for key, value in values.items() for word in _sweep_words(key, value)]
+    ends = [f"hydra.sweeper.{key}={_written(value)}" for key, value in goal.items()]
+    line = _line([_SWEEP, *words, *given, *ends])
     with _hydra(line) as hydra:
         config = hydra.compose_config(
             "config", [*_overrides(line), "hydra.mode=MULTIRUN"], RunMode.MULTIRUN, from_shell=False
@@ -73,15 +78,21 @@ def sweep(words: Sequence[str], values: Mapping[str, object]) -> list[Path]:
         )
         if not hasattr(sweeper, "jobs"):
             raise UserError("hydra/sweeper: regbench.sweep combines values; to search, run regbench train -m")
-        from regbench.experiment.reporter import Reporter
-        from regbench.sweep import run as sweeps
-        from regbench.sweep.plan import plan
-        from regbench.sweep.watch import Watch
+        return [run.path for run in _trained(sweeper, _task_words(config))]
 
-        planned = plan(sweeper.jobs(_task_words(config)))
-        with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
-            sweeps.train(sweeper.launcher, planned.runs, planned.pending, watch)
-        return [run.path for run in planned.runs]
+
+def _trained(sweeper: Any, words: list[str]) -> "Sequence[Run]":
+    if sweeper.until_decided:
+        return cast("Sequence[Run]", sweeper.rounds(words).train())
+    from regbench.experiment.reporter import Reporter
+    from regbench.sweep import run as sweeps
+    from regbench.sweep.plan import plan
+    from regbench.sweep.watch import Watch
+
+    planned = plan(sweeper.jobs(words))
+    with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
+        sweeps.train(sweeper.launcher, planned.runs, planned.pending, watch)
+    return planned.runs
 
 
 @contextmanager

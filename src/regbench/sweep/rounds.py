@@ -75,15 +75,20 @@ class Rounds:
         self._pending: list[Run] = []
 
     def run(self) -> None:
-        """Train round after round; show the table, and what it took. Leaves with exit code 1 if a run failed."""
+        """Train; show the table, and what it took. Leaves with exit code 1 if a run failed."""
         start = time.monotonic()
-        planned: Plan | None = self._first
         with resumable(lambda: f"{count_ended(self._runs)} of {plural(len(self._runs), 'run')} so far"):
-            while planned:
-                self._train(planned)
-                planned = self._next(planned)
+            self.train()
         self._show(time.monotonic() - start)
         leave_if_failed(self._pending, "run", self._reporter)
+
+    def train(self) -> list[Run]:
+        """Train round after round; return the runs of all of them."""
+        planned: Plan | None = self._first
+        while planned:
+            self._train(planned)
+            planned = self._next(planned)
+        return self._runs
 
     def _train(self, planned: Plan) -> None:
         seeds = sorted({run.config.seed for run in planned.runs})
