@@ -50,9 +50,7 @@ if TYPE_CHECKING:
     help="Add the uncertainty from the finite test set: its interval, with --baseline McNemar's test.",
 )
 @options.tune
-@click.option(
-    "--shrink", is_flag=True, help="Add means without what is luck: drawn to each other as far as noise explains them."
-)
+@options.shrink
 @click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
 @options.sort
 @click.option("--spark", is_flag=True, help="Draw each row's mean curve beside its name: of the metric, or val_acc.")

@@ -19,7 +19,6 @@ from regbench.analysis.table import Row, Table
 from regbench.figures import style, words
 from regbench.figures.forest import LOOKS
 from regbench.records.metrics import Metric
-from regbench.report.answer import signed
 from regbench.tables.cells import verdict
 
 _MARKERS = {
@@ -122,8 +121,8 @@ def _differences(table: Table, rows: Sequence[Row], names: Sequence[str]) -> dic
             "fill": None if look.get("markerfacecolor") == "none" else look["color"],
             "marker": _MARKERS[look["marker"]],
             "verdict": verdict(row),
-            "text": signed(found.difference, table.metric),
-            "interval": " to ".join(signed(end, table.metric) for end in ends) if found.ends else "none",
+            "text": table.metric.signed(found.difference),
+            "interval": " to ".join(table.metric.signed(end) for end in ends) if found.ends else "none",
         }
         for name, value in values.items():
             columns.setdefault(name, []).append(value)
