@@ -56,8 +56,8 @@ def curves(found: Curves, metric: Metric, target: str) -> Item:
     shown = [c for panel in found.panels for c in panel.curves if c.metric == metric and c.x and c.line.label in names]
     lines = [_line(plot, curve, names.index(curve.line.label)) for curve in shown]
     unit = " %" if metric.percent else ""
-    tips = [("", "@label"), (found.x, "@x"), (words.short_figure(metric.name), f"@mean{{0.0000}}{unit}")]
-    tips += [("95 % interval", "@low{0.0000} to @high{0.0000}"), ("runs", "@n")]
+    tips = [("", "@label"), (found.x, "@x"), (words.short_figure(metric.name), f"@text{unit}")]
+    tips += [("95 % interval", "@interval"), ("runs", "@n")]
     plot.add_tools(HoverTool(renderers=lines, tooltips=tips, mode="mouse"))
     return _item(plot, target)
 
@@ -71,6 +71,11 @@ def _line(plot: Any, curve: Curve, number: int) -> Any:
         "mean": [_scaled(mean, scale) for mean in means],
         "low": [_scaled(low, scale) for low, _ in ends],
         "high": [_scaled(high, scale) for _, high in ends],
+        "text": list(map(curve.metric.text, means)),
+        "interval": [
+            " to ".join(map(curve.metric.text, estimate.interval)) if estimate.interval else "none"
+            for estimate in curve.estimates
+        ],
         "n": [estimate.n for estimate in curve.estimates],
         "label": [curve.line.label] * len(means),
     }
