@@ -135,3 +135,11 @@ def test_tab_reaches_every_control_and_keys_work_them(page: Browser) -> None:
     assert page.value("hidden()") == ["line0"]
     page.press(" ")
     assert page.value("hidden()") == []
+
+
+def test_what_is_folded_is_printed(page: Browser) -> None:
+    page.value("document.querySelector('details').open = false")
+    page.value("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.value("document.querySelector('details').open")
+    page.value("window.dispatchEvent(new Event('afterprint'))")
+    assert not page.value("document.querySelector('details').open")
