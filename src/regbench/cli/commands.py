@@ -93,6 +93,10 @@ def summary(
     from regbench.tables import formats, terminal
 
     more = _columns(show)
+    if spark and tune:
+        raise UserError(
+            "--spark: a row may have other tuned values at each seed, and has no one curve. Leave out --tune"
+        )
     check_decimal_comma(decimal_comma, csv_file, output, file)
     against = options.against(baseline, margin, correction, anytime)
     runs = load(dirs or ("runs",))
