@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from regbench.figures.choices import KINDS
 from regbench.figures.fitting import check
 from regbench.figures.kinds import draw
 from regbench.figures.wishes import Wishes
-from regbench.records.frame import load
+from regbench.records.frame import Runs, load
 
 LRS, SEEDS = (0.1, 0.01), range(8)
 TUNED = {"tune": ["optimizer.lr"]}
@@ -30,7 +29,7 @@ TAKEN = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Three norms × two rates × two rates of dropout × eight seeds; the better rate of none is the other one."""
     folder, noise = tmp_path_factory.mktemp("runs"), random.Random(0)
     for place, norm in enumerate(NORMS):
@@ -41,13 +40,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     changes = {"norm": NORMS[norm], "optimizer": CONFIG["optimizer"] | {"lr": lr}}
                     content = record(test_acc=accuracy, dropout=dropout, seed=seed, **changes)
                     write(folder, content, f"{norm}-{lr}-{dropout}-{seed}")
-    return folder
+    return load([folder])
 
 
-def asked(runs: Path, *, by: Sequence[str] = ("norm",), anytime: bool = False, baseline: bool = False, **rest: Any):
+def asked(runs: Runs, *, by: Sequence[str] = ("norm",), anytime: bool = False, baseline: bool = False, **rest: Any):
     where = rest.pop("where", "dropout == 0")
     against = Against(("norm=none",), anytime=anytime) if baseline or anytime else None
-    return Question(load([runs]), by=by, where=where, against=against, **rest)
+    return Question(runs, by=by, where=where, against=against, **rest)
 
 
 def drawn(kind: str, question: Question) -> tuple[Figure, Table]:
@@ -68,7 +67,7 @@ def names(figure: Figure) -> list[str]:
     return [label.get_text() for label in figure.axes[0].get_yticklabels()]
 
 
-def test_a_forest_of_tuned_rows_has_their_differences_and_names_the_chosen_values(runs: Path) -> None:
+def test_a_forest_of_tuned_rows_has_their_differences_and_names_the_chosen_values(runs: Runs) -> None:
     figure, table = drawn("forest", asked(runs, baseline=True, **TUNED))
     rows = compared(table)
     marks = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "None"]
@@ -83,7 +82,7 @@ def test_a_forest_of_tuned_rows_has_their_differences_and_names_the_chosen_value
     )
 
 
-def test_a_forest_valid_at_any_time_has_the_confidence_sequences(runs: Path) -> None:
+def test_a_forest_valid_at_any_time_has_the_confidence_sequences(runs: Runs) -> None:
     figure, table = drawn("forest", asked(runs, anytime=True, **TUNED))
     bars = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2][1:]
     sequences = [row.comparison.sequence for row in compared(table) if row.comparison]
@@ -93,7 +92,7 @@ def test_a_forest_valid_at_any_time_has_the_confidence_sequences(runs: Path) -> 
     assert "Verdicts: bets on signs, valid at any number of seeds" in caption(figure)
 
 
-def test_boxes_have_the_tuned_runs_and_the_shrunk_means(runs: Path) -> None:
+def test_boxes_have_the_tuned_runs_and_the_shrunk_means(runs: Runs) -> None:
     figure, table = drawn("box", asked(runs, shrink=True, **TUNED))
     lines = figure.axes[0].lines
     dots = [list(line.get_xdata()) for line in lines if line.get_marker() == "o"]
@@ -108,7 +107,7 @@ def test_boxes_have_the_tuned_runs_and_the_shrunk_means(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [TUNED, {"shrink": True}, {**TUNED, "anytime": True}], ids=str)
-def test_a_map_has_the_numbers_of_the_table(changes: dict[str, Any], runs: Path) -> None:
+def test_a_map_has_the_numbers_of_the_table(changes: dict[str, Any], runs: Runs) -> None:
     figure, table = drawn("heatmap", asked(runs, columns=["dropout"], where=None, **changes))
     values = {
         tuple(row.group.values()): row.comparison.difference or 0.0
@@ -128,7 +127,7 @@ def test_a_map_has_the_numbers_of_the_table(changes: dict[str, Any], runs: Path)
 
 
 @pytest.mark.parametrize("kind", ["dots", "interaction", "sensitivity", "cd"])
-def test_other_pictures_of_tables_tune_too(kind: str, runs: Path) -> None:
+def test_other_pictures_of_tables_tune_too(kind: str, runs: Runs) -> None:
     by = ["norm"] if kind in ("dots", "cd") else ["dropout", "norm"]
     where = "dropout == 0" if kind in ("dots", "cd") else None
     figure, table = drawn(kind, asked(runs, by=by, where=where, baseline=kind == "dots", **TUNED))
@@ -145,7 +144,7 @@ def test_other_pictures_of_tables_tune_too(kind: str, runs: Path) -> None:
 
 @pytest.mark.parametrize("option", TAKEN)
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_an_option_means_nothing_one_line_says_which_kinds_take_it(option: str, kind: str, runs: Path) -> None:
+def test_where_an_option_means_nothing_one_line_says_which_kinds_take_it(option: str, kind: str, runs: Runs) -> None:
     changes = {"--tune": TUNED, "--anytime": {"anytime": True}, "--shrink": {"shrink": True}}[option]
     question = asked(runs, **changes)
     if kind in TAKEN[option]:
@@ -155,7 +154,7 @@ def test_where_an_option_means_nothing_one_line_says_which_kinds_take_it(option:
         check(["box", kind] if option != "--anytime" else ["forest", kind], question, Wishes())
 
 
-def test_differences_are_not_shrunk_and_wishes_are_for_a_kind_that_sees_them(runs: Path) -> None:
+def test_differences_are_not_shrunk_and_wishes_are_for_a_kind_that_sees_them(runs: Runs) -> None:
     with pytest.raises(UserError, match="--shrink: plot heatmap with a --baseline shows differences"):
         check(["heatmap"], asked(runs, baseline=True, shrink=True), Wishes())
     check(["box", "curves"], asked(runs), Wishes(x="step", log="y", each=True))

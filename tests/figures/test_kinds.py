@@ -454,5 +454,7 @@ def test_lines_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
         (run / METRICS).write_text("epoch,val_acc\n1,0.5\n")
     with pytest.raises(UserError, match=f"{style.MOST_LINES + 1} lines are too many to tell apart"):
         picture("curves", tmp_path)
+    published = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"}  # Okabe and Ito 2008
+    assert {style.line(place)["color"] for place in range(style.MOST_LINES)} == published
     looks = {(look["color"], look["marker"]) for look in map(style.line, range(style.MOST_LINES))}
     assert len(looks) == style.MOST_LINES
