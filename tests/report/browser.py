@@ -29,7 +29,7 @@ pipes = [fcntl(int(number), F_DUPFD, 10) for number in sys.argv[1:3]]
 for number, pipe in zip((3, 4), pipes): os.dup2(pipe, number)  # Chromium reads 3 and writes 4
 os.execv(sys.argv[3], sys.argv[3:])
 """
-_PATIENCE = 120.0  # seconds, on a busy machine
+_PATIENCE = 300.0  # seconds, on a busy machine
 
 
 class Browser:
