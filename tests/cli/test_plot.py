@@ -45,6 +45,15 @@ def test_several_kinds_are_several_files(plot: Plot, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["it-box.svg", "it-forest.svg"]
 
 
+def test_options_of_the_summary_change_the_picture(plot: Plot, tmp_path: Path) -> None:
+    for words in ((), ("--anytime",)):
+        assert plot("forest", VERDICTS, *AGAINST, *words, "-o", f"it{len(words)}.svg")[0] == 0
+    plain, anytime = ((tmp_path / f"it{place}.svg").read_text("utf-8") for place in (0, 1))
+    assert "sequence" in anytime and "sequence" not in plain
+    assert plot("box", VERDICTS, "--shrink", "-o", "box.svg")[0] == 0
+    assert "Diamonds" in (tmp_path / "box.svg").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -73,6 +82,12 @@ def test_several_kinds_are_several_files(plot: Plot, tmp_path: Path) -> None:
         ),
         (("mistakes", VERDICTS, *AGAINST), "none of 58 runs has a predicted.safetensors, which newer versions write"),
         (("cd", VERDICTS, "--where", "norm=batch"), "plot cd: ranks need 3 rows or more with figures, not 1"),
+        (("box", "curves", NORMS), "none of the completed runs has a metrics.csv that can be read"),
+        (("dots", VERDICTS, *AGAINST, "--anytime"), "--anytime: means nothing to plot dots. --anytime is for forest"),
+        (("box", VERDICTS, "--anytime"), "--anytime: needs a --baseline"),
+        (("curves", VERDICTS, "--tune", "dropout"), "--tune dropout: means nothing to plot curves. --tune is for"),
+        (("box", VERDICTS, "--tune", "dropuot"), "Did you mean 'dropout'?"),
+        (("box", VERDICTS, "--each"), "--each: means nothing to plot box. --each is for curves"),
         (("box", VERDICTS, "--by", "nrom"), "no key 'nrom' in the runs. Did you mean 'norm'?"),
     ],
 )

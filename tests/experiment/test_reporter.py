@@ -199,3 +199,43 @@ def test_a_run_without_a_result_names_its_status_and_place(status):
 def test_a_warning_goes_to_stderr(capsys):
     Reporter("off").warn("both shrink the weights")
     assert capsys.readouterr() == ("", "warning: both shrink the weights\n")
+
+
+def ending(folder: Path, terminal: bool = True, size: tuple[int, int] = (60, 24), title: str = "", epochs: int = 3):
+    """What is printed at the end of a run whose validation loss is least after epoch 2."""
+    losses = ["1,0.9,0.8", "2,0.5,0.4", "3,0.2,0.6"][:epochs]
+    (folder / "metrics.csv").write_text("\n".join(["epoch,train_loss,val_loss", *losses]) + "\n")
+    file = io.StringIO()
+    screen = Console(file=file, force_terminal=terminal, width=size[0], height=size[1], highlight=False)
+    Reporter("auto", screen, title).result(RunStatus(folder, {"result": RESULT, "status": "completed"}))
+    return ESCAPE.sub("", file.getvalue()).splitlines()
+
+
+def test_a_run_ends_with_a_chart_of_its_losses(tmp_path):
+    title, *plot, axis, train, val, accuracy, _, path = ending(tmp_path)
+    assert title == "loss by epoch"
+    assert len(plot) == 15 and max(map(len, plot)) <= 60 and axis.split() == ["1", "3"]
+    assert [plot[place].split("│")[0].strip() for place in (0, 7, 14)] == ["0.9", "0.55", "0.2"]
+    assert "".join(plot).count("●") == "".join(plot).count("■") == 3
+    assert (train, val) == ("● train_loss: 0.2000", "■ val_loss: 0.6000, least 0.4000 after epoch 2")
+    assert accuracy.startswith("test accuracy") and path == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"terminal": False}, {"size": (59, 24)}, {"size": (60, 23)}, {"epochs": 2}, {"title": "#1 norm=batch"}],
+    ids=["a pipe", "narrow", "low", "two epochs", "a job of a sweep"],
+)
+def test_without_room_or_a_curve_there_is_no_chart(changes, tmp_path):
+    assert "loss by epoch" not in ending(tmp_path, **changes)
+
+
+def test_no_color_and_a_diverged_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "metrics.csv").write_text("epoch,train_loss,val_loss\n1,2,inf\n2,8,nan\n3,nan,nan\n")
+    file = io.StringIO()
+    screen = Console(file=file, force_terminal=True, width=80, height=40, color_system=None)
+    Reporter("auto", screen).result(RunStatus(tmp_path, {"status": "diverged", "error": "loss", "result": None}))
+    lines = file.getvalue().splitlines()
+    assert "\x1b" not in file.getvalue()
+    assert "● train_loss: 8.0000, least 2.0000 after epoch 1" in lines and not any("val_loss" in line for line in lines)

@@ -145,7 +145,7 @@ def test_the_last_point_is_the_tables(study: Path) -> None:
 def test_curves_of_several_figures_panels_steps_and_each_run(study: Path) -> None:
     wishes = Wishes(x="step", log="y", each=True)
     figure = picture("curves", study, metrics=["train_loss", "val_loss"], columns=["seed"], by=["norm"], wishes=wishes)
-    assert [axes.get_title() for axes in figure.axes] == ["seed 0", "seed 1"]
+    assert [axes.get_title() for axes in figure.axes] == ["seed\n0", "seed\n1"]
     assert legend(figure) == ["batch", "layer", "none", "training loss", "validation loss"]
     assert figure.axes[0].get_yscale() == "log"
     assert figure.axes[0].get_ylabel() == "loss (nats)"
@@ -322,6 +322,7 @@ def test_layers_are_means_by_epoch_from_input_to_output(study: Path) -> None:
     assert [t.get_text() for t in figure.axes[6].get_xticklabels()] == ["dense2", "dense1", "output"]
     assert list(figure.axes[6].lines[0].get_ydata()) == [25.0, 25.0, 25.0]
     assert legend(figure) == ["epoch 1", "epoch 2", "epoch 3"]
+    assert figure.get_figwidth() == style.COLUMN
     with pytest.raises(UserError, match=r"none of \d+ runs has a layers.csv"):
         picture("layers", VERDICTS)
 
@@ -338,7 +339,7 @@ def test_layers_of_a_run_that_diverged_at_once_are_an_empty_column(tmp_path: Pat
 def test_histograms_of_one_run(study: Path) -> None:
     run = next(study.glob("*/mlp-batch*"))
     figure = picture("histograms", run)
-    assert [axes.get_title() for axes in figure.axes] == ["activations before\nthe nonlinearity", "weights"]
+    assert [axes.get_title() for axes in figure.axes] == ["before the\nnonlinearity", "weights"]
     assert legend(figure) == ["after epoch 1", "after epoch 3"]
     first, last = figure.axes[0].patches
     values, edges, _ = first.get_data()
@@ -355,6 +356,8 @@ def test_filters_are_the_first_weights_of_the_least_seed(study: Path) -> None:
     assert len(pictures) == 3 * 8
     assert pictures[0].images[0].get_array().shape == (28, 28)
     assert [part.get_suptitle().partition(" ")[0] for part in figure.subfigs] == ["batch", "layer", "none"]
+    grey = pictures[0].images[0].cmap(np.linspace(0, 1, 16))[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(grey) > 0).all()  # in grey, weights above and below 0 are still told apart
 
 
 # Images
@@ -365,6 +368,8 @@ def test_confusion_is_the_mean_of_the_runs_and_names_those_without(study: Path) 
     matrices = [axes.images[0].get_array() for axes in figure.axes if axes.images and axes.get_label() != "<colorbar>"]
     assert matrices[2][4, 9] == 100  # without a norm, each 4 is taken for a 9
     assert matrices[3][4, 9] == -100  # batch norm, less its baseline
+    signs = [{text.get_position(): text.get_text() for text in axes.texts} for axes in figure.axes]
+    assert {(9, 4): "−"} in signs  # in grey, more and less are both dark
     ones = [axes for axes in figure.axes if axes.get_ylabel() == "accuracy (%)"]
     dots, bars = ones[0].lines
     assert (dots.get_ydata()[4], bars.get_ydata()[4]) == (pytest.approx(100, abs=0.2), 0.0)
@@ -449,5 +454,7 @@ def test_lines_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
         (run / METRICS).write_text("epoch,val_acc\n1,0.5\n")
     with pytest.raises(UserError, match=f"{style.MOST_LINES + 1} lines are too many to tell apart"):
         picture("curves", tmp_path)
+    published = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"}  # Okabe and Ito 2008
+    assert {style.line(place)["color"] for place in range(style.MOST_LINES)} == published
     looks = {(look["color"], look["marker"]) for look in map(style.line, range(style.MOST_LINES))}
     assert len(looks) == style.MOST_LINES

@@ -22,8 +22,12 @@ def add(root: Path, accuracy: float | None, seed: int, status: str = "completed"
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Batch norm is better than none in 8 of 8 seeds; a norm with a hostile name is undecided."""
-    root = tmp_path / "runs"
+    """The runs of `norms`."""
+    return norms(tmp_path / "runs")
+
+
+def norms(root: Path) -> Path:
+    """Write runs: batch norm is better than none in 8 of 8 seeds; a norm with a hostile name is undecided."""
     for seed in range(8):
         add(root, 0.90 + seed / 1000, seed)
         add(root, 0.92 + seed * seed / 1000, seed, norm=NORMS["batch"])

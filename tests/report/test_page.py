@@ -40,6 +40,7 @@ def test_a_page_holds_the_table_the_answer_and_where_it_comes_from(content: Cont
     for expected in (*content.answer.sentences, *content.notes, *(cell for row in content.cells.rows for cell in row)):
         assert html.escape(expected, quote=False).replace('"', "&#34;").replace("'", "&#39;") in text
     assert re.search(r"<dt>torch</dt><dd>2\.9\.0</dd>", text)
+    assert re.search(r"▲</span> better, <span[^>]*>○</span> undecided\.", text)
     assert "<td>failed</td>" in text
     assert "No picture of layers: none of 25 runs has a layers.csv" in text
 

@@ -42,3 +42,6 @@ def test_the_summary_shows_them(capsys: pytest.CaptureFixture[str], monkeypatch:
     with pytest.raises(SystemExit):
         group.main([*words, "--cols", "norm"])
     assert "--spark: a pivot has no room for curves" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        group.main([*words, "--tune", "dropout"])
+    assert "--spark: a row may have other tuned values at each seed" in capsys.readouterr().err

@@ -1,7 +1,10 @@
 """What is known of tuned values: what a row had to choose from, what it chose, and what is doubtful about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from regbench.text import shown
 
 Values = tuple[Any, ...]  # one for each tuned key; NaN where the row's option does not have the key
 End = Literal["smallest", "largest"]
@@ -37,6 +40,18 @@ class Choice:
     missing: int = 0
     diverged: tuple[tuple[Values, int], ...] = ()
     fewer: tuple[tuple[Values, int], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """All chosen values in a word or two: `0.001`, `0.01 0.9 (8), 0.1 0.9 (2)`; empty if there are none."""
+        if len(self.chosen) == 1:
+            return written(self.chosen[0][0])
+        return ", ".join(f"{written(values)} ({seeds})" for values, seeds in self.chosen)
+
+
+def written(values: Sequence[Any]) -> str:
+    """Write values of tuned keys: `0.01 0.9`; a key that the row's option lacks is `-`."""
+    return " ".join("-" if value != value else shown(value) for value in values)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class Question:
     statuses: Sequence[str] = ()
     against: Against | None = None
     sort: str | None = None
+    tune: Sequence[str] = ()
+    shrink: bool = False
 
     def frame(self) -> pd.DataFrame:
         """Return the runs that the question is about."""
@@ -47,6 +49,8 @@ class Question:
             where=self.where,
             sort=self.sort,
             statuses=self.statuses,
+            tune=self.tune,
+            shrink=self.shrink,
         )
 
     def sorted_by(self, sort: str) -> "Question":

@@ -50,9 +50,7 @@ if TYPE_CHECKING:
     help="Add the uncertainty from the finite test set: its interval, with --baseline McNemar's test.",
 )
 @options.tune
-@click.option(
-    "--shrink", is_flag=True, help="Add means without what is luck: drawn to each other as far as noise explains them."
-)
+@options.shrink
 @click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
 @options.sort
 @click.option("--spark", is_flag=True, help="Draw each row's mean curve beside its name: of the metric, or val_acc.")
@@ -95,6 +93,10 @@ def summary(
     from regbench.tables import formats, terminal
 
     more = _columns(show)
+    if spark and tune:
+        raise UserError(
+            "--spark: a row may have other tuned values at each seed, and has no one curve. Leave out --tune"
+        )
     check_decimal_comma(decimal_comma, csv_file, output, file)
     against = options.against(baseline, margin, correction, anytime)
     runs = load(dirs or ("runs",))

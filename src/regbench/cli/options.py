@@ -119,6 +119,9 @@ tune = click.option(
     metavar="KEY",
     help="Show each row at its own best values of these keys, which validation on the seeds before a seed chooses.",
 )
+shrink = click.option(
+    "--shrink", is_flag=True, help="Add means without what is luck: drawn to each other as far as noise explains them."
+)
 x = click.option(
     "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What the axis of curves counts."
 )

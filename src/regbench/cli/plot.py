@@ -49,7 +49,10 @@ class _Plot(Command):
 @options.status
 @options.baseline
 @options.margin
+@options.anytime
 @options.correction
+@options.tune
+@options.shrink
 @options.sort
 @options.x
 @click.option("--log", type=click.Choice(_LOGS), default=None, help="Logarithmic axes.")
@@ -66,7 +69,10 @@ def plot(
     statuses: tuple[str, ...],
     baseline: tuple[str, ...],
     margin: float | None,
+    anytime: bool,
     correction: Correction,
+    tune: tuple[str, ...],
+    shrink: bool,
     sort: str | None,
     x: str,
     log: str | None,
@@ -81,10 +87,11 @@ def plot(
     """
     kinds, dirs = _divided(words)
     files = _files(kinds, file)
-    against = options.against(baseline, margin, correction)
+    against = options.against(baseline, margin, correction, anytime)
 
     from regbench.analysis.question import Question
     from regbench.figures import style
+    from regbench.figures.fitting import check
     from regbench.figures.kinds import draw
     from regbench.figures.wishes import Wishes
     from regbench.records.frame import load
@@ -100,11 +107,16 @@ def plot(
         statuses,
         against,
         sort,
+        split(tune),
+        shrink,
     )
     wishes = Wishes(x, log or "", each)  # type: ignore[arg-type]
+    check(list(files), question, wishes)
+    contents = {}
     for kind, path in files.items():
         with style.applied(dark=dark):
-            content = style.encoded(draw(kind, question, wishes, _test_images), path.suffix[1:].lower())
+            contents[path] = style.encoded(draw(kind, question, wishes, _test_images), path.suffix[1:].lower())
+    for path, content in contents.items():  # after all are drawn: a mistake leaves no file
         write_file("--output", path, content)
         click.echo(path)
 

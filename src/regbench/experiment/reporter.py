@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from regbench.console import console as new_console
+from regbench.records.epochs import read as read_epochs
 from regbench.records.files import LOG
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 HEADER = "    epoch        lr  train loss  acc %  val loss  acc %  images/s     time"
 _TICK_SECONDS = 0.1  # between redraws
+_ROOM = (60, 24)  # columns and lines of a terminal that has room for a chart
+_FEWEST_EPOCHS = 3  # that make a curve
 
 
 class Reporter:
@@ -26,7 +30,7 @@ class Reporter:
         self.console = console or new_console()
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self.mode = ("bar" if terminal else "plain") if mode == "auto" else mode
-        self._title = title
+        self._title, self._alone = title, not title
         self._images = self._epochs = 0
         self._seen = 0
         self._drawn = 0.0
@@ -95,7 +99,9 @@ class Reporter:
             self._bar = None
 
     def result(self, status: "RunStatus") -> None:
-        """Show the end of a run: its test figures, or why it has none, and where it is kept."""
+        """Show the end of a run: its losses, its test figures, or why it has none, and where it is kept."""
+        if self._alone and self.mode == "bar":
+            self._draw_losses(status.path)
         result = status.result if status.state == "completed" else None
         if result is None:
             self.say(f"{status.state}: {status.error} ({LOG} has the rest)", "bold red")
@@ -105,6 +111,17 @@ class Reporter:
             for line in rest:
                 self.say(line)
         self.say(str(status.path))
+
+    def _draw_losses(self, run: Path) -> None:
+        """Draw the losses of each epoch on a terminal that has room."""
+        width, height = self.console.size
+        if not self.console.is_terminal or width < _ROOM[0] or height < _ROOM[1]:
+            return
+        rows = read_epochs(run, completed=True)
+        if len(rows) >= _FEWEST_EPOCHS:
+            from regbench.tables import chart  # numpy takes a while to import
+
+            chart.show_losses(rows, self.console)
 
 
 def resuming(finished: int) -> str:

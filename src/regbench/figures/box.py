@@ -49,6 +49,8 @@ def draw(table: Table) -> "Figure":
             )
         heights = [place + _SPREAD * (2 * ((number * 0.618) % 1) - 1) for number in range(len(values))]
         axes.plot(values, heights, "o", color=style.BLUE, alpha=0.6, markersize=2.6, markeredgewidth=0)
+        if row.shrunk is not None:
+            axes.plot([scale * row.shrunk], [place], "D", color=style.ink(), markerfacecolor="none", markersize=5)
     axes.set_xlabel(words.figure(table.metric.name))
     of_rows.label(axes, rows, table)
     numbers = [len(row.figures) for row in rows]
@@ -56,6 +58,7 @@ def draw(table: Table) -> "Figure":
     style.caption(
         figure,
         f"A dot is a run, {words.count(numbers, 'row')}; thick line: median.{boxes}",
+        f"Diamonds: {words.SHRUNK[0].lower()}{words.SHRUNK[1:]}." if table.shrink else "",
         of_rows.what(table),
         *of_rows.about(table),
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _MOST = 5  # lines side by side
 _MOST_CLASSES = 30
 _WRITTEN = 12  # classes whose cells hold numbers
+_SIGNED = 0.3  # of the largest difference: from there on cells without numbers have a sign
 
 
 def draw(found: Sequence[Confusion], predicted: Predicted) -> "Figure":
@@ -33,7 +34,7 @@ def draw(found: Sequence[Confusion], predicted: Predicted) -> "Figure":
     if classes > _MOST_CLASSES:
         raise UserError(f"plot confusion: {classes} classes are too many (at most {_MOST_CLASSES})")
     differ = any(one.difference is not None for one in found)
-    width = style.COLUMN if len(found) == 1 else min(style.PAGE, 2.4 * len(found))
+    width = style.COLUMN if len(found) <= 2 else min(style.PAGE, 2.4 * len(found))
     side = (width - 0.5) / len(found)
     figure = style.new(side * (1 + differ) + 2.3, width)
     ratios = [1.0] * (1 + differ) + [0.75]
@@ -72,6 +73,8 @@ def _draw_differences(row: "Sequence[Axes]", found: Sequence[Confusion], figure:
         else:
             image = axes.imshow(_without_diagonal(matrix), cmap=style.DIVERGING, vmin=-most, vmax=most)
             _write(axes, matrix, "{:+.1f}", small=len(found) > 1)
+            if len(found) > 1:
+                _sign(axes, matrix, most)
     figure.colorbar(image, ax=list(row), label="difference (points)", shrink=0.8, pad=0.02)
 
 
@@ -96,6 +99,15 @@ def _write(axes: "Axes", matrix: NDArray[np.float64], pattern: str, *, small: bo
                 axes.text(across, down, pattern.format(value), ha="center", va="center", color=colour, fontsize=4.2)
 
 
+def _sign(axes: "Axes", matrix: NDArray[np.float64], most: float) -> None:
+    """Write the sign of the larger differences: in grey, both ends of the colours are dark."""
+    (image,) = axes.images
+    for down, across in zip(*np.nonzero(np.abs(_without_diagonal(matrix)).filled(0) >= most * _SIGNED), strict=True):
+        value = matrix[down, across]
+        colour = style.on(image.cmap(image.norm(value)))
+        axes.text(across, down, "+" if value > 0 else "−", ha="center", va="center", color=colour, fontsize=5)
+
+
 def _draw_accuracies(row: "Sequence[Axes]", found: Sequence[Confusion]) -> None:
     for place, (axes, one) in enumerate(zip(row, found, strict=True)):
         style.grid(axes)
@@ -114,6 +126,8 @@ def _sentences(found: Sequence[Confusion], predicted: Predicted) -> Iterator[str
     yield f"Mean over runs, {words.count(numbers, 'column')}, in % of the images of each class."
     if any(one.difference is not None for one in found):
         yield "Difference: from the mean over the baseline's runs; in the lowest row, bars are the baseline."
+        if len(found) > 1:
+            yield "+, −: more, less often than the baseline, of the larger differences."
     yield f"{len(predicted.labels):,} test images, {words.moment(predicted.select)}."
     yield from missing(predicted)
 

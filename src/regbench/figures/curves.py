@@ -30,8 +30,9 @@ def draw(found: Curves, wishes: Wishes) -> "Figure":
     labels = list(dict.fromkeys(curve.line.label for panel in found.panels for curve in panel.curves))
     _check(labels, found, len(max(metrics, key=len)))
     across = len(found.panels)
-    width = style.COLUMN if across == 1 else style.PAGE
-    figure = style.new(2.1 * len(metrics) + 0.1 * len(labels) + 0.4, width)
+    figure = style.new(
+        2.1 * len(metrics) + 0.1 * len(labels) + 0.4, style.COLUMN if across <= style.IN_COLUMN else style.PAGE
+    )
     grid = figure.subplots(len(metrics), across, sharex=True, sharey="row", squeeze=False)
     cut = False
     for place, of_unit in enumerate(metrics):
@@ -40,7 +41,7 @@ def draw(found: Curves, wishes: Wishes) -> "Figure":
         cut |= _limit(grid[place], found.panels, of_unit, wishes)
         grid[place][0].set_ylabel(_label(of_unit))
     for panel, axes in zip(found.panels, grid[0], strict=True):
-        axes.set_title(", ".join(f"{words.key(key)} {words.values(panel.values, [key])}" for key in panel.values))
+        axes.set_title("\n".join(f"{words.key(key)}\n{words.values(panel.values, [key])}" for key in panel.values))
     for axes in grid[-1]:
         _draw_x(axes, found, wishes)
     style.legend(figure, list(_handles(labels, metrics)), words.keys(found.keys) if found.keys else None)
@@ -130,7 +131,7 @@ def _draw_x(axes: "Axes", found: Curves, wishes: Wishes) -> None:
     if "x" in wishes.log:
         axes.set_xscale("log")
     elif found.x != "seconds":
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8 if len(found.panels) == 1 else 4))
     if "y" in wishes.log:
         axes.set_yscale("log")
 

@@ -18,7 +18,7 @@ _MOST = 10  # rows
 
 
 def draw(keys: Sequence[str], found: Sequence[Filters], select: Selection) -> "Figure":
-    """Draw the first units of each run: purple and orange are weights below and above 0, on one scale for each row.
+    """Draw the first units of each run: dark and light are weights below and above 0, on one scale for each row.
 
     Raises:
         UserError: there are too many rows.
@@ -36,14 +36,14 @@ def draw(keys: Sequence[str], found: Sequence[Filters], select: Selection) -> "F
         for axes in grid.flat:
             axes.axis("off")
         for axes, picture in zip(grid.flat, weights, strict=False):
-            axes.imshow(picture, cmap=style.DIVERGING, vmin=-reach, vmax=reach)
+            axes.imshow(picture, cmap=style.SEQUENTIAL, vmin=-reach, vmax=reach)
     number = " to ".join(map(str, sorted({len(w) for w in shown})[:: max(1, len({len(w) for w in shown}) - 1)]))
     what = f"Rows: {words.keys(keys)}. " if keys and len(found) > 1 else ""
     style.caption(
         figure,
         f"{what}The first {number} units' weights of one run per row (n = 1, no band)"
         f"{'' if len(found) > 1 else f': {found[0].run}'}.",
-        "In brackets: the ends of the colours, purple below 0, orange above.",
+        "In brackets: the ends of the colours, dark blue below 0, yellow above.",
         "Weights of the epoch with the best validation loss." if select else "",
     )
     return figure

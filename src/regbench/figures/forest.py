@@ -60,14 +60,14 @@ def _draw_row(axes: "Axes", place: int, row: Row, scale: float) -> None:
         axes.annotate(lost or "no pair", (0, place), (4, 0), textcoords="offset points", va="center", fontsize=6)
         axes.plot([0], [place], linestyle="none", **look)
         return
-    half = scale * (found.half_width or 0.0)
     middle = scale * found.difference
-    axes.plot([middle - half, middle + half], [place, place], color=look["color"], linewidth=1.1)
+    low, high = (scale * end for end in found.ends or (found.difference,) * 2)
+    axes.plot([low, high], [place, place], color=look["color"], linewidth=1.1)
     axes.plot(
         [middle], [place], linestyle="none", markersize=4.5, **{k: v for k, v in look.items() if k != "markersize"}
     )
     if lost:
-        axes.annotate(lost, (middle + half, place), (4, 0), textcoords="offset points", va="center", fontsize=6)
+        axes.annotate(lost, (high, place), (4, 0), textcoords="offset points", va="center", fontsize=6)
 
 
 def _handles(rows: "list[Row]", contrast: Contrast) -> Iterator[Any]:
@@ -87,9 +87,11 @@ def _sentences(rows: "list[Row]", table: Table, contrast: Contrast) -> Iterator[
     least, most = min(pairs, default=0), max(pairs, default=0)
     seeds = f"{most}" if least == most else f"{least} to {most}"
     better = "higher" if table.metric.higher_is_better else "lower"
-    yield f"Difference from {contrast.label} by seed, n = {seeds} pairs; line: {words.LEVEL_WORDS}; {better} is better."
+    interval = words.SEQUENCE_WORDS if contrast.anytime else words.LEVEL_WORDS
+    yield f"Difference from {contrast.label} by seed, n = {seeds} pairs; line: {interval}; {better} is better."
     correction = {"holm": "Holm's p", "bh": "Benjamini-Hochberg's p", "none": "uncorrected p"}[contrast.correction]
-    yield f"Verdicts: exact sign-flip test, {correction} ≤ 0.05."
+    test = "bets on signs, valid at any number of seeds" if contrast.anytime else "sign-flip test"
+    yield f"Verdicts: {test}, {correction} ≤ 0.05."
     if contrast.margin:
         yield f"Margin: ±{table.metric.scale * contrast.margin:g}."
     yield of_rows.what(table)

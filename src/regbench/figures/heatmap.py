@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regbench.analysis.groups import sortable
+from regbench.analysis.signs import SIGNS
 from regbench.analysis.table import Row, Table
 from regbench.errors import UserError
 from regbench.figures import rows as of_rows
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST = 40  # values of a side
 _CELL = 0.55  # inches that a written cell needs
-_SIGNS = {"better": "+", "worse": "−", "equivalent": "=", "undecided": "?"}  # as in the table
 
 
 def draw(table: Table) -> "Figure":
@@ -67,9 +67,9 @@ def _places(rows: Sequence[Row], keys: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _value(row: Row, table: Table) -> float | None:
-    """The mean, or the difference from the baseline where there is one."""
+    """The mean, shrunk if that is wished, or the difference from the baseline where there is one."""
     if table.contrast is None:
-        return row.estimate.mean
+        return row.shrunk if table.shrink else row.estimate.mean
     if row.comparison and row.comparison.verdict == "baseline":
         return 0.0
     return row.comparison.difference if row.comparison else None
@@ -96,20 +96,27 @@ def _write(
         if not np.isfinite(value):
             text, colour = "diverged" if row.diverged else "none", style.ink()
         else:
-            sign = _SIGNS.get(row.comparison.verdict, "") if row.comparison else ""
-            if row.comparison and row.comparison.verdict == "baseline":
-                sign = "b"
-            number = f"{value:+.{table.metric.decimals}f}" if table.contrast else f"{value:.{table.metric.decimals}f}"
-            text, colour = f"{number.replace('-', '−')} {sign}".strip(), style.on(image.cmap(image.norm(value)))
+            text, colour = _text(row, table), style.on(image.cmap(image.norm(value)))
         if written:
             axes.text(across, down, text, ha="center", va="center", color=colour, fontsize=6)
+
+
+def _text(row: Row, table: Table) -> str:
+    """Write the value of a cell as the table does, with the sign of its verdict."""
+    value = _value(row, table)
+    number = table.metric.signed(value) if table.contrast else table.metric.text(value)
+    return f"{number.replace('-', '−')} {SIGNS[row.comparison.verdict] if row.comparison else ''}".strip()
 
 
 def _sentences(table: Table) -> Iterator[str]:
     numbers = [row.estimate.n for row in table.rows]
     if table.contrast:
-        yield f"Mean difference from {table.contrast.label} by seed, {words.count(numbers, 'cell')}."
-        yield "+ better, − worse, = equivalent, ? undecided, b baseline."
+        verdicts = {row.comparison.verdict for row in table.rows if row.comparison}
+        valid = ", valid at any number of seeds" if table.contrast.anytime else ""
+        yield f"Mean difference from {table.contrast.label} by seed, {words.count(numbers, 'cell')}{valid}."
+        yield f"{', '.join(f'{sign} {verdict}' for verdict, sign in SIGNS.items() if verdict in verdicts)}."
+    elif table.shrink:
+        yield f"{words.SHRUNK}, {words.count(numbers, 'cell')}."
     else:
         yield f"Mean over runs, {words.count(numbers, 'cell')}."
     yield from of_rows.about(table)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TITLES: Mapping[Quantity, str] = {
-    "before": "before the norm",
-    "after": "after the norm",
+    "before": "before\nthe norm",
+    "after": "after\nthe norm",
     "weight": "weights",
-    "gradient": "gradient of the weights",
+    "gradient": "gradient of\nthe weights",
 }
 _MOST = 16  # layers
 
@@ -33,27 +33,28 @@ def draw(found: Sequence[Histogram], run: str) -> "Figure":
         raise UserError(f"plot histograms: {len(layers)} layers are too many (at most {_MOST})")
     quantities = [quantity for quantity in _TITLES if any(one.quantity == quantity for one in found)]
     epochs = sorted({one.epoch for one in found})
-    figure = style.new(0.7 * len(layers) + 1.1, style.PAGE if len(quantities) > 2 else style.COLUMN)
+    figure = style.new(0.7 * len(layers) + 1.1)
     grid = figure.subplots(len(layers), len(quantities), squeeze=False)
     for layer, row in zip(layers, grid, strict=True):
         for quantity, axes in zip(quantities, row, strict=True):
             of_panel = [one for one in found if (one.layer, one.quantity) == (layer, quantity)]
-            _draw(axes, of_panel, epochs)
+            _draw(axes, of_panel, epochs, len(quantities))
         row[0].set_ylabel(layer)
     plain = "after" not in quantities
     for quantity, axes in zip(quantities, grid[0], strict=True):
-        axes.set_title("activations before\nthe nonlinearity" if plain and quantity == "before" else _TITLES[quantity])
+        axes.set_title("before the\nnonlinearity" if plain and quantity == "before" else _TITLES[quantity])
     for axes in grid[-1]:
         axes.set_xlabel("value")
     _explain(figure, epochs, run)
     return figure
 
 
-def _draw(axes: "Axes", found: Sequence[Histogram], epochs: Sequence[int]) -> None:
+def _draw(axes: "Axes", found: Sequence[Histogram], epochs: Sequence[int], quantities: int) -> None:
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
     axes.tick_params(axis="x", labelsize=5.5)
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=2 if quantities > 2 else 4)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
     for one in found:
         edges = np.linspace(one.low, one.high, BINS + 1) if one.high > one.low else one.low + np.array([-0.5, 0.5])
         counts = one.counts if one.high > one.low else one.counts[:1]

@@ -28,12 +28,8 @@ def draw(kind: str, question: Question, wishes: Wishes, test_images: TestImages)
         test_images: reads the test images of a run, which `mistakes` shows.
 
     Raises:
-        UserError: the runs hold no such picture, or the question does not fit the kind.
+        UserError: the runs hold no such picture, or they are too many for it.
     """
-    if kind not in _METRICS and question.metrics:
-        raise UserError(f"--metric {question.metrics[0]}: plot {kind} shows no figure of your choice")
-    if kind in _METRICS and kind != "curves" and len(question.metrics) > 1:
-        raise UserError(f"--metric {', '.join(question.metrics)}: plot {kind} shows one figure. Name one")
     if kind == "mistakes":
         return _mistakes(question, test_images)
     if kind in _AS_WISHED:
@@ -165,7 +161,6 @@ def _filters(question: Question) -> "Figure":
     return draw(keys, found, question.select)
 
 
-_METRICS = ("curves", "forest", "dots", "box", "heatmap", "effects", "interaction", "sensitivity", "cd")
 _AS_WISHED: Mapping[str, Callable[[Question, Wishes], "Figure"]] = {
     "curves": _curves,
     "lr": _lr,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MOST_GROUPS = 6  # side by side
 _MOST_EPOCHS = 5  # lines of one panel
+_MOST_NAMES = 8  # of layers on an axis
+_LEVEL = 3  # names side by side that are not turned
 _FLOOR = 1e-12  # below it, a value on a logarithmic axis counts as 0
 
 
@@ -50,8 +52,7 @@ def draw(found: Layers) -> "Figure":
             "Choose by --where, or name fewer keys by --by"
         )
     rows = [row for row in _ROWS if any(name in group.means for name in row.names for group in found.groups)]
-    width = style.COLUMN if len(found.groups) == 1 else style.PAGE
-    figure = style.new(0.95 * len(rows) + 1.2, width)
+    figure = style.new(0.95 * len(rows) + 1.2, style.COLUMN if len(found.groups) <= style.IN_COLUMN else style.PAGE)
     grid = figure.subplots(len(rows), len(found.groups), sharex=True, sharey="row", squeeze=False)
     epochs = picked(found.epochs)
     for row, of_row in zip(rows, grid, strict=True):
@@ -61,13 +62,21 @@ def draw(found: Layers) -> "Figure":
         of_row[0].set_ylabel(row.label)
     for group, axes in zip(found.groups, grid[0], strict=True):
         axes.set_title(group.line.label + (f" ({group.diverged} of {group.n} diverged)" if group.diverged else ""))
+    ticks = _ticks(len(found.layers))
     for axes in grid[-1]:
-        axes.set_xticks(range(len(found.layers)), found.layers, rotation=90 if len(found.layers) > 3 else 0)
-        axes.set_xlabel("layer, input to output")
+        names = [found.layers[place] for place in ticks]
+        axes.set_xticks(ticks, names, rotation=90 if len(found.groups) * len(names) > _LEVEL else 0)
+    grid[-1][len(found.groups) // 2].set_xlabel("layer, input to output")
     style.legend(figure, list(_handles(found, epochs)), f"columns: {words.keys(found.keys)}" if found.keys else None)
     numbers = [group.n for group in found.groups]
     style.caption(figure, *_sentences(found, numbers))
     return figure
+
+
+def _ticks(layers: int) -> list[int]:
+    """Choose the layers to name: all of a few, else the last and every second, third … before it."""
+    step = -(-layers // _MOST_NAMES)
+    return list(range(layers - 1, -1, -step))[::-1]
 
 
 def picked(epochs: Sequence[int]) -> list[int]:

@@ -37,4 +37,8 @@ def what(table: Table) -> str:
 def about(table: Table) -> Iterator[str]:
     """Say of which epoch the figures are, and which runs are not among them."""
     yield f"{words.short_figure(table.metric.name).capitalize()} {words.moment(table.select)}."
+    if table.tuning:
+        judge = words.short_figure(table.tuning.metric)
+        keys = words.keys(table.tuning.keys).capitalize()
+        yield f"{keys}: chosen for each seed by the mean {judge} of the seeds before it."
     yield words.lost(table.lost)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.3, 6.9  # inches: the width of a column and of a page in print
+IN_COLUMN = 3  # panels side by side that a column's width holds
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 GREY = "#8C8C8C"
 SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"

@@ -45,6 +45,8 @@ _KEYS = {
 }
 _MOMENTS = {"best_val": "at the epoch with the best validation loss", "last": "at the last epoch"}
 LEVEL_WORDS = f"{100 * LEVEL:.0f} % t interval"
+SHRUNK = "Means drawn to each other as far as noise explains their spread (empirical Bayes)"
+SEQUENCE_WORDS = f"{100 * LEVEL:.0f} % confidence sequence"
 
 
 def figure(name: str) -> str:
@@ -95,8 +97,9 @@ def values(group: Mapping[str, object], names: Sequence[str]) -> str:
 
 
 def row(found: Row, table: Table) -> str:
-    """Name a row as the table does: by what it changes, or by its values."""
-    return found.change or ("all runs" if table.keys == ("runs",) else values(found.group, table.keys))
+    """Name a row as the table does: by what it changes, or by its values; and the values chosen for it."""
+    name = found.change or ("all runs" if table.keys == ("runs",) else values(found.group, table.keys))
+    return f"{name} at {found.choice.words}" if found.choice and found.choice.chosen else name
 
 
 def rows(table: Table) -> str:

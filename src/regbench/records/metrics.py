@@ -31,6 +31,18 @@ class Metric:
         """The column of `frame.load` that holds it."""
         return f"{select}.{self.name}" if self.per_epoch else self.name
 
+    def text(self, value: float | None) -> str:
+        """Write a figure with the metric's decimals, or with three digits if it would look like 0 or be very long."""
+        if value is None:
+            return ""
+        value *= self.scale
+        readable = value == 0 or 10**-self.decimals <= abs(value) < 10**6
+        return f"{value:.{self.decimals}f}" if readable else f"{value:.3g}"
+
+    def signed(self, value: float | None) -> str:
+        """Write a difference with its sign."""
+        return f"{'+' * (value is not None and value > 0)}{self.text(value)}"
+
 
 METRICS = {
     metric.name: metric

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from regbench.analysis.default_run import DEFAULT
 from regbench.analysis.table import Contrast, Row, Table
 from regbench.figures import words
-from regbench.records.metrics import Metric
-from regbench.tables.cells import figure
 from regbench.text import plural, probability
 
 _MOST = 12  # sentences; the table has all rows
@@ -114,18 +112,13 @@ def _parts(row: Row, table: Table) -> Iterator[str]:
     assert found
     if found.difference is not None:
         unit = words.unit_of_difference(metric).strip(" ()")
-        ends = f" (95 % interval {' to '.join(signed(end, metric) for end in found.ends)})" if found.ends else ""
-        yield f"{signed(found.difference, metric)} {unit}".rstrip() + ends
+        ends = f" (95 % interval {' to '.join(metric.signed(end) for end in found.ends)})" if found.ends else ""
+        yield f"{metric.signed(found.difference)} {unit}".rstrip() + ends
     if found.pairs:
         yield f"ahead in {found.won} of {plural(found.pairs, 'seed')}"
     p = found.p_diverged_adjusted if found.verdict in _TITLES else found.p_adjusted
     if p is not None:
         yield f"p {probability(p)}"
-
-
-def signed(value: float, metric: Metric) -> str:
-    """Write a difference with its sign."""
-    return f"{'+' * (value > 0)}{figure(value, metric)}"
 
 
 def _best(table: Table) -> str:
@@ -146,6 +139,6 @@ def _mean(table: Table) -> str:
 def _estimate(row: Row, table: Table) -> str:
     """Write `92.38 % (95 % interval 92.10 to 92.66, n = 10)`."""
     unit, interval = " %" if table.metric.percent else "", row.estimate.interval
-    ends = f"95 % interval {' to '.join(figure(end, table.metric) for end in interval)}, " if interval else ""
-    mean = f"{figure(row.estimate.mean, table.metric)}{unit}" if row.estimate.mean is not None else "no figure"
+    ends = f"95 % interval {' to '.join(table.metric.text(end) for end in interval)}, " if interval else ""
+    mean = f"{table.metric.text(row.estimate.mean)}{unit}" if row.estimate.mean is not None else "no figure"
     return f"{mean} ({ends}n = {row.estimate.n})"

@@ -30,7 +30,7 @@ DIVERGED = (
 )
 ANYTIME = (
     "With `--anytime`, p, intervals and verdicts are valid at every number of seeds, however often you look and "
-    "whyever you stop."
+    "for whatever reason you stop."
 )
 _WORDS = (  # of a verdict, each with its heading and text
     ({"better", "worse"}, "better, worse", BETTER),

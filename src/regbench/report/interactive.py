@@ -19,7 +19,6 @@ from regbench.analysis.table import Row, Table
 from regbench.figures import style, words
 from regbench.figures.forest import LOOKS
 from regbench.records.metrics import Metric
-from regbench.report.answer import signed
 from regbench.tables.cells import verdict
 
 _MARKERS = {
@@ -57,8 +56,8 @@ def curves(found: Curves, metric: Metric, target: str) -> Item:
     shown = [c for panel in found.panels for c in panel.curves if c.metric == metric and c.x and c.line.label in names]
     lines = [_line(plot, curve, names.index(curve.line.label)) for curve in shown]
     unit = " %" if metric.percent else ""
-    tips = [("", "@label"), (found.x, "@x"), (words.short_figure(metric.name), f"@mean{{0.0000}}{unit}")]
-    tips += [("95 % interval", "@low{0.0000} to @high{0.0000}"), ("runs", "@n")]
+    tips = [("", "@label"), (found.x, "@x"), (words.short_figure(metric.name), f"@text{unit}")]
+    tips += [("95 % interval", "@interval"), ("runs", "@n")]
     plot.add_tools(HoverTool(renderers=lines, tooltips=tips, mode="mouse"))
     return _item(plot, target)
 
@@ -72,6 +71,11 @@ def _line(plot: Any, curve: Curve, number: int) -> Any:
         "mean": [_scaled(mean, scale) for mean in means],
         "low": [_scaled(low, scale) for low, _ in ends],
         "high": [_scaled(high, scale) for _, high in ends],
+        "text": list(map(curve.metric.text, means)),
+        "interval": [
+            " to ".join(map(curve.metric.text, estimate.interval)) if estimate.interval else "none"
+            for estimate in curve.estimates
+        ],
         "n": [estimate.n for estimate in curve.estimates],
         "label": [curve.line.label] * len(means),
     }
@@ -122,8 +126,8 @@ def _differences(table: Table, rows: Sequence[Row], names: Sequence[str]) -> dic
             "fill": None if look.get("markerfacecolor") == "none" else look["color"],
             "marker": _MARKERS[look["marker"]],
             "verdict": verdict(row),
-            "text": signed(found.difference, table.metric),
-            "interval": " to ".join(signed(end, table.metric) for end in ends) if found.ends else "none",
+            "text": table.metric.signed(found.difference),
+            "interval": " to ".join(table.metric.signed(end) for end in ends) if found.ends else "none",
         }
         for name, value in values.items():
             columns.setdefault(name, []).append(value)

@@ -66,6 +66,7 @@
   const paint = () => {
     const ink = dark.matches && !printed.matches ? "#e8e8e8" : "#1a1a1a";
     for (const plot of roots()) {
+      plot.toolbar.visible = !printed.matches;
       for (const axis of [...plot.below, ...plot.left].filter((part) => "axis_label" in part)) {
         axis.axis_label_text_color = axis.major_label_text_color = ink;
         axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = ink;
@@ -82,6 +83,17 @@
   document.getElementById("lines")?.addEventListener("change", show);
   dark.addEventListener("change", paint);
   printed.addEventListener("change", paint);
+
+  // What is folded is printed too, and folded again afterwards.
+  const folded = new Set();
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details:not([open])").forEach((part) => folded.add(part));
+    folded.forEach((part) => { part.open = true; });
+  });
+  window.addEventListener("afterprint", () => {
+    folded.forEach((part) => { part.open = false; });
+    folded.clear();
+  });
 
   // One plot after another, so that the page answers meanwhile; idle time draws those that are out of sight.
   const draw = async () => {

@@ -15,12 +15,14 @@ from markupsafe import Markup
 
 from regbench.analysis.table import Row, Table
 from regbench.figures import style, words
+from regbench.figures.forest import LOOKS
 from regbench.report import interactive
 from regbench.report.content import Content
 from regbench.report.markdown import reproduction
 from regbench.report.pictures import INTERACTIVE, kinds, pictures, title
 
 _CSS_DASHES = {"-": "solid", "--": "dashed", ":": "dotted"}
+_TYPED = {"^": "▲", "v": "▼", "s": "■", "o": "○", "d": "◇", "X": "✕", "P": "✚"}  # markers as characters
 _PIXELS = 1.8  # of a printed point: a page in print is as wide as this page
 _MOST_ROWS = 200  # of differences in one plot
 
@@ -45,6 +47,15 @@ class _Line:
     dash: str  # as CSS draws it
 
 
+@dataclass(frozen=True)
+class _Look:
+    """A verdict, and the mark that stands for it in the plot of differences."""
+
+    verdict: str
+    mark: str
+    colour: str
+
+
 def page(content: Content) -> bytes:
     """Write the page. All text from runs is escaped, and only its own scripts may run in it."""
     template = _environment().from_string(_resource("page.html"))
@@ -67,6 +78,7 @@ def _interactive(content: Content) -> dict[str, Any]:
     every = {curve.line.label for panel in found.panels for curve in panel.curves} if found else set()
     return {
         "plots": [(target, _title(target)) for target in plots],
+        "looks": list(_looks(compared[:_MOST_ROWS])),
         "rows": (min(len(compared), _MOST_ROWS), len(compared)),
         "lines": list(starmap(_line, enumerate(interactive.labels(found) if found else []))),
         "all_lines": len(every),
@@ -75,6 +87,14 @@ def _interactive(content: Content) -> dict[str, Any]:
         "hashes": list(map(_hash, scripts)),
         "data": Markup(_json({"plots": list(plots.values()), "csv": content.csv})),
     }
+
+
+def _looks(rows: Sequence[Row]) -> Iterator[_Look]:
+    """Say which mark stands for which verdict."""
+    present = {row.comparison.verdict for row in rows if row.comparison}
+    for verdict, look in LOOKS.items():
+        if verdict in present:
+            yield _Look(verdict, _TYPED[look["marker"]], look["color"])
 
 
 def _still(content: Content) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from regbench.analysis.groups import sortable
+from regbench.analysis.signs import SIGNS
 from regbench.analysis.table import LOST, Row, Table
 from regbench.errors import UserError
 from regbench.records.metrics import Metric
 from regbench.tables.choices import SHOWN
-from regbench.tables.contrast_notes import P_HEADINGS, SIGNS
+from regbench.tables.contrast_notes import P_HEADINGS
 from regbench.tables.layout import Cells
-from regbench.tables.tuning_notes import budgets_differ, chosen, chosen_together
+from regbench.tables.tuning_notes import budgets_differ, chosen
 from regbench.text import printable, probability, shown
 
 _CHANGE = "change"  # heading of what rows change
@@ -81,16 +82,16 @@ def _lost(table: Table) -> list[_Column]:
 def _of_metric(table: Table, show: Sequence[str], alone: bool) -> list[_Column]:
     """Return the columns of one figure: best and worst, or what the comparison with a baseline says."""
     metric, rows = table.metric, table.rows
-    mean = _Column(_heading(metric), [figure(row.estimate.mean, metric) for row in rows])
+    mean = _Column(_heading(metric), [metric.text(row.estimate.mean) for row in rows])
     more = [_Column(name, [_SHOW[name](row, metric) for row in rows]) for name in SHOWN if name in show]
     first = [*_tuned(table), mean, *_shrunk(table)]
     if table.contrast:
         return [*first, *more, *_contrasted(table, alone)]
-    half = _Column("±", [figure(row.estimate.half_width, metric) for row in rows])
+    half = _Column("±", [metric.text(row.estimate.half_width) for row in rows])
     noise = [_Column("test set", [_test_set(row, metric) for row in rows])] if table.test_noise else []
     ends = [
-        _Column("best", [figure(row.best, metric) for row in rows], rank=2),
-        _Column("worst", [figure(row.worst, metric) for row in rows], rank=1),
+        _Column("best", [metric.text(row.best) for row in rows], rank=2),
+        _Column("worst", [metric.text(row.worst) for row in rows], rank=1),
     ]
     return [*first, half, *more, *noise, *(ends if alone else [])]
 
@@ -112,7 +113,7 @@ def _tuned(table: Table) -> list[_Column]:
 
 
 def _shrunk(table: Table) -> list[_Column]:
-    return [_Column("shrunk", [figure(row.shrunk, table.metric) for row in table.rows])] if table.shrink else []
+    return [_Column("shrunk", [table.metric.text(row.shrunk) for row in table.rows])] if table.shrink else []
 
 
 def _contrasted(table: Table, alone: bool) -> list[_Column]:
@@ -120,13 +121,13 @@ def _contrasted(table: Table, alone: bool) -> list[_Column]:
     metric, compared = table.metric, [row.comparison for row in table.rows]
     corrected = table.contrast.correction != "none"
     noise = [
-        _Column("± test", [figure(row.noise.half_width, metric) if row.noise else "" for row in table.rows]),
+        _Column("± test", [metric.text(row.noise.half_width) if row.noise else "" for row in table.rows]),
         _Column("p test", [probability(row.noise.p_adjusted) if row.noise else "" for row in table.rows]),
     ]
     ps = [_p(row, "p", "p_diverged") for row in table.rows]
     adjusted = [_p(row, "p_adjusted", "p_diverged_adjusted") for row in table.rows]
     return [
-        _Column("diff", [_signed(found.difference if found else None, metric) for found in compared]),
+        _Column("diff", [metric.signed(found.difference if found else None) for found in compared]),
         _spread(table),
         *([_Column("p", ps, rank=1 if corrected else 0)] if alone or not corrected else []),
         *([_Column(P_HEADINGS[table.contrast.correction], adjusted, rank=0 if alone else 1)] if corrected else []),
@@ -141,11 +142,11 @@ def _spread(table: Table) -> _Column:
     compared = [row.comparison for row in table.rows]
     if table.contrast and table.contrast.anytime:
         return _Column("interval", [_sequence(found.sequence, table.metric) if found else "" for found in compared])
-    return _Column("±", [figure(found.half_width if found else None, table.metric) for found in compared])
+    return _Column("±", [table.metric.text(found.half_width if found else None) for found in compared])
 
 
 def _sequence(ends: tuple[float, float] | None, metric: Metric) -> str:
-    return f"[{', '.join(_signed(end, metric) for end in ends)}]" if ends else ""
+    return f"[{', '.join(metric.signed(end) for end in ends)}]" if ends else ""
 
 
 def _p(row: Row, of_figures: str, of_divergence: str) -> str:
@@ -161,20 +162,20 @@ def _won(row: Row) -> str:
 
 
 def _seeds(row: Row, metric: Metric) -> str:
-    return " ".join(figure(value, metric) for _, value in row.figures)
+    return " ".join(metric.text(value) for _, value in row.figures)
 
 
 _SHOW: dict[str, Callable[[Row, Metric], str]] = {
-    "std": lambda row, metric: figure(row.std, metric),
-    "se": lambda row, metric: figure(row.standard_error, metric),
-    "median": lambda row, metric: figure(row.median, metric),
+    "std": lambda row, metric: metric.text(row.std),
+    "se": lambda row, metric: metric.text(row.standard_error),
+    "median": lambda row, metric: metric.text(row.median),
     "seeds": _seeds,
 }
 
 
 def _test_set(row: Row, metric: Metric) -> str:
     """Write `97.68–98.20`: the interval of an accuracy over other test images."""
-    return "–".join(figure(end, metric) for end in row.noise.interval) if row.noise else ""
+    return "–".join(metric.text(end) for end in row.noise.interval) if row.noise else ""
 
 
 def verdict(row: Row) -> str:
@@ -219,14 +220,15 @@ def _cell(row: Row | None, table: Table, varies: bool) -> str:
     if row is None:
         return ""
     compared = row.comparison and row.comparison.pairs
-    words = [_interval(row.estimate.mean, row.estimate.half_width, figure, table.metric)]
+    half, metric = row.estimate.half_width, table.metric
+    words = [metric.text(row.estimate.mean) + _plus_minus(half, metric)]
     if row.comparison and compared:
-        words = [_interval(row.comparison.difference, row.comparison.half_width, _signed, table.metric)]
-        words.append(_sequence(row.comparison.sequence, table.metric))
-    words.append(_aside(row, table.metric, bool(compared)) if table.test_noise else "")
+        words = [metric.signed(row.comparison.difference) + _plus_minus(row.comparison.half_width, metric)]
+        words.append(_sequence(row.comparison.sequence, metric))
+    words.append(_aside(row, metric, bool(compared)) if table.test_noise else "")
     lost = sum(row.lost.values())
     remarks = [f"n={row.estimate.n}"] * varies + [f"{lost} {_LOST}"] * bool(lost)
-    remarks += [f"at {chosen_together(row.choice)}"] * bool(row.choice and row.choice.chosen)
+    remarks += [f"at {row.choice.words}"] if row.choice and row.choice.chosen else []
     words.append(f"({', '.join(remarks)})" if remarks else "")
     words.append(SIGNS[row.comparison.verdict] if row.comparison else "")
     return " ".join(filter(None, words))
@@ -234,15 +236,13 @@ def _cell(row: Row | None, table: Table, varies: bool) -> str:
 
 def _aside(row: Row, metric: Metric, compared: bool) -> str:
     """Write the noise of the test set: `[97.68–98.20]`, or `[± 0.25, p 0.012]` of a difference."""
-    half, p = (figure(row.noise.half_width, metric), probability(row.noise.p_adjusted)) if row.noise else ("", "")
+    half, p = (metric.text(row.noise.half_width), probability(row.noise.p_adjusted)) if row.noise else ("", "")
     text = ", ".join([f"± {half}"] * bool(half) + [f"p {p}"] * bool(p)) if compared else _test_set(row, metric)
     return f"[{text}]" if text else ""
 
 
-def _interval(
-    middle: float | None, half_width: float | None, text: Callable[[float | None, Metric], str], metric: Metric
-) -> str:
-    return text(middle, metric) + (f" ± {figure(half_width, metric)}" if half_width is not None else "")
+def _plus_minus(half_width: float | None, metric: Metric) -> str:
+    return f" ± {metric.text(half_width)}" if half_width is not None else ""
 
 
 def _identity(row: Row) -> tuple[tuple[str, str], ...]:
@@ -263,17 +263,3 @@ def _keys(row: Row, keys: Sequence[str]) -> list[str]:
 
 def _heading(metric: Metric) -> str:
     return f"{metric.name} %" if metric.percent else metric.name
-
-
-def figure(value: float | None, metric: Metric) -> str:
-    """Write a figure with the metric's decimals, or with three digits if it would look like 0 or be very long."""
-    if value is None:
-        return ""
-    value *= metric.scale
-    readable = value == 0 or 10**-metric.decimals <= abs(value) < 10**6
-    return f"{value:.{metric.decimals}f}" if readable else f"{value:.3g}"
-
-
-def _signed(value: float | None, metric: Metric) -> str:
-    text = figure(value, metric)
-    return f"+{text}" if value is not None and value > 0 else text

@@ -1,31 +1,16 @@
 """Notes on how rows are compared with their baseline: pairs, tests, verdicts, and the number of seeds they need."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from regbench.analysis.corrections import Correction
 from regbench.analysis.default_run import DEFAULT
+from regbench.analysis.signs import SIGNS
 from regbench.analysis.table import Contrast, Row, Table
 from regbench.text import plural
-
-if TYPE_CHECKING:
-    from regbench.analysis.verdict import Verdict
 
 ENOUGH = 6  # pairs with which an exact test can reach 0.05: `inference.fewest_pairs` takes a second to import
 P_HEADINGS: dict[Correction, str] = {"holm": "p Holm", "bh": "p BH", "none": "p"}
 CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
-SIGNS: "dict[Verdict, str]" = {  # of verdicts in a pivot
-    "better": "+",
-    "worse": "−",
-    "equivalent": "=",
-    "undecided": "?",
-    "diverged": "×",
-    "diverges more": "↑",
-    "diverges less": "↓",
-    "not tested": "~",
-    "baseline": "b",
-    "no baseline": "·",
-}
 _LESS_THAN_PAIRS = "Seeds lost to diverged or failed runs have no pair in diff: it is over the others only."
 
 

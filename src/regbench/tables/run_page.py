@@ -107,7 +107,11 @@ def _section(console: Console, title: str, lines: Sequence[str]) -> None:
 
 def _line(console: Console, text: str, style: str = "") -> None:
     """Print a line, folded between words; what is longer than the console stays whole, so that it can be copied."""
-    folded = textwrap.fill(printable(text), console.width, break_long_words=False, break_on_hyphens=False)
+    indent = " " * (len(text) - len(text.lstrip()))
+    rest = indent + "  " * bool(indent)
+    folded = textwrap.fill(
+        printable(text), console.width, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
     console.print(Text(folded), style=style, soft_wrap=True)
 
 

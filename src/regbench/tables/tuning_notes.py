@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from regbench.analysis.choice import Choice, Tuning
+from regbench.analysis.choice import Choice, Tuning, written
 from regbench.analysis.table import Row, Table
 from regbench.text import plural, shown
 
@@ -15,19 +14,10 @@ def chosen(choice: Choice, place: int) -> str:
     """Write the values of a tuned key: `0.001`, or `0.001 (8), 0.01 (2)` with the number of seeds of each."""
     counts = Counter[str]()
     for values, seeds in choice.chosen:
-        counts[_written(values[place])] += seeds
+        counts[written([values[place]])] += seeds
     if len(counts) == 1:
         return next(iter(counts))
     return ", ".join(f"{text} ({seeds})" for text, seeds in counts.most_common())
-
-
-def chosen_together(choice: Choice | None) -> str:
-    """Write all tuned values of a row in a word or two: `0.001`, `0.01 0.9 (8), 0.1 0.9 (2)`."""
-    combinations = choice.chosen if choice else ()
-    texts = [" ".join(map(_written, values)) for values, _ in combinations]
-    if len(texts) == 1:
-        return texts[0]
-    return ", ".join(f"{text} ({seeds})" for text, (_, seeds) in zip(texts, combinations, strict=True))
 
 
 def budgets_differ(table: Table) -> bool:
@@ -80,15 +70,11 @@ def _edges(choice: Choice, tuning: Tuning) -> str:
 
 
 def _diverged(choice: Choice) -> str:
-    return ", ".join(f"{_together(values)}: {plural(runs, 'run')}" for values, runs in choice.diverged)
+    return ", ".join(f"{written(values)}: {plural(runs, 'run')}" for values, runs in choice.diverged)
 
 
 def _fewer(choice: Choice) -> str:
-    return ", ".join(f"{_together(values)}: {plural(seeds, 'seed')}" for values, seeds in choice.fewer)
-
-
-def _together(values: Sequence[Any]) -> str:
-    return " ".join(map(_written, values))
+    return ", ".join(f"{written(values)}: {plural(seeds, 'seed')}" for values, seeds in choice.fewer)
 
 
 def _name(row: Row) -> str:
@@ -98,7 +84,3 @@ def _name(row: Row) -> str:
 def _listed(texts: Sequence[str]) -> str:
     more = len(texts) - _LISTED
     return "; ".join(texts[:_LISTED]) + (f" and {plural(more, 'more row')}" if more > 0 else "")
-
-
-def _written(value: Any) -> str:
-    return "-" if value != value else shown(value)
