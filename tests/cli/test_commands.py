@@ -108,8 +108,8 @@ def test_every_metric_is_accepted(metric: str, invoke: Invoke) -> None:
         (["summary", "--by", "norm", "inti"], "Did you mean 'init'?"),
         (["summary", "--by", "nrom"], "Did you mean 'norm'?"),
         (["summary", "--metric", "test_ac"], "Did you mean 'test_acc'?"),
-        (["summary", "--select", "best"], "'best' is not one of 'best_val', 'last'"),
-        (["summary", "--format", "xlsx"], "'xlsx' is not one of"),
+        (["summary", "--select", "best"], "--select best: no value 'best' in --select. Did you mean 'best_val'?"),
+        (["summary", "--format", "xlsx"], "--format xlsx: no value 'xlsx' in --format. Allowed: csv, html,"),
         (["summary", "--colour"], "--colour"),
         (["summary", "--csv"], "'--csv' requires an argument"),
         (["summary", "--csv", "nowhere/t.csv"], "--csv nowhere/t.csv: cannot be written: No such file or directory"),
@@ -264,7 +264,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["--where", "norm"], "--where norm: none is neither true nor false. Compare it, as in"),
         (["--where", "test_acc > 88"], "--where test_acc > 88: test_acc is a fraction: write 0.88 instead of 88"),
         (["--show", "stdd"], "--show stdd: no column 'stdd' in the summary. Did you mean 'std'?"),
-        (["--status", "done"], "'done' is not one of"),
+        (["--status", "done"], "no value 'done' in --status. Did you mean 'completed'?"),
         (["--status", "interrupted", "--where", "norm=batch"], "--status interrupted --where norm=batch: matches none"),
         (["--baseline", "seed=0"], "--baseline seed=0: rows are compared seed by seed"),
         (["--metric", "test_acc,test_loss", "--cols", "norm"], "--cols: a pivot shows one figure"),
@@ -272,7 +272,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
         (["--metric", "test_acc:up"], "no direction 'up'"),
         (["--metric", "val_acc", "--test-noise"], "--test-noise: works for test_acc, not for val_acc"),
-        (["--correction", "bonferroni"], "'bonferroni' is not one of"),
+        (["--correction", "bonferroni"], "no value 'bonferroni' in --correction. Allowed: bh, holm, none"),
     ],
 )
 def test_a_mistake_in_a_comparison_is_one_line(arguments: list[str], message: str, invoke: Invoke) -> None:

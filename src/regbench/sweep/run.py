@@ -129,7 +129,11 @@ def show_end(
 ) -> None:
     """Say where the runs are, how long they took, and how to compare them: with `options` of summary, if given."""
     took = f", {trained} trained in {timedelta(seconds=round(seconds))}" if trained else ""
-    reporter.say(f"\n{plural(len(runs), 'run')} in {', '.join(comparison.places(runs))}{took}. To compare them:")
+    where = f"\n{plural(len(runs), 'run')} in {', '.join(comparison.places(runs))}{took}."
+    if not any(run.status().finished for run in runs):
+        reporter.say(where)
+        return
+    reporter.say(f"{where} To compare them:")
     reporter.say(f"  {comparison.command(runs, options)}")
 
 
@@ -150,7 +154,7 @@ def _failures(runs: Sequence[Run]) -> list[str]:
         status = run.status()
         if not (status.finished or status.pruned):
             reason = lock_fault(run.path) or status.error or status.state or "not begun"
-            lines.append(f"{' '.join(run.overrides)}: {reason} ({status.path / LOG})")
+            lines.append(f"{' '.join(run.overrides) or 'default'}: {reason} ({status.path / LOG})")
     return lines
 
 
