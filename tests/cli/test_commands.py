@@ -1,5 +1,6 @@
 """The command line: what it accepts, prints and refuses."""
 
+import io
 import json
 import os
 import subprocess
@@ -390,3 +391,10 @@ def test_effects_explain_and_diff_print(tmp_path: Path, invoke: Invoke) -> None:
     for words in (["effects", "runs"], ["explain", "norm=x"], ["diff", "runs", "runs"], ["reproduce", "runs"]):
         result = invoke(*words)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("command", ["ls", "summary"])
+def test_a_csv_on_the_standard_output_stands_alone(command: str, invoke: Invoke, tmp_path: Path) -> None:
+    invoke(command, "runs", "--csv", tmp_path / "t.csv")
+    printed = pd.read_csv(io.StringIO(invoke(command, "runs", "--csv", "-").out))
+    assert len(printed) == len(pd.read_csv(tmp_path / "t.csv"))
