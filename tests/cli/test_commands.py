@@ -112,7 +112,7 @@ def test_every_metric_is_accepted(metric: str, invoke: Invoke) -> None:
         (["summary", "--select", "best"], "--select best: no value 'best' in --select. Did you mean 'best_val'?"),
         (["summary", "--format", "xlsx"], "--format xlsx: no value 'xlsx' in --format. Allowed: csv, html,"),
         (["summary", "--colour"], "--colour"),
-        (["summary", "--csv"], "'--csv' requires an argument"),
+        (["summary", "--csv"], "--csv: needs a value"),
         (["summary", "--csv", "nowhere/t.csv"], "--csv nowhere/t.csv: cannot be written: No such file or directory"),
         (["summary", "--csv", "runs"], "--csv runs: is not a regular file"),
         (["sumary"], "'sumary'"),
