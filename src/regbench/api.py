@@ -29,13 +29,14 @@ _Dirs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 def load(dirs: _Dirs = "runs") -> pd.DataFrame:
     """Load one row per run below the directories: flat config keys, facts, figures of both selections as fractions.
 
-    `attrs["duplicates"]` and `attrs["unreadable"]` hold the paths that were left out.
+    `attrs["duplicates"]` holds the paths that were left out, `attrs["unreadable"]` damaged files
+    with the reason.
 
     Raises:
         UserError: a directory does not exist, or none of them holds a run.
     """
     runs = records.load([dirs] if isinstance(dirs, str | os.PathLike) else dirs)
-    runs.frame.attrs |= {"duplicates": list(runs.duplicates), "unreadable": list(runs.unreadable)}
+    runs.frame.attrs |= {"duplicates": list(runs.duplicates), "unreadable": dict(runs.unreadable)}
     return runs.frame
 
 
@@ -98,8 +99,8 @@ def compare(
         raise UserError("anytime: needs a baseline, as it is about the verdicts")
     texts = [f"{key}={shown(value)}" for key, value in baseline.items()] if isinstance(baseline, Mapping) else baseline
     against = Against([texts] if isinstance(texts, str) else texts, margin, correction, anytime) if texts else None
-    duplicates, unreadable = (tuple(frame.attrs.get(name, ())) for name in ("duplicates", "unreadable"))
-    runs = Runs(frame.reset_index(drop=True), duplicates, unreadable)
+    left_out = tuple(frame.attrs.get("duplicates", ())), frame.attrs.get("unreadable", {})
+    runs = Runs(frame.reset_index(drop=True), *left_out)
     tables = [
         summary.compare(
             runs,

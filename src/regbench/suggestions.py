@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_NEAR_ALIAS = 0.75  # as near as two of four letters that are swapped
+
 # Other names for what regbench has, in lower case without - and _. Where several are listed, the first that is allowed
 # is meant. A name may be followed by the values that it needs: `xavier init.distribution=uniform`.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -139,6 +141,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "outputdir": ("dir",),
     "overwrite": ("force",),
     "pdrop": ("dropout",),
+    "quiet": ("progress",),
     "randomseed": ("seed",),
     "randomstate": ("seed",),
     "reg": ("regularizer",),
@@ -150,8 +153,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "subset": ("train_size",),
     "transform": ("augment",),
     "transforms": ("augment",),
+    "silent": ("progress",),
     "units": ("hidden",),
     "valsplit": ("val_size",),
+    "verbose": ("progress",),
+    "verbosity": ("progress",),
     "wd": ("weight_decay",),
     "width": ("hidden",),
     # values
@@ -166,6 +172,26 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "half": ("bf16",),
     "minmax": ("unit",),
     "zscore": ("standard",),
+    # how runs end
+    "crashed": ("failed",),
+    "done": ("completed",),
+    "error": ("failed",),
+    "finished": ("completed",),
+    "inprogress": ("running",),
+    "nan": ("diverged",),
+    "ok": ("completed",),
+    "stopped": ("interrupted",),
+    "success": ("completed",),
+    # options of the commands
+    "filter": ("--where",),
+    "groupby": ("--by",),
+    "head": ("--limit",),
+    "orderby": ("--sort",),
+    "out": ("--output",),
+    "outfile": ("--output",),
+    "query": ("--where",),
+    "sortby": ("--sort",),
+    "top": ("--limit",),
     # functions of a sweep
     "arange": ("range",),
     "linspace": ("range",),
@@ -196,7 +222,7 @@ def suggestion(given: str, names: Iterable[str]) -> str | None:
     name = meant(given, forms.values())
     if name is None:
         match = get_close_matches(_form(given), forms, n=1)
-        name = forms[match[0]] if match else None
+        name = forms[match[0]] if match else _near_alias(given, forms.values())
     return None if name == given else name
 
 
@@ -208,6 +234,13 @@ def meant(given: str, names: Iterable[str]) -> str | None:
         if name := forms.get(word) or next(aliases, None):
             return name
     return None
+
+
+def _near_alias(given: str, names: Iterable[str]) -> str | None:
+    """Return the allowed name whose alias has few other letters: `doen`, for done, is completed."""
+    allowed = list(names)
+    match = get_close_matches(_form(given), ALIASES, n=1, cutoff=_NEAR_ALIAS)
+    return meant(match[0], allowed) if match else None
 
 
 def _forms(names: Iterable[str]) -> dict[str, str]:

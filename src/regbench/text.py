@@ -1,6 +1,7 @@
 """How regbench writes values, and text that comes from files."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -27,6 +28,13 @@ def plural(number: int, noun: str) -> str:
 def printable(text: str) -> str:
     """Replace the control characters in text from a file: they could steer the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def first_of(faults: Mapping[str, str]) -> str:
+    """Write the first file with what is wrong with it, and how many more there are: `a.csv is empty and 2 more`."""
+    path, reason = next(iter(faults.items()))
+    more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return f"{shown(path)} {printable(reason)}{more}"
 
 
 _MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": r"\|", "](": r"]\(", "][": r"]\[", "]:": r"]\:"}

@@ -1,5 +1,6 @@
 """The command line: what it accepts, prints and refuses."""
 
+import io
 import json
 import os
 import subprocess
@@ -108,10 +109,10 @@ def test_every_metric_is_accepted(metric: str, invoke: Invoke) -> None:
         (["summary", "--by", "norm", "inti"], "Did you mean 'init'?"),
         (["summary", "--by", "nrom"], "Did you mean 'norm'?"),
         (["summary", "--metric", "test_ac"], "Did you mean 'test_acc'?"),
-        (["summary", "--select", "best"], "'best' is not one of 'best_val', 'last'"),
-        (["summary", "--format", "xlsx"], "'xlsx' is not one of"),
+        (["summary", "--select", "best"], "--select best: no value 'best' in --select. Did you mean 'best_val'?"),
+        (["summary", "--format", "xlsx"], "--format xlsx: no value 'xlsx' in --format. Allowed: csv, html,"),
         (["summary", "--colour"], "--colour"),
-        (["summary", "--csv"], "'--csv' requires an argument"),
+        (["summary", "--csv"], "--csv: needs a value"),
         (["summary", "--csv", "nowhere/t.csv"], "--csv nowhere/t.csv: cannot be written: No such file or directory"),
         (["summary", "--csv", "runs"], "--csv runs: is not a regular file"),
         (["sumary"], "'sumary'"),
@@ -264,7 +265,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["--where", "norm"], "--where norm: none is neither true nor false. Compare it, as in"),
         (["--where", "test_acc > 88"], "--where test_acc > 88: test_acc is a fraction: write 0.88 instead of 88"),
         (["--show", "stdd"], "--show stdd: no column 'stdd' in the summary. Did you mean 'std'?"),
-        (["--status", "done"], "'done' is not one of"),
+        (["--status", "done"], "no value 'done' in --status. Did you mean 'completed'?"),
         (["--status", "interrupted", "--where", "norm=batch"], "--status interrupted --where norm=batch: matches none"),
         (["--baseline", "seed=0"], "--baseline seed=0: rows are compared seed by seed"),
         (["--metric", "test_acc,test_loss", "--cols", "norm"], "--cols: a pivot shows one figure"),
@@ -272,7 +273,7 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
         (["verdicts", "--metric", "weight_norm"], "Write weight_norm:lower or weight_norm:higher"),
         (["--metric", "test_acc:up"], "no direction 'up'"),
         (["--metric", "val_acc", "--test-noise"], "--test-noise: works for test_acc, not for val_acc"),
-        (["--correction", "bonferroni"], "'bonferroni' is not one of"),
+        (["--correction", "bonferroni"], "no value 'bonferroni' in --correction. Allowed: bh, holm, none"),
     ],
 )
 def test_a_mistake_in_a_comparison_is_one_line(arguments: list[str], message: str, invoke: Invoke) -> None:
@@ -390,3 +391,10 @@ def test_effects_explain_and_diff_print(tmp_path: Path, invoke: Invoke) -> None:
     for words in (["effects", "runs"], ["explain", "norm=x"], ["diff", "runs", "runs"], ["reproduce", "runs"]):
         result = invoke(*words)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("command", ["ls", "summary"])
+def test_a_csv_on_the_standard_output_stands_alone(command: str, invoke: Invoke, tmp_path: Path) -> None:
+    invoke(command, "runs", "--csv", tmp_path / "t.csv")
+    printed = pd.read_csv(io.StringIO(invoke(command, "runs", "--csv", "-").out))
+    assert len(printed) == len(pd.read_csv(tmp_path / "t.csv"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from golden.records import record, write
 from regbench.cli.home import with_homes
 from regbench.config.location import user_config_dirs, user_path
 from regbench.errors import UserError
@@ -108,3 +109,12 @@ def test_a_path_that_is_too_long_blames_the_folder_of_runs(train, more):
     assert ended.code == 2
     assert ended.err.startswith(f"error: runtime.dir={'d' * 300}: must be a folder that can be written: ")
     assert ended.err.endswith("File name too long\n")
+
+
+def test_other_commands_know_the_home_folder_too(home, invoke):
+    write(home / "runs", record())
+    for word in (["--csv=~/t.csv"], ["--csv", "~/t.csv"]):
+        assert invoke("summary", "~/runs", *word).code == 0
+        assert (home / "t.csv").read_text().startswith("runs,")
+        (home / "t.csv").unlink()
+    assert invoke("ls", "~nobody-there/x").err.startswith("error: no directory '~nobody-there/x'")

@@ -24,6 +24,7 @@ FILES = {
     "experiment/slash.yaml": f"{_HEAD}defaults:\n  - override norm: batch\n",
     "experiment/override.yaml": f"{_HEAD}defaults:\n  - /norm: batch\n",
     "experiment/package.yaml": "epochs: 3\n",
+    "experiment/mark.yaml": f"\xef\xbb\xbf{_HEAD}epochs: 2\n",
     "experiment/study.yaml": f"{_HEAD}study: mine\n",
     "experiment/float.yaml": f"{_HEAD}runtime: {{study: 1e3}}\n",
     "optimizer/twice.yaml": "name: sgd\nlr: 0.1\nlr: 0.2\n",

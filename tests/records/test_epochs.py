@@ -69,7 +69,7 @@ def test_what_cannot_be_read_says_so(change: Callable[[str], str], encoding: str
     other = write(run.parents[1], record(seed=1), "other")
     write_metrics(other, 20)
     table = regbench.compare(regbench.load(run.parents[1]), metric="weight_norm:lower")
-    assert any(note == f"1 unreadable: {run / 'metrics.csv'}" for note in table.attrs["notes"])
+    assert any(f"1 unreadable: {run / 'metrics.csv'} cannot be read ({reason}" in note for note in table.attrs["notes"])
 
 
 def test_curves_name_what_they_could_not_read(run: Path) -> None:
@@ -79,5 +79,11 @@ def test_curves_name_what_they_could_not_read(run: Path) -> None:
     frame = regbench.curves(run.parents[1])
     assert set(frame["path"]) == {str(other)}
     assert list(frame.attrs["unreadable"]) == [str(run / "metrics.csv")]
-    with pytest.raises(UserError, match=r"none of 1 runs has a metrics.csv: .*metrics.csv cannot be read: its columns"):
+    with pytest.raises(
+        UserError, match=r"none of 1 runs has a metrics.csv: .*metrics.csv cannot be read \(its columns"
+    ):
         regbench.curves(run)
+    with pytest.raises(
+        UserError, match=r"has a metrics.csv that can be read: .*metrics.csv cannot be read \(its columns"
+    ):
+        regbench.compare(regbench.load(run), metric="weight_norm:lower")

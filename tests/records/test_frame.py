@@ -78,7 +78,7 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     for name, target in {"linked": "../elsewhere", "again": "../elsewhere", "up": "..", "self": "self"}.items():
         (tmp_path / "runs" / name).symlink_to(target)
     found = load([tmp_path / "runs"])
-    assert (len(found.frame), found.duplicates, found.unreadable) == (1, (), ())
+    assert (len(found.frame), found.duplicates, found.unreadable) == (1, (), {})
 
 
 def test_nothing_inside_a_run_is_taken_for_a_run(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_is_not_ours_is_counted(spoil: Callable[[dict[str, Any]], Any], tmp
     content = spoil(json.loads(spoilt.read_text()))
     spoilt.write_bytes(content if isinstance(content, bytes) else as_text(content).encode())
     found = load([tmp_path])
-    assert (len(found.frame), found.unreadable) == (1, (str(spoilt),))
+    assert (len(found.frame), list(found.unreadable)) == (1, [str(spoilt)])
 
 
 def as_text(content: Any) -> str:
@@ -144,7 +144,7 @@ def as_text(content: Any) -> str:
 def test_a_directory_named_like_the_file_is_unreadable(tmp_path: Path) -> None:
     write(tmp_path, record())
     (tmp_path / "odd" / "run.json").mkdir(parents=True)
-    assert load([tmp_path]).unreadable == (str(tmp_path / "odd" / "run.json"),)
+    assert load([tmp_path]).unreadable == {str(tmp_path / "odd" / "run.json"): "cannot be read (Is a directory)"}
 
 
 def test_a_forbidden_directory_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,9 @@ def test_a_forbidden_directory_is_unreadable(tmp_path: Path, monkeypatch: pytest
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", forbid)
-    assert load([tmp_path]).unreadable == (str(tmp_path / "closed" / "run.json"),)
+    assert load([tmp_path]).unreadable == {
+        str(tmp_path / "closed" / "run.json"): "cannot be read (No such file or directory)"
+    }
 
 
 def test_an_identity_counts_once_the_completed_run_first(tmp_path: Path) -> None:

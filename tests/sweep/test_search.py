@@ -4,9 +4,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from regbench.experiment.recording import Recording
 from regbench.training.stack import Stack
@@ -86,6 +88,11 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     assert more.out.startswith("4 trials: 3 done already, 1 still to run\n")
     assert [trial.params for trial in trials()[:3]] == [trial.params for trial in found]
     assert len({trial.params["optimizer.lr"] for trial in trials()}) == 4, "no start repeats another's draws"
+    first_search = FileLock("runs/default/optuna.lock", thread_local=False)
+    first_search.acquire()
+    Timer(0.5, first_search.release).start()
+    again = train(*words, "hydra.sweeper.n_trials=4")
+    assert again.out.startswith("waits for another search in runs/default\n")
     again = train(*words, "hydra.sweeper.n_trials=4")
     assert again.out.startswith("4 trials: 4 done already, 0 still to run\n")
     assert len(records()) == 4

@@ -285,12 +285,16 @@ def test_footer_says_where_the_figures_come_from(tmp_path: Path) -> None:
 def test_footer_says_what_is_not_in_the_figures(tmp_path: Path) -> None:
     table = table_of(tmp_path, record())
     spoilt = replace(
-        table, without_figure=2, averaged=("init",), duplicates=("a",), unreadable=tuple(map(str, range(5)))
+        table,
+        without_figure=2,
+        averaged=("init",),
+        duplicates=("a",),
+        unreadable={str(number): "is empty" for number in range(5)},
     )
     remarks = [
         "The runs of a row also differ in init: --by shows them apart.",
         "2 of the completed runs have no finite test_acc and are not in n.",
-        "5 unreadable: 0, 1, 2 and 2 more",
+        "5 unreadable: 0 is empty and 4 more.",
     ]
     assert footer.footer(spoilt)[1:] == [
         "±: 95 % t interval of the mean over the runs of a row, in percentage points.",

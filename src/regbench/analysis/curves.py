@@ -68,7 +68,7 @@ def curves(question: Question, default: Sequence[str] = ("val_acc",), x: X = "ep
     panels = sorted(grouped(frame, across), key=lambda g: [sortable(g.values, key) for key in across])
     found = lines(frame, question.by, across, question.against)
     read = {run: _rows(frame, run, x) for line in found.lines for run in line.positions}
-    metrics = [_metric(name.partition(":")[0], read.values()) for name in question.metrics or default]
+    metrics = [_metric(name.partition(":")[0], read.values(), frame) for name in question.metrics or default]
     return Curves(
         keys=found.keys,
         across=tuple(across),
@@ -93,10 +93,10 @@ def curves(question: Question, default: Sequence[str] = ("val_acc",), x: X = "ep
 _Rows = list[dict[str, float]]
 
 
-def _metric(name: str, runs: "Sequence[_Rows] | Any") -> Metric:
+def _metric(name: str, runs: "Sequence[_Rows] | Any", frame: pd.DataFrame) -> Metric:
     recorded = {key for rows in runs for key in (rows[0] if rows else ())} - {"x"}
     if not recorded:
-        raise UserError("none of the completed runs has a metrics.csv that can be read")
+        raise epochs.none_read(frame)
     if name not in recorded:
         if name.startswith("test_"):
             raise UserError(f"--metric {name}: the test images are seen once, after the last epoch. As in: val_acc")

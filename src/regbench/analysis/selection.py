@@ -22,7 +22,13 @@ def metric_of(text: str, frame: pd.DataFrame) -> Metric:
     Raises:
         UserError: the runs have no such figure, or its direction is unknown.
     """
-    return named(text, () if text in METRICS else epochs.recorded(frame))
+    if text in METRICS:
+        return METRICS[text]
+    recorded = epochs.recorded(frame)
+    unknown = text.partition(":")[0] not in {*METRICS, *recorded}
+    if unknown and recorded <= METRICS.keys() and epochs.faults(frame):
+        raise epochs.none_read(frame)
+    return named(text, recorded)
 
 
 Where = str | Sequence[str] | None

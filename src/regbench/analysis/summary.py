@@ -132,7 +132,7 @@ def _plain(
         without_figure=completed - sum(row.estimate.n for row in rows),
         without_validation=_without_validation(frame),
         duplicates=runs_of.duplicates,
-        unreadable=(*runs.unreadable, *epochs.unreadable(frame, metric, select)),
+        unreadable={**runs.unreadable, **epochs.unreadable(frame, metric, select)},
         columns=tuple(key for key in keys if key in columns),
         where=joined(where),
         left_out=runs_of.left_out + len(runs_of.frame) - len(frame),

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,7 @@ class Table:
     without_figure: int
     without_validation: int
     duplicates: tuple[str, ...]
-    unreadable: tuple[str, ...]
+    unreadable: Mapping[str, str]  # files, each with the reason
     columns: tuple[str, ...] = ()  # the last keys, whose values a pivot puts across
     contrast: Contrast | None = None
     where: str | None = None

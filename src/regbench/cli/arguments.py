@@ -18,6 +18,7 @@ from regbench.config.vocabulary import GROUPS, RECIPES
 from regbench.errors import UserError
 
 _SHORT_FOR_SWEEPER = ("zip", "where")
+_OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
 _NO_NAME = re.compile(r"|null|true|false|[+-]?(inf|nan|[\d_]*\.?[\d_]+(e[+-]?\d+)?)", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_.-]*|[1-9]\d*|0", re.IGNORECASE)
 
@@ -98,9 +99,20 @@ def _override(word: str, line: CommandLine) -> str:
         known = value in line.vocabulary.options(axis)
         cure = f"write {axis}={value}, which brings the values of the option"
         raise UserError(f"{word}: {cure if known else no_option(axis, value, line.vocabulary)}")
+    if equals and (hydras := group.replace(".", "/")) in _OF_HYDRA:
+        _check_part(word, hydras, value)
     if equals and group in GROUPS:
         _check_option(word, group, value, line)
     return _for_each_run(word) if line.is_sweep and axis in AXES and leaf else word
+
+
+def _check_part(word: str, group: str, value: str) -> None:
+    """Raise UserError unless the word chooses one launcher or sweeper, as hydra/sweeper=optuna does."""
+    if value.startswith("["):
+        raise UserError(f"{word}: takes one option, without brackets")
+    if not word.lstrip("+").startswith(group):
+        name = value if value.isidentifier() else "NAME"
+        raise UserError(f"{word}: an option of Hydra is chosen with a slash: {group}={name}")
 
 
 def _for_each_run(word: str) -> str:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regbench.cli.options import choices_of
+
 if TYPE_CHECKING:
     import click
     from pydantic.fields import FieldInfo
@@ -103,29 +105,16 @@ def _options(command: "click.Command") -> Iterator[tuple[str, dict[str, Any]]]:
 
     arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
     pairs = any("KEY=VALUE" in (argument.metavar or "") for argument in arguments)
-    words = [word for argument in arguments for word in _choices(argument)]
+    words = [word for argument in arguments for word in choices_of(argument)]
     only_words = bool(words) and len(arguments) == 1
     yield "", {"help": "", "kind": "pair" if pairs else "word" if only_words else "place", "choices": words}
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            choices = _choices(parameter)
+            choices = choices_of(parameter)
             kind = "flag" if parameter.is_flag else _KINDS.get("" if choices else parameter.metavar or "", "word")
             for name in parameter.opts:
                 yield name, {"help": (parameter.help or "").split(". ")[0], "kind": kind, "choices": choices}
     yield "--help", {"help": "Show the help.", "kind": "flag", "choices": []}
-
-
-def _choices(parameter: "click.Parameter") -> list[str]:
-    import click
-
-    from regbench.config.run_config import AXES
-    from regbench.figures.choices import KINDS
-
-    if parameter.metavar == "AXIS":
-        return list(AXES)
-    if "KIND" in (parameter.metavar or ""):
-        return list(KINDS)
-    return list(parameter.type.choices) if isinstance(parameter.type, click.Choice) else []
 
 
 def _flags() -> Iterator[tuple[str, dict[str, Any]]]:

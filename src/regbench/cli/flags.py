@@ -1,5 +1,6 @@
 """Flags of Hydra that work with `regbench train`."""
 
+import os
 from argparse import Action
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +89,7 @@ def _check_package(typed: str, value: str, vocabulary: Vocabulary) -> None:
 
 def _folder(flag: str, given: str) -> str:
     folder = Path(given).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise UserError(f"{flag} {given}: is not a folder")
     return str(folder.absolute()) if flag.startswith(("--config-path", "-cp")) else str(folder)
 

@@ -10,6 +10,7 @@ from regbench.cli.commands import effects, summary
 from regbench.cli.completion import completion
 from regbench.cli.curves import curves
 from regbench.cli.inspection import diff, explain, reproduce, show
+from regbench.cli.mistakes import line_of
 from regbench.cli.plot import plot
 from regbench.cli.report import report
 from regbench.cli.runs import ls, rm
@@ -37,7 +38,7 @@ class _Commands(click.Group):
         except click.Abort:
             sys.exit(INTERRUPTED)
         except click.ClickException as error:
-            leave(error.format_message())
+            leave(line_of(error))
         except UserError as error:
             leave(str(error))
         except RuntimeError as error:

@@ -10,6 +10,7 @@ from regbench.errors import UserError, nearest, visible
 
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 _TYPOGRAPHIC = {"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "−": "-"}
+_TYPOGRAPHIC |= dict.fromkeys("‐‑‒", "-") | {"＝": "=", "，": ","}
 _FREE = ("where=",)  # words whose values may hold anything
 
 

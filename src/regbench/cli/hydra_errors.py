@@ -1,6 +1,7 @@
 """Turn an error of regbench, Hydra, OmegaConf or YAML into one line."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from traceback import walk_tb
 
@@ -67,6 +68,9 @@ def _missing(error: MissingConfigException, file: str, line: CommandLine) -> str
 def _unknown(key: str, option: str | None, allowed: list[str], line: CommandLine) -> str:
     """Describe a key that is not there."""
     if key in line.recipes:  # a recipe without a package composes into a node of the group's name
+        file = line.vocabulary.file(key, line.recipes[key])
+        if file and file.read_bytes().startswith(BOM_UTF8):
+            return "its file begins with a byte order mark, which hides its first line: save it as UTF-8 without one"
         return "a recipe must begin with the line: # @package _global_"
     return no_key(key, option, allowed, line.vocabulary)
 

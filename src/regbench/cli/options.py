@@ -1,5 +1,6 @@
 """The options that commands share, and how they are read."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from regbench.records.metrics import SELECTIONS
 if TYPE_CHECKING:
     from regbench.analysis.table import Against
 
+GIVEN = "regbench.given"  # where a command's context keeps the values as they were typed
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -32,7 +34,7 @@ class Command(click.Command):
         names = {name for option in self.params for name in option.opts} & set(self.spread)
         spread: list[str] = []
         option, first = "", False
-        for word in args:
+        for word in map(_with_home, args):
             if word.startswith("-"):
                 option, first = (word if word in names else ""), True
             elif option and not first:
@@ -46,10 +48,32 @@ class Command(click.Command):
 
     def _check_once(self, ctx: click.Context, args: list[str]) -> None:
         """Raise UserError if an option that takes one value is given twice: click would drop the first."""
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        try:
+            ctx.meta[GIVEN], _, order = self.make_parser(ctx).parse_args(args=list(args))
+        except click.UsageError as error:
+            error.ctx = ctx  # which the line about the mistake names
+            raise
         for option, times in Counter(order).items():
             if times > 1 and isinstance(option, click.Option) and not (option.multiple or option.is_flag):
                 raise UserError(f"{max(option.opts, key=len)}: is given {times} times, and takes one value")
+
+
+def _with_home(word: str) -> str:
+    """Write `~/x` and `--csv=~/x` with the home folder, as a shell does not after an equals sign or within quotes."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{os.path.expanduser(value)}" if value.startswith("~") else word  # noqa: PTH111 - without an error
+
+
+def choices_of(parameter: click.Parameter) -> list[str]:
+    """Return the words that an option or argument allows; none where it takes any."""
+    from regbench.config.run_config import AXES
+    from regbench.figures.choices import KINDS
+
+    if parameter.metavar == "AXIS":
+        return list(AXES)
+    if "KIND" in (parameter.metavar or ""):
+        return list(KINDS)
+    return list(parameter.type.choices) if isinstance(parameter.type, click.Choice) else []
 
 
 def split(texts: tuple[str, ...]) -> list[str]:

@@ -73,6 +73,8 @@ def _of_character(key: str, value: str) -> str:
         return f"'{key}' is no key"
     if tuple_of := re.fullmatch(r"\(([^()]*)\)", value):
         return f"a list has brackets: '{key}=[{tuple_of[1]}]'"
+    if re.fullmatch(r"[^\s=]+(\s+[+~]*[\w./]+=[^\s=]+)+", value):
+        return f"holds several values, and each is a word of its own: {key}={value}"
     quoted = f"'{key}=\"{value}\"'" if '"' not in value else f"\"{key}='{value}'\""
     wrong = next((c for c in _QUOTED.sub("", value) if not _ALLOWED_IN_TEXT.fullmatch(c)), None)
     why = f"'{wrong}' needs quotes" if wrong else "this value needs quotes"

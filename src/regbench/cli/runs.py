@@ -67,6 +67,8 @@ def ls(
     first = runs if studies else runs.first(limit)
     if csv_file:
         write_csv(csv_file, writer.to_csv(first))
+    if is_standard(csv_file):
+        return
     chosen, room = format_of(output, file, ["table", *RUN_LIST_FORMATS]), None if file else _room()
     if chosen != "table":
         text = getattr(writer, RUN_LIST_FORMATS[chosen])(first)

@@ -74,8 +74,16 @@ def _hint(name: str, value: Any, annotation: Any) -> str:
     if isinstance(value, float) and annotation is str:
         return " In quotes a number is text"
     if isinstance(value, int | float | str) and _is_list(annotation) and "[" not in name:
-        return f" As in '{name}=[{shown(value)}]'"
+        return f" As in '{name}=[{','.join([shown(value)] * _length(annotation))}]'"
+    if isinstance(value, list | tuple) and value and not _is_list(annotation):
+        plain = f"{name}={','.join(map(shown, value))}"
+        return f" {f'A sweep is -m {plain}' if len(value) > 1 else f'Write {plain}'}, without brackets"
     return ""
+
+
+def _length(annotation: Any) -> int:
+    """Return how many items a list must have; 1 for a list of any length."""
+    return len(get_args(annotation)) if get_origin(annotation) is tuple and Ellipsis not in get_args(annotation) else 1
 
 
 def _is_list(annotation: Any) -> bool:

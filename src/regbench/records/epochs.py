@@ -11,6 +11,7 @@ from regbench.errors import UserError
 from regbench.guarded import read_bounded
 from regbench.records.files import LAYERS, METRICS
 from regbench.records.metrics import MOST_FIGURE, SELECTIONS, Metric, Selection
+from regbench.text import first_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,14 +73,30 @@ def fault(run: Path, epochs: float) -> str | None:
     return None if rows == epochs else f"holds {rows} of {epochs:.0f} epochs"
 
 
-def unreadable(frame: "pd.DataFrame", metric: Metric, select: Selection) -> tuple[str, ...]:
-    """Name the files of completed runs that would hold the metric and cannot be read; a file that is gone is none."""
+def unreadable(frame: "pd.DataFrame", metric: Metric, select: Selection) -> dict[str, str]:
+    """Name the files of completed runs that would hold the metric and cannot be read, each with the reason.
+
+    A file that is gone is none.
+    """
+    return {} if metric.column(select) in frame else faults(frame)
+
+
+def faults(frame: "pd.DataFrame") -> dict[str, str]:
+    """Name each metrics.csv of a completed run that cannot be read, and say why."""
     last = "last.epoch"
-    if metric.column(select) in frame or not {"path", last} <= set(frame):
-        return ()
+    if not {"path", last} <= set(frame):
+        return {}
     done = frame[frame["status"] == "completed"]
-    runs = zip(map(Path, done["path"]), done[last], strict=True)
-    return tuple(str(run / METRICS) for run, epochs in runs if (run / METRICS).exists() and fault(run, epochs))
+    runs = [(Path(path), epochs) for path, epochs in zip(done["path"], done[last], strict=True)]
+    reasons = {run / METRICS: fault(run, epochs) for run, epochs in runs if (run / METRICS).exists()}
+    return {str(path): f"cannot be read ({reason})" for path, reason in reasons.items() if reason}
+
+
+def none_read(frame: "pd.DataFrame") -> UserError:
+    """Say that no completed run has epochs that can be read, and why where a file is damaged."""
+    damaged = faults(frame)
+    reason = f": {first_of(damaged)}" if damaged else ""
+    return UserError(f"none of the completed runs has a {METRICS} that can be read{reason}")
 
 
 def recorded(frame: "pd.DataFrame") -> set[str]:
@@ -117,18 +134,17 @@ def curves(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd  # takes half a second, and a search needs none of it
 
     parts = []
-    faults = {}
+    damaged = {}
     for run in frame[["path", "status", *keys]].to_dict("records"):
         path, completed = Path(run["path"]), run["status"] == "completed"
         rows = read(path, completed)
         if completed and not rows and (reason := fault(path, 1)):
-            faults[str(path / METRICS)] = reason
+            damaged[str(path / METRICS)] = f"cannot be read ({reason})"
         parts += [{**run, **row} for row in rows]
     if not parts:
-        first = next((f": {path} cannot be read: {reason}" for path, reason in faults.items()), "")
-        raise UserError(f"none of {len(frame)} runs has a {METRICS}{first}")
+        raise UserError(f"none of {len(frame)} runs has a {METRICS}{f': {first_of(damaged)}' if damaged else ''}")
     table = pd.DataFrame(parts).astype({_EPOCH: int})
-    table.attrs["unreadable"] = faults
+    table.attrs["unreadable"] = damaged
     return table
 
 

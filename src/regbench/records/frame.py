@@ -4,7 +4,7 @@ import gc
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from regbench.errors import UserError
 from regbench.records.files import RUN
 from regbench.records.metrics import SELECTIONS
 from regbench.records.run_json import Record, UnreadableError, content_of, find, parse, why
+from regbench.text import first_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ FACTS = (
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs that were found, each identity once, and the paths of what was left out.
+    """The runs that were found, each identity once, and the paths of what was left out: what is unreadable says why.
 
     `frame` has a row for each run. Its columns are the config's keys (`norm` is an axis's option, `norm.eps` an
     argument; NaN where the option has none, None for null, lists as tuples), FACTS, and the figures of both
@@ -44,7 +45,7 @@ class Runs:
 
     frame: "pd.DataFrame"
     duplicates: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(dirs: Iterable[str | os.PathLike[str]] = ("runs",)) -> Runs:
@@ -67,16 +68,14 @@ def _load(roots: Sequence[Path]) -> Runs:
     if not records:
         raise _no_runs(roots, unreadable)
     kept = _unique(records)
-    return Runs(_frame(kept), tuple(map(str, sorted(records.keys() - kept.keys()))), tuple(unreadable))
+    return Runs(_frame(kept), tuple(map(str, sorted(records.keys() - kept.keys()))), unreadable)
 
 
 def _no_runs(roots: Sequence[Path], unreadable: Mapping[str, str]) -> UserError:
     places = ", ".join(map(str, roots))
     if not unreadable:
         return UserError(f"no runs in {places}. Train one: regbench train")
-    path, reason = next(iter(unreadable.items()))
-    more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
-    return UserError(f"no runs in {places} that can be read: {path} {reason}{more}")
+    return UserError(f"no runs in {places} that can be read: {first_of(unreadable)}")
 
 
 def _read(paths: Iterable[Path]) -> tuple[dict[Path, Record], dict[str, str]]:

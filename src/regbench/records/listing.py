@@ -81,11 +81,18 @@ class Listing:
         Raises:
             UserError: a condition cannot be read, or names a key that no run has.
         """
-        conditions = [condition(text) for text in where]
-        for expression in conditions:
-            expression.check(self.keys, "the runs")
         kept = [entry for entry in self.entries if not statuses or entry.status in statuses]
-        return replace(self, entries=[e for e in kept if all(holds(e.values) for holds in conditions)])
+        for text in where:
+            kept = self._fulfilling(text, kept)
+        return replace(self, entries=kept)
+
+    def _fulfilling(self, where: str, entries: Sequence[Entry]) -> list[Entry]:
+        try:
+            holds = condition(where)
+            holds.check(self.keys, "the runs")
+            return [entry for entry in entries if holds(entry.values)]
+        except UserError as error:
+            raise UserError(f"--where {error}") from None
 
     def first(self, limit: int | None) -> "Listing":
         """Keep the first runs, or all."""

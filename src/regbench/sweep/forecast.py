@@ -43,7 +43,10 @@ def lines(pending: Sequence[Run], groups: Sequence[Group]) -> Iterator[str]:
     if not pending:
         return
     seconds, source = _time([run.config for run in pending], groups)
-    yield f"Time: {_duration(seconds)} in one process on this machine ({source})."
+    known = (
+        f"{_duration(seconds)} in one process on this machine ({source})" if seconds else "not known, as no step ends"
+    )
+    yield f"Time: {known}."
     yield f"Disk: {_size(sum(_bytes(run.config) for run in pending))}."
     missing = dict.fromkeys(run.config.data.name for run in pending if not _is_here(run.config))
     yield from (f"{name}: not downloaded yet" for name in missing)

@@ -14,7 +14,7 @@ from regbench.errors import FAILED, UserError
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
-from regbench.records.locks import lock_fault
+from regbench.records.locks import is_locked, lock_fault
 from regbench.sweep import comparison, resolution
 from regbench.sweep.engines.workers import Engine
 from regbench.sweep.job import Job
@@ -129,7 +129,11 @@ def show_end(
 ) -> None:
     """Say where the runs are, how long they took, and how to compare them: with `options` of summary, if given."""
     took = f", {trained} trained in {timedelta(seconds=round(seconds))}" if trained else ""
-    reporter.say(f"\n{plural(len(runs), 'run')} in {', '.join(comparison.places(runs))}{took}. To compare them:")
+    where = f"\n{plural(len(runs), 'run')} in {', '.join(comparison.places(runs))}{took}."
+    if not any(run.status().finished for run in runs):
+        reporter.say(where)
+        return
+    reporter.say(f"{where} To compare them:")
     reporter.say(f"  {comparison.command(runs, options)}")
 
 
@@ -149,9 +153,15 @@ def _failures(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         status = run.status()
         if not (status.finished or status.pruned):
-            reason = lock_fault(run.path) or status.error or status.state or "not begun"
-            lines.append(f"{' '.join(run.overrides)}: {reason} ({status.path / LOG})")
+            reason = lock_fault(run.path) or status.error or _state(run) or "not begun"
+            lines.append(f"{' '.join(run.overrides) or 'default'}: {reason} ({status.path / LOG})")
     return lines
+
+
+def _state(run: Run) -> str | None:
+    """Return the state that a run was left in; one that no process trains has ended, and could not record how."""
+    state = run.status().state
+    return "its end could not be recorded" if state == "running" and not is_locked(run.path) else state
 
 
 def _command() -> str:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from regbench.errors import UserError, not_installed
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
+from regbench.records.locks import one_at_a_time
 from regbench.records.run_status import study_path
 from regbench.sweep.compose import Composer
 from regbench.sweep.conditions import Conditions, LeftOutError
@@ -27,6 +28,9 @@ try:
     from regbench.sweep.trials import Trials
 except ModuleNotFoundError:
     raise not_installed("hydra/sweeper=optuna: Optuna", "optuna") from None
+
+
+_LOCK = "optuna.lock"
 
 
 class Search:
@@ -72,8 +76,15 @@ class Search:
             raise
 
     def run(self) -> None:
-        """Ask, train and tell until there are as many trials as wanted; leave with exit code 1 if one failed."""
+        """Ask, train and tell until there are as many trials as wanted; leave with exit code 1 if one failed.
+
+        Two searches in one folder would take each other's trials for left behind: the second waits, and finds all done.
+        """
         folder = study_path(self._runtime)
+        with one_at_a_time(folder / _LOCK, lambda: self._reporter.say(f"waits for another search in {folder}")):
+            self._search(folder)
+
+    def _search(self, folder: Path) -> None:
         trials = Trials(folder, self._runtime.study, self._settings, self._space)
         begun, done = trials.begun(), trials.done()
         trials.retry_failed()

@@ -8,6 +8,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from regbench.config.run_config import AXES
 from regbench.errors import UserError
 from regbench.sweep.grid import values_of
 from regbench.sweep.ranges import numbers, override_parser
@@ -62,6 +63,10 @@ def distribution(override: Override) -> BaseDistribution:
         UserError: its ends make no dimension.
     """
     value = override.value()
+    if isinstance(value, IntervalSweep) and override.get_key_element() in AXES:
+        raise UserError(
+            f"{override.input_line}: an axis has options and no numbers between them, as in norm=none,batch"
+        )
     try:
         if isinstance(value, IntervalSweep):
             return _of_interval(value)

@@ -66,12 +66,14 @@ class _Clock:
     def __init__(self, seconds: float, batch_size: int) -> None:
         self._limit = seconds
         self._images = -_WARM_UP * batch_size
-        self._start = self._last = time.perf_counter()
+        self._first = self._start = self._last = time.perf_counter()
+        self._seen = 0
 
     def tick(self, images: int) -> None:
         """Count the images that every run has seen, on average."""
         began = self._images >= 0
         self._images += images
+        self._seen += images
         self._last = time.perf_counter()
         if not began and self._images >= 0:
             self._start, self._images = self._last, 0
@@ -79,8 +81,10 @@ class _Clock:
             raise _EnoughError
 
     def seconds_per_image(self) -> float | None:
-        """Return the seconds of an image of every run."""
-        return (self._last - self._start) / self._images if self._images > 0 else None
+        """Return the seconds of an image of every run; with the first steps, if the runs end before they are over."""
+        if self._images > 0:
+            return (self._last - self._start) / self._images
+        return (self._last - self._first) / self._seen if self._seen else None
 
 
 def timed(configs: Sequence[RunConfig], seconds: float) -> float | None:

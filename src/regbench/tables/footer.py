@@ -9,7 +9,7 @@ from regbench.tables.contrast_notes import ENOUGH, contrast_notes, contrast_rema
 from regbench.tables.layout import NULL
 from regbench.tables.noise_notes import noise_notes
 from regbench.tables.tuning_notes import tuning_remarks
-from regbench.text import plural, printable, shown
+from regbench.text import first_of, plural, printable, shown
 
 _CHOICE = {"best_val": "at the epoch with the best validation loss", "last": "at the last epoch"}
 _LISTED = 3  # paths and values that the footer names; JSON names all
@@ -143,7 +143,7 @@ def _remarks(table: Table) -> Iterator[str]:
     if table.without_figure:
         yield f"{table.without_figure} of the completed runs have no finite {table.metric.name} and are not in n."
     if table.unreadable:
-        yield f"{len(table.unreadable)} unreadable: {_listed(table.unreadable)}"
+        yield f"{len(table.unreadable)} unreadable: {first_of(table.unreadable)}."
     for name, values in table.mixed:
         yield f"The runs differ in {_ORIGIN_NOUNS[name]}: {_listed(values)}."
 

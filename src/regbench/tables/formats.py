@@ -158,7 +158,7 @@ def _content(table: Table, show: Sequence[str]) -> dict[str, Any]:
         "without_figure": table.without_figure,
         "without_validation": table.without_validation,
         "duplicates": table.duplicates,
-        "unreadable": table.unreadable,
+        "unreadable": dict(table.unreadable),
         "mixed": dict(table.mixed),
         "notes": footer(table),
     }

@@ -58,7 +58,7 @@ def _progress(runs: Listing, training: int) -> str:
     counts, *unreadable = footer(runs)
     done = sum(int(entry.values["trained"] or 0) for entry in runs.entries)
     planned = sum(int(entry.values.get("epochs") or 0) for entry in runs.entries)
-    return " ".join([f"{counts}; {done:,} of {planned:,} epochs, {training} in training", *unreadable])
+    return "; ".join([f"{counts}; {done:,} of {planned:,} epochs, {training} in training", *unreadable])
 
 
 def show(found: Look, console: Console) -> None:

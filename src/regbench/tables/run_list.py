@@ -12,7 +12,7 @@ from regbench.records.metrics import METRICS, Metric
 from regbench.records.names import short_name
 from regbench.tables import as_json
 from regbench.tables.layout import Cells, csv_text, csv_value, lay_out, width
-from regbench.text import plural, printable, shown
+from regbench.text import first_of, plural, printable, shown
 
 _COLOURS = {"completed": "green", "diverged": "yellow", "running": "cyan", "failed": "red"}
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -148,9 +148,7 @@ def footer(listing: Listing, shown_runs: int | None = None) -> list[str]:
     first = f", the first {shown_runs} are shown" if shown_runs is not None and shown_runs < total else ""
     lines = [plural(total, "run") + (f": {parts}" if parts else "") + first]
     if listing.unreadable:
-        path, reason = next(iter(listing.unreadable.items()))
-        more = f" and {len(listing.unreadable) - 1} more" if len(listing.unreadable) > 1 else ""
-        lines.append(f"{len(listing.unreadable)} unreadable: {shown(path)} {printable(reason)}{more}")
+        lines.append(f"{len(listing.unreadable)} unreadable: {first_of(listing.unreadable)}")
     return lines
 
 
