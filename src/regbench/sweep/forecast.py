@@ -84,12 +84,12 @@ def _shapes(configs: Sequence[RunConfig], groups: Sequence[Group]) -> list[_Shap
 
 
 def _measured(shapes: dict[int, _Shape]) -> dict[int, float]:
-    """Time a few steps of each shape, those with the most work first, until the time for it is over."""
+    """Time a few steps of each shape, those with the most work first, until the time for it is over; at least one."""
     speeds: dict[int, float] = {}
-    ends = time.monotonic() + _SECONDS
     order = sorted(shapes, key=lambda number: -shapes[number].images * shapes[number].work_of_image)
+    ends = time.monotonic() + _SECONDS
     for number in order:
-        if time.monotonic() >= ends:
+        if speeds and time.monotonic() >= ends:
             break
         share = max(_SECONDS / (2 * len(shapes)), _LEAST)
         if speed := timed(shapes[number].configs, share):
