@@ -4,13 +4,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
 from regbench.experiment.recording import Recording
+from regbench.experiment.reporter import Reporter
 from regbench.training.stack import Stack
 
 optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
@@ -70,7 +70,7 @@ def after(own_process: None) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
+def test_the_same_command_resumes_a_search(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     words = [*SEARCH, RATES, "norm=none,layer", *TINY]
     first = train(*words, "hydra.sweeper.n_trials=3")
     assert (first.code, first.err) == (0, "")
@@ -90,7 +90,14 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     assert len({trial.params["optimizer.lr"] for trial in trials()}) == 4, "no start repeats another's draws"
     first_search = FileLock("runs/default/optuna.lock", thread_local=False)
     first_search.acquire()
-    Timer(0.5, first_search.release).start()
+    say = Reporter.say
+
+    def hear(self: Reporter, text: str, *style: str) -> None:
+        say(self, text, *style)
+        if text.startswith("waits"):
+            first_search.release()
+
+    monkeypatch.setattr(Reporter, "say", hear)
     again = train(*words, "hydra.sweeper.n_trials=4")
     assert again.out.startswith("waits for another search in runs/default\n")
     again = train(*words, "hydra.sweeper.n_trials=4")
