@@ -10,6 +10,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_plugins.regbench import launchers
+
 
 @dataclass
 class _OptunaConf:
@@ -63,4 +65,7 @@ class OptunaSweeper(Sweeper):
         where = [str(text) for text in self._settings.pop("where")]
         words = [*(f"{key}={value}" for key, value in yaml_values.overrides(self._params).items()), *arguments]
         settings = search_settings.check(self._settings)
-        Search(self._config, self._loader, self._launcher, settings, words, where).run()
+        try:
+            Search(self._config, self._loader, self._launcher, settings, words, where).run()
+        finally:
+            launchers.close(self._launcher)

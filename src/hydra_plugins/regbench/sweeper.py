@@ -11,6 +11,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_plugins.regbench import launchers
+
 if TYPE_CHECKING:
     from regbench.sweep.job import Job
 
@@ -66,6 +68,12 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to, or what decides."""
+        try:
+            self._sweep(arguments)
+        finally:
+            launchers.close(self.launcher)
+
+    def _sweep(self, arguments: list[str]) -> None:
         from regbench.sweep.run import run
 
         jobs = self._first_round(arguments) if self._until_decided else self.jobs(arguments)

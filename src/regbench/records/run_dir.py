@@ -255,8 +255,13 @@ class RunDir:
         self.tables.append_pretrained(row._asdict())
         self.log(str(row))
 
-    def abandon(self, reason: str) -> None:
-        """Record that an open run failed because its process is gone; all else stays, to resume from."""
+    def abandon(self, reason: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Record that an open run failed because its process is gone; all else stays, to resume from.
+
+        With `facts`, those of `start`, a run that its process never began is recorded as well.
+        """
+        if facts is not None and self.status.state != "running":
+            self.start(facts)
         if self.status.state == "running":
             self.log(reason)
             self._update("failed", reason)

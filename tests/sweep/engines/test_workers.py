@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from regbench.errors import UserError
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
-from regbench.sweep.engines import processes, workers
+from regbench.sweep import plan
+from regbench.sweep.engines import processes, settings, units
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
 ENDLESS = 1_000_000  # epochs
@@ -152,65 +154,81 @@ def test_a_run_that_ended_is_not_abandoned(config: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "threads", "units", "expected"),
-    [
-        ("auto", "auto", 100, 8),
-        ("auto", 3, 100, 2),
-        ("auto", 99, 100, 1),
-        ("auto", 1, 5, 5),
-        (3, 8, 100, 3),
-        (9, 1, 2, 2),
-    ],
+    ("n_jobs", "threads", "expected"), [(None, "auto", 8), (None, 3, 2), (None, 99, 1), (3, 8, 3), (9, 1, 9)]
 )
-def test_workers_share_the_cores(
-    config: Any, monkeypatch: Any, n_jobs: Any, threads: Any, units: int, expected: int
-) -> None:
+def test_workers_share_the_cores(config: Any, monkeypatch: Any, n_jobs: Any, threads: Any, expected: int) -> None:
     from regbench.experiment.run import Run
 
-    monkeypatch.setattr(workers, "cores", lambda: 8)
-    monkeypatch.setattr(workers, "gpus", lambda runs: [])
+    monkeypatch.setattr(units, "cores", lambda: 8)
+    monkeypatch.setattr(units, "gpus", lambda runs: [])
     runtime = config.runtime.model_copy(update={"threads": threads})
     runs = [Run(config.model_copy(update={"runtime": runtime}), [])]
-    assert workers.number_of_workers(n_jobs, runs, units) == expected
+    assert units.crew_here(runs, n_jobs).workers == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "stacks", "devices", "expected"),
+    ("words", "stacks", "crew", "expected"),
     [
-        ([], [100], 0, [12, 13, 12, 13, 12, 13, 12, 13]),
-        ([], [192, 40], 0, [16] * 12 + [13, 13, 14]),
-        (["runtime.threads=2"], [100, 20], 0, [25] * 4 + [20]),
-        (["model=cnn"], [20], 0, [1] * 20),
-        (["model=cnn", "runtime.threads=2"], [20], 0, [2] * 10),
-        (["runtime.stack=8"], [8, 8], 0, [2] * 8),
-        (["model=cnn", "runtime.stack=100"], [100], 0, [12, 13] * 4),
-        ([], [100], 2, [50, 50]),
+        ([], [100], (8, 1, "cpu"), [12, 13, 12, 13, 12, 13, 12, 13]),
+        ([], [192, 40], (8, 1, "cpu"), [16] * 12 + [13, 13, 14]),
+        (["runtime.threads=2"], [100, 20], (4, 2, "cpu"), [25] * 4 + [20]),
+        (["model=cnn"], [20], (8, 1, "cpu"), [1] * 20),
+        (["model=cnn", "runtime.threads=2"], [20], (4, 2, "cpu"), [2] * 10),
+        (["runtime.stack=8"], [8, 8], (8, 1, "cpu"), [2] * 8),
+        (["runtime.stack=8"], [100], (2, 1, "cpu"), [7] * 4 + [8] * 9),
+        (["model=cnn", "runtime.stack=100"], [100], (8, 1, "cpu"), [12, 13] * 4),
+        ([], [100], (2, 1, "cuda"), [50, 50]),
+        ([], [32], (8, 1, "cpu"), [4] * 8),
+        ([], [9], (8, 1, "cpu"), [1] * 7 + [2]),
+        ([], [32], (4, 1, "cuda"), [8] * 4),
+        ([], [32, 9], (None, 1, "cuda"), [32, 9]),
+        ([], [32], (256, 4, "cpu"), [4] * 8),
+        ([], [3], (256, 4, "cpu"), [3]),
     ],
 )
 def test_stacks_are_dealt_out_in_parts_that_train_at_once(
-    make_config: Any, monkeypatch: Any, words: list[str], stacks: list[int], devices: int, expected: list[int]
+    make_config: Any, words: list[str], stacks: list[int], crew: Any, expected: list[int]
 ) -> None:
-    import torch
+    divided = units.divide(alike(make_config, words, stacks), units.Crew(*crew, "why"))
+    assert sorted(map(len, divided)) == sorted(expected)
+    assert all(len({run.config.model_dump_json() for run in unit}) == 1 for unit in divided), "one stack to a unit"
 
+
+def test_a_job_has_as_many_runs_as_are_asked_for(make_config: Any) -> None:
+    runs = alike(make_config, [], [32, 9])
+    divided = units.divide(runs, units.Crew(8, 1, "cpu", "why"), runs_per_job=20)
+    assert [len(unit) for unit in divided] == [13, 14, 14]
+    assert {id(run) for unit in divided for run in unit} == set(map(id, runs))
+    mixed = next(unit for unit in divided if len({run.config.epochs for run in unit}) == 2)
+    assert [len({run.config.epochs for run in stack}) for stack in plan.stacks(mixed)] == [1, 1]
+
+
+def test_a_gpu_of_another_machine_moves_one_optimizer_at_a_time(make_config: Any) -> None:
     from regbench.experiment.run import Run
-    from regbench.training import machine
 
-    monkeypatch.setattr(workers, "cores", lambda: 8)
-    monkeypatch.setattr(workers, "gpus", lambda runs: ["0", "1"][:devices])
-    monkeypatch.setattr(machine, "find_device", lambda config: torch.device("cuda" if devices else "cpu"))
-    runs = [[Run(make_config(*words), [str(place)]) for place in range(size)] for size in stacks]
-    units = workers.divide(runs)
-    assert [run for unit in units for run in unit] == [run for stack in runs for run in stack]
-    assert sorted(map(len, units)) == sorted(expected)
+    runs = [Run(make_config(f"optimizer={name}"), [name]) for name in ("adam", "sgd") * 2]
+    assert [len(stack) for stack in plan.shapes(runs, "cpu")] == [4]
+    assert [len(stack) for stack in plan.shapes(runs, "cuda")] == [2, 2]
+
+
+def alike(make_config: Any, words: list[str], stacks: list[int]) -> list[Any]:
+    """Stacks of so many runs, which differ in epochs."""
+    from regbench.experiment.run import Run
+
+    return [
+        Run(make_config(*words, f"epochs={epochs}"), [f"epochs={epochs}", f"place={place}"])
+        for epochs, size in enumerate(stacks, start=1)
+        for place in range(size)
+    ]
 
 
 @pytest.mark.parametrize(
     ("n_jobs", "devices", "visible", "expected"),
     [
-        ("auto", ["auto"], "", ["0", "1"]),
+        (None, ["auto"], "", ["0", "1"]),
         (3, ["auto"], "", ["0", "1", "0"]),
-        ("auto", ["cuda"], "5,7", ["5", "7"]),
-        ("auto", ["cpu", "auto"], "", ["0", "1"]),
+        (None, ["cuda"], "5,7", ["5", "7"]),
+        (None, ["cpu", "auto"], "", ["0", "1"]),
         (1, ["cpu"], "", [None]),
         (2, ["cuda:1", "auto"], "", [None, None]),
     ],
@@ -227,15 +245,33 @@ def test_one_worker_to_a_gpu_unless_runs_name_theirs(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     runtimes = [config.runtime.model_copy(update={"device": device}) for device in devices]
     runs = [Run(config.model_copy(update={"runtime": runtime}), []) for runtime in runtimes]
-    assert [settings.get("CUDA_VISIBLE_DEVICES") for settings in worker_settings(n_jobs, [runs] * 9)] == expected
+    crew = units.crew_here(runs, n_jobs)
+    assert [settings.get("CUDA_VISIBLE_DEVICES") for settings in worker_settings(crew, runs)] == expected
 
 
-@pytest.mark.parametrize("n_jobs", [0, -1, "many", 1.5, None])
-def test_a_wrong_number_of_workers_is_one_line(config: Any, n_jobs: Any) -> None:
-    from regbench.experiment.run import Run
-
-    with pytest.raises(UserError, match=r"^hydra.launcher.n_jobs=.*: must be auto or an integer of at least 1$"):
-        workers.number_of_workers(n_jobs, [Run(config, [])], 5)
+@pytest.mark.parametrize(
+    ("kind", "word", "allowed"),
+    [
+        *(
+            (settings.OfProcesses, f"n_jobs={value}", "auto or an integer of at least 1")
+            for value in (0, -1, 1.5, "many")
+        ),
+        (settings.OfProcesses, "runs_per_job=0", "null or an integer of at least 1"),
+        (settings.OfProcesses, "max_failures=-1", "an integer of at least 0"),
+        *((settings.OfRay, f"gpus={value}", "a number from 0 to 1, or a whole number") for value in ("abc", -1, 1.5)),
+        (settings.OfRay, "cpus=-1", "null or a number of at least 0"),
+        (settings.OfRay, "init=7", "a mapping"),
+        (settings.OfSubmitit, "parameters.timeout_min=abc", "null or an integer of at least 1"),
+        (settings.OfSubmitit, "parameters.slurm_array_parallelism=0", "null or an integer of at least 1"),
+    ],
+)
+def test_a_wrong_value_of_a_launcher_is_one_line(kind: Any, word: str, allowed: str) -> None:
+    key, _, text = word.partition("=")
+    value: Any = yaml.safe_load(text)
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    with pytest.raises(UserError, match=rf"^hydra\.launcher\.{re.escape(word)}: must be {re.escape(allowed)}$"):
+        settings.check(value, kind)
 
 
 @pytest.mark.slow
