@@ -31,6 +31,11 @@ def trials(place: str = "runs/default/optuna.db") -> list[Any]:
     return optuna.load_study(study_name=study.study_name, storage=storage).get_trials()
 
 
+def study(place: str = "runs/default/optuna.db") -> str:
+    (summary,) = optuna.study.get_all_study_summaries(f"sqlite:///{place}")
+    return str(summary.study_name)
+
+
 def records() -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in Path("runs").rglob("run.json")]
 
@@ -256,6 +261,9 @@ def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) 
         f"pruned by the search after epoch {e}" for e in epochs
     )
     assert all(record["result"] is None for record in stopped)
+    marks = {record["search"]["trial"]: record["search"] for record in records()}
+    assert {number: mark["state"] for number, mark in marks.items()} == {t.number: t.state.name.lower() for t in found}
+    assert {mark["name"] for mark in marks.values()} == {study()}
     assert f"{10 - len(pruned)} complete, {len(pruned)} pruned" in ended.out
     for trial in found[5:]:
         figures = [{"epoch": epoch, "val_loss": loss} for epoch, loss in sorted(trial.intermediate_values.items())]

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     help="Add the uncertainty from the finite test set: its interval, with --baseline McNemar's test.",
 )
 @options.tune
+@options.searched
 @click.option(
     "--shrink", is_flag=True, help="Add means without what is luck: drawn to each other as far as noise explains them."
 )
@@ -75,6 +76,7 @@ def summary(
     correction: Correction,
     test_noise: bool,
     tune: tuple[str, ...],
+    searched: bool,
     shrink: bool,
     show: tuple[str, ...],
     sort: str | None,
@@ -112,6 +114,7 @@ def summary(
             statuses=statuses,
             tune=split(tune),
             shrink=shrink,
+            searched=searched,
         )
         for metric in dict.fromkeys(split(metrics))
     ]

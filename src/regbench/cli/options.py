@@ -119,6 +119,11 @@ tune = click.option(
     metavar="KEY",
     help="Show each row at its own best values of these keys, which validation on the seeds before a seed chooses.",
 )
+searched = click.option(
+    "--searched",
+    is_flag=True,
+    help="Show intervals and verdicts even over runs that a search chose by the figures of others.",
+)
 x = click.option(
     "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What the axis of curves counts."
 )

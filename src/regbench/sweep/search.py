@@ -112,7 +112,7 @@ class Search:
                 trials.prune(number)
                 watch.leave_out()
                 continue
-            runs[number] = run = replace(plan.runs[0], stop=trials.pruning(known, number))
+            runs[number] = run = replace(plan.runs[0], stop=trials.pruning(known, number), trial=(trials.name, number))
             if plan.pending:
                 pending[run.path] = run
         self._runs |= runs

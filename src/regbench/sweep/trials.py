@@ -34,11 +34,8 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         what = repr((sorted(space.fixed), sorted(map(repr, space.dimensions.items())), settings.metric))
-        self._study = _opened(
-            settings.storage or f"sqlite:///{folder / _DATABASE}",
-            f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}",
-            settings.direction,
-        )
+        self.name = f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+        self._study = _opened(settings.storage or f"sqlite:///{folder / _DATABASE}", self.name, settings.direction)
 
     def all(self) -> Sequence[FrozenTrial]:
         """Return the trials as they are now, by number."""

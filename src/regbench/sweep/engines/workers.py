@@ -116,6 +116,6 @@ def _abandon(run: "Run", reason: str) -> None:
         with run.directory() as directory:
             if directory.status.state == "failed":  # it says itself why
                 return
-            directory.abandon(reason, {"overrides": list(run.overrides)})
+            directory.abandon(reason, run.origin)
     except (UserError, OSError):
         return
