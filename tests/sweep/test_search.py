@@ -142,6 +142,7 @@ def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monk
         (["seed=0"], "nothing to search"),
         ([RATES, "hydra.sweeper.metric=test_acc"], "hydra.sweeper.metric=test_acc: must be one of val_loss"),
         ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be an integer of at least 1"),
+        ([RATES, "hydra.sweeper.seed=abc"], "hydra.sweeper.seed=abc: must be an integer of at least 0"),
         ([RATES, "hydra.sweeper.sampler=grid"], "must be tpe or random"),
         ([RATES, "data.val_size=0"], "needs validation images"),
         (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
@@ -157,6 +158,61 @@ def test_a_mistake_is_one_line_and_nothing_is_trained(train: Any, words: list[st
     assert ended.err.count("\n") == 1
     assert message in ended.err
     assert not list(Path().iterdir())
+
+
+def a_search(tmp_path: Path, **settings: Any) -> Any:
+    """A search of one rate, as one of its starts has it."""
+    from regbench.sweep import search_settings
+    from regbench.sweep.space import Space
+    from regbench.sweep.trials import Trials
+
+    values = {"n_trials": 6, "batch": 4, "sampler": "tpe", "metric": "val_loss", "pruner": "none", "warmup": 0}
+    checked = search_settings.check({**values, "seed": 0, "storage": None, **settings})
+    return Trials(tmp_path / "study", "study", checked, Space({"optimizer.lr": FloatDistribution(1e-4, 1e-1)}, []))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_two_starts_share_the_trials(tmp_path: Path, sampler: str) -> None:
+    one, other = a_search(tmp_path, sampler=sampler), a_search(tmp_path, sampler=sampler)
+    asked = one.ask([]) + other.ask([])
+    assert sorted(asked) == list(range(6))
+    assert len({trial.params["optimizer.lr"] for trial in one.all()}) == 6, "none is asked twice"
+    assert other.begun() == asked, "each start can wait for the other's"
+
+
+def test_starts_that_count_at_once_ask_for_no_more_than_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = a_search(tmp_path), a_search(tmp_path)
+    monkeypatch.setattr(other, "done", lambda: -4)  # what it counted before the first start asked
+    assert (one.ask([]), other.ask([])) == ([0, 1, 2, 3], [4, 5])
+    other.retry_failed()
+    assert [trial.state for trial in one.all()].count(TrialState.WAITING) == 0
+
+
+def test_a_search_draws_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
+    whole, parts = a_search(tmp_path / "whole", batch=6), tmp_path / "parts"
+    whole.ask([])
+    for batch in (1, 2, 3):
+        a_search(parts, batch=batch).ask([])
+    assert [trial.params for trial in a_search(parts).all()] == [trial.params for trial in whole.all()]
+
+
+def test_a_database_that_another_start_makes_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlalchemy
+
+    from regbench.sweep import trials
+
+    make, calls = optuna.create_study, []
+
+    def first_too_early(**arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise sqlalchemy.exc.IntegrityError("UNIQUE constraint failed: alembic_version", None, Exception())
+        return make(**arguments)
+
+    monkeypatch.setattr(optuna, "create_study", first_too_early)
+    monkeypatch.setattr(trials, "_SECONDS", 0)
+    assert a_search(tmp_path).all() == []
+    assert len(calls) == 2
 
 
 def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:

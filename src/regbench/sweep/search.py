@@ -80,7 +80,7 @@ class Search:
         self._announce(len(begun), done)
         start, total = time.monotonic(), max(self._settings.n_trials - done, len(begun))
         with resumable(lambda: self._done(done)), Watch(self._reporter, total) as watch:
-            while numbers := begun[: self._settings.batch] or trials.ask(self._runs):
+            while numbers := begun[: self._settings.batch] or trials.ask(self._runs) or self._of_others(trials):
                 begun = begun[self._settings.batch :]
                 self._train(trials, numbers, watch)
         for line in ["", *trials.table()]:
@@ -88,6 +88,10 @@ class Search:
         if self._runs:
             show_end(list(self._runs.values()), len(self._runs), time.monotonic() - start, self._reporter)
         leave_if_failed(list(self._runs.values()), "trial", self._reporter)
+
+    def _of_others(self, trials: Trials) -> list[int]:
+        """List some trials that another start of this search trains: each start ends with the whole table."""
+        return [number for number in trials.begun() if number not in self._runs][: self._settings.batch]
 
     def _done(self, before: int) -> str:
         """Say how many trials are done, with those of earlier starts."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +20,12 @@ from regbench.errors import UserError
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
 from regbench.sweep import plan
-from regbench.sweep.engines import processes, settings, units
+from regbench.sweep.engines import processes, settings, units, workers
+from support import complete, leave
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
 ENDLESS = 1_000_000  # epochs
+NO_RETRY = "hydra.launcher.max_failures=0"
 SECONDS = 120  # at most, for what takes a few on a machine that is idle
 INTERRUPTED = re.compile(r"Interrupted: 0 of \d runs? done\. To resume: regbench train -m .*\n$")
 
@@ -211,6 +214,136 @@ def test_a_gpu_of_another_machine_moves_one_optimizer_at_a_time(make_config: Any
     assert [len(stack) for stack in plan.shapes(runs, "cuda")] == [2, 2]
 
 
+class Deaths(workers.Workers):
+    """An engine whose workers die as often as each run is given; it notes the units that it gets."""
+
+    def __init__(self, deaths: dict[str, int], again: bool = True, **settings_: Any) -> None:
+        super().__init__(settings.Common(**settings_))
+        self.deaths, self.again, self.given = deaths, again, list[list[str]]()
+
+    def crew(self, runs: Any) -> units.Crew:
+        return units.Crew(2, 1, "cpu", "why")
+
+    def outcomes(self, queue: Any, crew: Any) -> Any:
+        while queue:
+            unit = queue.popleft()
+            self.given.append([" ".join(run.overrides) for run in unit])
+            dead = [run for run in unit if self.deaths[run.overrides[-1]] > 0]
+            for run in dead:
+                self.deaths[run.overrides[-1]] -= 1
+            for run in unit if not dead else []:
+                leave(run, end=complete)
+            yield unit, workers.Fault("gone", self.again) if dead else None
+
+
+@pytest.mark.parametrize(
+    ("again", "most", "calls", "states"),
+    [
+        (True, 2, ["01", "23", "2", "3", "2"], ["completed"] * 4),
+        (True, 1, ["01", "23", "2", "3"], ["completed", "completed", "failed", "completed"]),
+        (True, 0, ["01", "23"], ["completed", "completed", "failed", "failed"]),
+        (False, 2, ["01", "23"], ["completed", "completed", "failed", "failed"]),
+    ],
+)
+def test_runs_of_a_dead_worker_are_given_to_others(
+    make_config: Any, tmp_path: Path, again: bool, most: int, calls: list[str], states: list[str]
+) -> None:
+    from regbench.experiment.reporter import Reporter
+    from regbench.experiment.run import Run
+    from regbench.sweep.watch import Watch
+
+    runs = [Run(make_config(f"seed={seed}", f"runtime.dir={tmp_path}"), [str(seed)]) for seed in range(4)]
+    engine = Deaths({"0": 0, "1": 0, "2": 2, "3": 0}, again, max_failures=most)
+    engine.train(runs, Watch(Reporter("off"), 4))
+    assert ["".join(unit) for unit in engine.given] == calls
+    assert [run.status().state for run in runs] == states
+    assert all(run.status().error == "gone" for run in runs if run.status().state == "failed")
+    if "failed" in states:
+        assert "gone" in (runs[2].path / "train.log").read_text(), "the log that the sweep names is there"
+
+
+@pytest.mark.parametrize(
+    ("state", "waits", "reason", "again"),
+    [
+        ("CANCELLED by 1000", True, "its job 7_1 was cancelled", False),
+        ("OUT_OF_MEMORY", True, "its job 7_1 is gone (state OUT_OF_MEMORY); log: {log}", True),
+        ("TIMEOUT", True, "its job 7_1 is gone (state TIMEOUT); log: {log}", True),
+        ("FINISHED", False, "its job 7_1 is gone (state FINISHED); log: {log}", True),
+    ],
+)
+@needs["submitit"]
+def test_a_dead_job_says_its_state_at_once(tmp_path: Path, state: str, waits: bool, reason: str, again: bool) -> None:
+    from regbench.sweep.engines.submitit import fault
+
+    log = tmp_path / "7_1_log.err"
+    log.touch()
+    paths = SimpleNamespace(result_pickle=tmp_path / "none", stderr=log)
+    job = SimpleNamespace(job_id="7_1", state=state, paths=paths, result=lambda: pytest.fail("it waits"))
+    assert fault(job, waits) == workers.Fault(reason.format(log=log), again)
+
+
+@needs["submitit"]
+def test_a_job_that_raised_says_what(tmp_path: Path) -> None:
+    from submitit.core.utils import FailedJobError
+
+    from regbench.sweep.engines.submitit import fault
+
+    def result() -> None:
+        trace = 'Traceback (most recent call last):\n  File "x.py", line 1\nOSError: no space\n'
+        raise FailedJobError(f"Job (task=0) failed during processing with trace:\n---\n{trace}---\nYou can check")
+
+    pickle = tmp_path / "result"
+    pickle.touch()
+    paths = SimpleNamespace(result_pickle=pickle, stderr=tmp_path / "none")
+    job = SimpleNamespace(job_id="7", state="FAILED", paths=paths, result=result)
+    assert fault(job, waits=True) == workers.Fault("its job 7 failed (OSError: no space)", again=False)
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "expected"),
+    [
+        ({"CPU": 8.0}, 1, 0, 8),
+        ({"CPU": 8.0}, 3, 0, 2),
+        ({"CPU": 8.0}, 0.5, 0, 16),
+        ({"CPU": 8.0}, 0, 0, 8),
+        ({"CPU": 8.0}, 1, 1, 0),
+        ({"CPU": 8.0, "GPU": 1.0}, 1, 0.25, 4),
+        ({"CPU": 2.0, "GPU": 1.0}, 1, 0.25, 2),
+        ({"CPU": 64.0, "GPU": 2.0}, 1, 0.3, 6),
+        ({"CPU": 64.0, "GPU": 4.0}, 0, 2, 2),
+        ({}, 1, 0, 0),
+    ],
+)
+@needs["ray"]
+def test_a_node_has_room_for_as_many_workers_as_fit(node: Any, cpus: float, gpus: float, expected: int) -> None:
+    from regbench.sweep.engines.ray_cluster import workers_on
+
+    assert workers_on(node, cpus, gpus) == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "workers_", "threads", "device"),
+    [
+        ({}, 256, 1, "cpu"),
+        ({"cpus_per_task": 4, "slurm_array_parallelism": 8}, 8, 4, "cpu"),
+        ({"cpus_per_task": 16}, 256, 4, "cpu"),
+        ({"gpus_per_node": 1}, None, 1, "cuda"),
+        ({"slurm_gres": "gpu:a100:1", "slurm_array_parallelism": 3}, 3, 1, "cuda"),
+    ],
+)
+@needs["submitit"]
+def test_slurm_jobs_count_as_workers(
+    config: Any, monkeypatch: Any, parameters: Any, workers_: Any, threads: int, device: str
+) -> None:
+    from regbench.experiment.run import Run
+    from regbench.sweep.engines.submitit import Submitit
+
+    engine = Submitit(settings.check({"cluster": "slurm", "parameters": parameters}, settings.OfSubmitit))
+    monkeypatch.setattr(engine, "_executor", lambda threads: None)
+    crew = engine.crew([Run(config, [])])
+    assert (crew.workers, crew.threads, crew.device) == (workers_, threads, device)
+
+
 def alike(make_config: Any, words: list[str], stacks: list[int]) -> list[Any]:
     """Stacks of so many runs, which differ in epochs."""
     from regbench.experiment.run import Run
@@ -326,7 +459,7 @@ def test_workers_train_what_one_process_trains(start: Start, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_a_killed_worker_takes_only_its_own_run_down(start: Start) -> None:
     epochs = f"epochs=2,{ENDLESS},2,2,2"
-    sweep = start("processes", "seed=range(0,5)", epochs, "zip=seed,epochs", "hydra.launcher.n_jobs=2")
+    sweep = start("processes", "seed=range(0,5)", epochs, "zip=seed,epochs", "hydra.launcher.n_jobs=2", NO_RETRY)
     until(lambda: trained(1))
     os.kill(holder(1), signal.SIGKILL)
     code, out, _ = ended(sweep)
@@ -338,6 +471,20 @@ def test_a_killed_worker_takes_only_its_own_run_down(start: Start) -> None:
     assert record(1)["error"] == "its worker was killed (SIGKILL)"
     assert "1 run not completed:" in out
     assert "To retry just these: regbench train -m" in out.splitlines()[-1]
+
+
+@linux
+@pytest.mark.slow
+def test_a_run_whose_worker_was_killed_resumes_in_another(start: Start) -> None:
+    sweep = start("processes", "seed=0,1", "epochs=300", "hydra.launcher.n_jobs=2")
+    until(lambda: trained(0) and trained(1))
+    os.kill(holder(1), signal.SIGKILL)
+    code, out, _ = ended(sweep)
+    assert code == 0
+    assert "2 runs, all completed" in out
+    run = run_of(1)
+    assert run
+    assert "resuming after epoch" in (run / "train.log").read_text()
 
 
 @linux
@@ -419,7 +566,8 @@ def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str]
 @pytest.mark.slow
 @pytest.mark.stress
 def test_a_killed_worker_of_ray_takes_only_its_own_run_down(start: Start) -> None:
-    sweep = start("ray", "seed=0,1,2", f"epochs=2,{ENDLESS},2", "zip=seed,epochs", "+hydra.launcher.init.num_cpus=2")
+    words = [f"epochs=2,{ENDLESS},2", "zip=seed,epochs", "+hydra.launcher.init.num_cpus=2", NO_RETRY]
+    sweep = start("ray", "seed=0,1,2", *words)
     until(lambda: trained(1))
     os.kill(holder(1), signal.SIGKILL)
     code, out, _ = ended(sweep)
@@ -434,7 +582,7 @@ def test_a_killed_worker_of_ray_takes_only_its_own_run_down(start: Start) -> Non
 @pytest.mark.slow
 @pytest.mark.stress
 def test_a_killed_job_of_submitit_takes_only_its_own_run_down(start: Start) -> None:
-    sweep = start("submitit_local", "seed=0,1", f"epochs=2,{ENDLESS}", "zip=seed,epochs")
+    sweep = start("submitit_local", "seed=0,1", f"epochs=2,{ENDLESS}", "zip=seed,epochs", NO_RETRY)
     until(lambda: trained(1))
     os.kill(holder(1), signal.SIGKILL)
     code, out, _ = ended(sweep)
