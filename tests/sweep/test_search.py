@@ -16,6 +16,7 @@ optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
 
+from regbench.records.run_status import RunStatus  # noqa: E402
 from regbench.sweep.pruning import Median  # noqa: E402
 from regbench.sweep.ranges import override_parser  # noqa: E402
 from regbench.sweep.space import distribution, written  # noqa: E402
@@ -186,6 +187,18 @@ def test_starts_that_count_at_once_ask_for_no_more_than_wanted(tmp_path: Path, m
     assert (one.ask([]), other.ask([])) == ([0, 1, 2, 3], [4, 5])
     other.retry_failed()
     assert [trial.state for trial in one.all()].count(TrialState.WAITING) == 0
+
+
+def test_a_trial_may_be_told_by_the_other_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = a_search(tmp_path), a_search(tmp_path)
+    number, *_ = one.ask([])
+    seen = other.all()
+    one.prune(number)
+    monkeypatch.setattr(other, "all", lambda: seen)  # as it looked a moment before
+    monkeypatch.setattr("regbench.records.epochs.read", lambda path: [{"epoch": 1.0, "val_loss": 0.5}])
+    figures = {key: {"val_loss": 0.5} for key in ("last", "best_val")}
+    other.tell(number, RunStatus(tmp_path, {"status": "completed", "result": figures}))
+    assert one.all()[number].state == TrialState.PRUNED
 
 
 def test_a_search_draws_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class Trials:
                 self._study.tell(trial, state=TrialState.FAIL)
                 break
             asked.append(trial.number)
-            trial.set_user_attr(_BATCH, asked[0])
+            with _told_meanwhile():
+                trial.set_user_attr(_BATCH, asked[0])
         return asked
 
     def _is_surplus(self, number: int) -> bool:
@@ -101,6 +103,10 @@ class Trials:
 
         A diverged run counts as pruned, which is worse than any other.
         """
+        with _told_meanwhile():
+            self._tell(number, status)
+
+    def _tell(self, number: int, status: RunStatus) -> None:
         if status.state == "completed" or status.pruned:
             self._report(number, status.path)
         if status.result is not None:
@@ -112,7 +118,8 @@ class Trials:
 
     def prune(self, number: int) -> None:
         """Tell that a trial is as bad as can be."""
-        self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+        with _told_meanwhile():
+            self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
 
     def _report(self, number: int, path: Path) -> None:
         """Report each epoch: later trials are compared with them, and the sampler ranks pruned trials by them."""
@@ -133,6 +140,11 @@ class Trials:
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         states = Counter(trial.state.name.lower() for trial in self.all())
         return [*lines, "", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))]
+
+
+def _told_meanwhile() -> AbstractContextManager[None]:
+    """Let another start, which looked after the same trial, have been quicker: it tells the same."""
+    return suppress(optuna.exceptions.UpdateFinishedTrialError)
 
 
 def _opened(storage: str, name: str, direction: Direction) -> optuna.Study:
