@@ -1,5 +1,6 @@
 """Workers as tasks of Ray (`pip install 'regbench[ray]'`), on a cluster or on this machine."""
 
+import signal
 from typing import Any
 
 from regbench.errors import UserError, not_installed
@@ -57,7 +58,7 @@ class Ray(Workers):
             num_gpus=self._gpus,
             max_retries=0,
             runtime_env=self._environment(crew.threads),
-        )(work)
+        )(_interruptible_work)
         tasks: dict[Any, Unit] = {}
         try:
             while queue or tasks:
@@ -91,6 +92,12 @@ class Ray(Workers):
         return UserError(
             f"{given}: no worker fits: the largest node of {self._cluster.name} has {most[name]:g} {name}s"
         )
+
+
+def _interruptible_work(unit: Unit, folder: str) -> None:
+    """Train a unit; stop after saving when the task is cancelled, even where Ray was started with Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    work(unit, folder)
 
 
 def _fault(task: Any) -> Fault | None:
