@@ -28,7 +28,7 @@ ON_EITHER = [
 def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """`cpu`, and a device that `auto` means; it trains optimizers one by one, unlike a CPU."""
 
-    def find(config: RunConfig) -> torch.device:
+    def find(config: RunConfig, elsewhere: str | None = None) -> torch.device:
         return torch.device("cpu" if config.runtime.device == "cpu" else "mps")
 
     monkeypatch.setattr(planning, "find_device", find)
@@ -67,8 +67,8 @@ class Engine:
     def __init__(self) -> None:
         self.calls: list[list[list[str]]] = []
 
-    def train(self, stacks: Sequence[Sequence[Run]], watch: Watch) -> None:
-        self.calls.append(together(stacks))
+    def train(self, runs: Sequence[Run], watch: Watch) -> None:
+        self.calls.append(together(stacks(runs)))
 
 
 @pytest.mark.usefixtures("two_devices")

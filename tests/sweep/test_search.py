@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from regbench.experiment.recording import Recording
-from regbench.experiment.reporter import Reporter
 from regbench.training.stack import Stack
 
 optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
@@ -18,6 +16,7 @@ optuna = pytest.importorskip("optuna", reason="pip install 'regbench[optuna]'")
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
 
+from regbench.records.run_status import RunStatus  # noqa: E402
 from regbench.sweep.pruning import Median  # noqa: E402
 from regbench.sweep.ranges import override_parser  # noqa: E402
 from regbench.sweep.space import distribution, written  # noqa: E402
@@ -31,6 +30,11 @@ def trials(place: str = "runs/default/optuna.db") -> list[Any]:
     storage = f"sqlite:///{place}"
     (study,) = optuna.study.get_all_study_summaries(storage)
     return optuna.load_study(study_name=study.study_name, storage=storage).get_trials()
+
+
+def study(place: str = "runs/default/optuna.db") -> str:
+    (summary,) = optuna.study.get_all_study_summaries(f"sqlite:///{place}")
+    return str(summary.study_name)
 
 
 def records() -> list[dict[str, Any]]:
@@ -70,7 +74,7 @@ def after(own_process: None) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_command_resumes_a_search(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
     words = [*SEARCH, RATES, "norm=none,layer", *TINY]
     first = train(*words, "hydra.sweeper.n_trials=3")
     assert (first.code, first.err) == (0, "")
@@ -88,18 +92,6 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any], monkeypatc
     assert more.out.startswith("4 trials: 3 done already, 1 still to run\n")
     assert [trial.params for trial in trials()[:3]] == [trial.params for trial in found]
     assert len({trial.params["optimizer.lr"] for trial in trials()}) == 4, "no start repeats another's draws"
-    first_search = FileLock("runs/default/optuna.lock", thread_local=False)
-    first_search.acquire()
-    say = Reporter.say
-
-    def hear(self: Reporter, text: str, *style: str) -> None:
-        say(self, text, *style)
-        if text.startswith("waits"):
-            first_search.release()
-
-    monkeypatch.setattr(Reporter, "say", hear)
-    again = train(*words, "hydra.sweeper.n_trials=4")
-    assert again.out.startswith("waits for another search in runs/default\n")
     again = train(*words, "hydra.sweeper.n_trials=4")
     assert again.out.startswith("4 trials: 4 done already, 0 still to run\n")
     assert len(records()) == 4
@@ -151,6 +143,7 @@ def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monk
         (["seed=0"], "nothing to search"),
         ([RATES, "hydra.sweeper.metric=test_acc"], "hydra.sweeper.metric=test_acc: must be one of val_loss"),
         ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be an integer of at least 1"),
+        ([RATES, "hydra.sweeper.seed=abc"], "hydra.sweeper.seed=abc: must be an integer of at least 0"),
         ([RATES, "hydra.sweeper.sampler=grid"], "must be tpe or random"),
         ([RATES, "data.val_size=0"], "needs validation images"),
         (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
@@ -166,6 +159,73 @@ def test_a_mistake_is_one_line_and_nothing_is_trained(train: Any, words: list[st
     assert ended.err.count("\n") == 1
     assert message in ended.err
     assert not list(Path().iterdir())
+
+
+def a_search(tmp_path: Path, **settings: Any) -> Any:
+    """A search of one rate, as one of its starts has it."""
+    from regbench.sweep import search_settings
+    from regbench.sweep.space import Space
+    from regbench.sweep.trials import Trials
+
+    values = {"n_trials": 6, "batch": 4, "sampler": "tpe", "metric": "val_loss", "pruner": "none", "warmup": 0}
+    checked = search_settings.check({**values, "seed": 0, "storage": None, **settings})
+    return Trials(tmp_path / "study", "study", checked, Space({"optimizer.lr": FloatDistribution(1e-4, 1e-1)}, []))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_two_starts_share_the_trials(tmp_path: Path, sampler: str) -> None:
+    one, other = a_search(tmp_path, sampler=sampler), a_search(tmp_path, sampler=sampler)
+    asked = one.ask([]) + other.ask([])
+    assert sorted(asked) == list(range(6))
+    assert len({trial.params["optimizer.lr"] for trial in one.all()}) == 6, "none is asked twice"
+    assert other.begun() == asked, "each start can wait for the other's"
+
+
+def test_starts_that_count_at_once_ask_for_no_more_than_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = a_search(tmp_path), a_search(tmp_path)
+    monkeypatch.setattr(other, "done", lambda: -4)  # what it counted before the first start asked
+    assert (one.ask([]), other.ask([])) == ([0, 1, 2, 3], [4, 5])
+    other.retry_failed()
+    assert [trial.state for trial in one.all()].count(TrialState.WAITING) == 0
+
+
+def test_a_trial_may_be_told_by_the_other_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = a_search(tmp_path), a_search(tmp_path)
+    number, *_ = one.ask([])
+    seen = other.all()
+    one.prune(number)
+    monkeypatch.setattr(other, "all", lambda: seen)  # as it looked a moment before
+    monkeypatch.setattr("regbench.records.epochs.read", lambda path: [{"epoch": 1.0, "val_loss": 0.5}])
+    figures = {key: {"val_loss": 0.5} for key in ("last", "best_val")}
+    other.tell(number, RunStatus(tmp_path, {"status": "completed", "result": figures}))
+    assert one.all()[number].state == TrialState.PRUNED
+
+
+def test_a_search_draws_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
+    whole, parts = a_search(tmp_path / "whole", batch=6), tmp_path / "parts"
+    whole.ask([])
+    for batch in (1, 2, 3):
+        a_search(parts, batch=batch).ask([])
+    assert [trial.params for trial in a_search(parts).all()] == [trial.params for trial in whole.all()]
+
+
+def test_a_database_that_another_start_makes_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlalchemy
+
+    from regbench.sweep import trials
+
+    make, calls = optuna.create_study, []
+
+    def first_too_early(**arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise sqlalchemy.exc.IntegrityError("UNIQUE constraint failed: alembic_version", None, Exception())
+        return make(**arguments)
+
+    monkeypatch.setattr(optuna, "create_study", first_too_early)
+    monkeypatch.setattr(trials, "_SECONDS", 0)
+    assert a_search(tmp_path).all() == []
+    assert len(calls) == 2
 
 
 def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,6 +330,9 @@ def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) 
         f"pruned by the search after epoch {e}" for e in epochs
     )
     assert all(record["result"] is None for record in stopped)
+    marks = {record["search"]["trial"]: record["search"] for record in records()}
+    assert {number: mark["state"] for number, mark in marks.items()} == {t.number: t.state.name.lower() for t in found}
+    assert {mark["name"] for mark in marks.values()} == {study()}
     assert f"{10 - len(pruned)} complete, {len(pruned)} pruned" in ended.out
     for trial in found[5:]:
         figures = [{"epoch": epoch, "val_loss": loss} for epoch, loss in sorted(trial.intermediate_values.items())]

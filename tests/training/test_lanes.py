@@ -1,5 +1,7 @@
 """A run in a lane has the numbers that it has alone."""
 
+import _thread
+import time
 from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
@@ -101,6 +103,23 @@ def test_a_run_that_diverges_leaves_the_others_alone(make_config):
     assert outcomes_of_runs[0].epochs[0].diverged
     assert outcomes_of_runs[1].tests
     assert trainer.finished == 2
+
+
+@pytest.mark.slow
+def test_an_interrupt_that_is_no_signal_stops_the_epoch(make_config):
+    """That of `ray.cancel`: it sets a mark that the main thread sees only when it does not wait."""
+    steps = []
+
+    def tick(images):
+        if not steps:
+            _thread.interrupt_main()
+        steps.append(images)
+        time.sleep(0.1)
+
+    trainer = in_lanes([make_config(*SMALL[:3], "batch_size=1", "epochs=1", f"seed={seed}") for seed in (0, 1)])
+    with pytest.raises(KeyboardInterrupt):
+        next(trainer.epochs(tick))
+    assert sum(steps) < 140, "of 150 steps of both"
 
 
 def test_the_others_continue_without_a_run_that_is_dropped(make_config):

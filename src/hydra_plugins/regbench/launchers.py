@@ -24,7 +24,15 @@ class _LocalConf:
 
 
 @dataclass
-class _ProcessesConf:
+class _WorkersConf:
+    """What all engines with workers have. Values are checked by regbench.sweep.engines.settings, hence Any."""
+
+    runs_per_job: Any = None  # runs that a worker gets at once; null: as many as keep all workers busy
+    max_failures: Any = 2  # how often a run whose worker died is trained again, from its checkpoint
+
+
+@dataclass
+class _ProcessesConf(_WorkersConf):
     """Workers on this machine."""
 
     _target_: str = f"{_MODULE}.ProcessesLauncher"
@@ -32,32 +40,33 @@ class _ProcessesConf:
 
 
 @dataclass
-class _RayConf:
+class _RayConf(_WorkersConf):
     """Workers on a Ray cluster, or on this machine."""
 
     _target_: str = f"{_MODULE}.RayLauncher"
-    address: str | None = None  # null: RAY_ADDRESS, or Ray started on this machine
-    cpus: float | None = None  # of a worker; null: runtime.threads (auto: 1)
-    gpus: float = 0  # of a worker; 0.25: four share one
-    init: dict[str, Any] = field(default_factory=dict)  # more arguments of ray.init
+    address: Any = None  # null: RAY_ADDRESS, or Ray started on this machine
+    cpus: Any = None  # of a worker; null: runtime.threads (auto: 1)
+    gpus: Any = 0  # of a worker; 0.25: four share one
+    init: Any = field(default_factory=dict)  # more arguments of ray.init
 
 
 @dataclass
-class _SubmititConf:
+class _SubmititConf(_WorkersConf):
     """Jobs by submitit; parameters are those of submitit.AutoExecutor.update_parameters."""
 
     _target_: str = f"{_MODULE}.SubmititLauncher"
-    cluster: str = "local"
-    folder: str = ".submitit"  # of their logs
-    parameters: dict[str, Any] = field(default_factory=lambda: {"timeout_min": 43200})
+    cluster: Any = "local"
+    folder: Any = ".submitit"  # of their logs
+    parameters: Any = field(default_factory=lambda: {"timeout_min": 43200})
 
 
 @dataclass
 class _SlurmConf(_SubmititConf):
     """The same on a Slurm cluster."""
 
-    cluster: str = "slurm"
-    parameters: dict[str, Any] = field(default_factory=lambda: {"timeout_min": 240, "slurm_array_parallelism": 256})
+    cluster: Any = "slurm"
+    # slurm_array_parallelism: jobs at once; null: 256 on CPUs, and on GPUs a job for each stack
+    parameters: Any = field(default_factory=lambda: {"timeout_min": 240, "slurm_array_parallelism": None})
 
 
 for _name, _values in (
@@ -76,9 +85,14 @@ class EngineLauncher(Launcher):
     def __init__(self, **arguments: Any) -> None:
         """`arguments` are the engine's."""
         self._arguments = {key: _plain(value) for key, value in arguments.items()}
+        self._engine: Engine | None = None
 
     def engine(self) -> "Engine":
-        """Make the engine."""
+        """Make the engine, once: what it holds, such as the connection to a cluster, is kept from batch to batch."""
+        self._engine = self._engine or self._make()
+        return self._engine
+
+    def _make(self) -> "Engine":
         raise NotImplementedError
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -95,6 +109,13 @@ class EngineLauncher(Launcher):
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
 
+def close(launcher: Launcher) -> None:
+    """Have the engine of a launcher, if it has one, let go of what it holds."""
+    engine = launcher._engine if isinstance(launcher, EngineLauncher) else None
+    if engine and hasattr(engine, "close"):  # only those with workers have
+        engine.close()
+
+
 def _plain(value: Any) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
@@ -102,8 +123,7 @@ def _plain(value: Any) -> Any:
 class LocalLauncher(EngineLauncher):
     """`hydra/launcher=local`."""
 
-    def engine(self) -> "Engine":
-        """Train in this process."""
+    def _make(self) -> "Engine":
         from regbench.sweep.engines.in_process import InProcess
 
         return InProcess()
@@ -112,28 +132,34 @@ class LocalLauncher(EngineLauncher):
 class ProcessesLauncher(EngineLauncher):
     """`hydra/launcher=processes`."""
 
-    def engine(self) -> "Engine":
-        """Train in processes of this machine."""
-        from regbench.sweep.engines.processes import Processes
+    def _make(self) -> "Engine":
+        from regbench.sweep.engines.settings import OfProcesses, check
 
-        return Processes(**self._arguments)
+        settings = check(self._arguments, OfProcesses)
+        from regbench.sweep.engines.processes import Processes  # after the check: it may not be installed
+
+        return Processes(settings)
 
 
 class RayLauncher(EngineLauncher):
     """`hydra/launcher=ray`."""
 
-    def engine(self) -> "Engine":
-        """Train in tasks of Ray."""
-        from regbench.sweep.engines.ray import Ray
+    def _make(self) -> "Engine":
+        from regbench.sweep.engines.settings import OfRay, check
 
-        return Ray(**self._arguments)
+        settings = check(self._arguments, OfRay)
+        from regbench.sweep.engines.ray import Ray  # after the check: it may not be installed
+
+        return Ray(settings)
 
 
 class SubmititLauncher(EngineLauncher):
     """`hydra/launcher=submitit_local`, `hydra/launcher=submitit_slurm`."""
 
-    def engine(self) -> "Engine":
-        """Train in jobs of submitit."""
-        from regbench.sweep.engines.submitit import Submitit
+    def _make(self) -> "Engine":
+        from regbench.sweep.engines.settings import OfSubmitit, check
 
-        return Submitit(**self._arguments)
+        settings = check(self._arguments, OfSubmitit)
+        from regbench.sweep.engines.submitit import Submitit  # after the check: it may not be installed
+
+        return Submitit(settings)

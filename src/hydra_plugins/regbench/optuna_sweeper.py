@@ -10,21 +10,23 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_plugins.regbench import launchers
+
 
 @dataclass
 class _OptunaConf:
-    """Its values; `params` holds overrides as the command line does."""
+    """Its values; `params` holds overrides as the command line does. search_settings checks what is Any."""
 
     _target_: str = "hydra_plugins.regbench.optuna_sweeper.OptunaSweeper"
     params: dict[str, Any] = field(default_factory=dict)
-    n_trials: int = 20  # of the whole search, those of earlier starts included
-    batch: int = 4  # trials asked for at once, which are trained together
-    sampler: str = "tpe"  # or random
-    metric: str = "val_loss"  # or val_acc, train_loss, train_acc: of the epoch that validation chose
-    pruner: str = "median"  # or none: every trial is trained to its end
-    warmup: int = 0  # epochs of a trial in which it is not pruned
-    seed: int = 0  # of the sampler
-    storage: str | None = None  # null: optuna.db in the study's folder
+    n_trials: Any = 20  # of the whole search, those of earlier starts included
+    batch: Any = 4  # trials asked for at once, which are trained together
+    sampler: Any = "tpe"  # or random
+    metric: Any = "val_loss"  # or val_acc, train_loss, train_acc: of the epoch that validation chose
+    pruner: Any = "median"  # or none: every trial is trained to its end
+    warmup: Any = 0  # epochs of a trial in which it is not pruned
+    seed: Any = 0  # of the sampler
+    storage: Any = None  # null: optuna.db in the study's folder
     where: list[str] = field(default_factory=list)  # conditions: a trial for which one is false is not trained
     zip: list[list[str]] = field(default_factory=list)  # from here on: of the other sweeper, and refused
     each: dict[str, str] = field(default_factory=dict)
@@ -63,4 +65,7 @@ class OptunaSweeper(Sweeper):
         where = [str(text) for text in self._settings.pop("where")]
         words = [*(f"{key}={value}" for key, value in yaml_values.overrides(self._params).items()), *arguments]
         settings = search_settings.check(self._settings)
-        Search(self._config, self._loader, self._launcher, settings, words, where).run()
+        try:
+            Search(self._config, self._loader, self._launcher, settings, words, where).run()
+        finally:
+            launchers.close(self._launcher)

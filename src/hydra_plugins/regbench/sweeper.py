@@ -11,6 +11,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_plugins.regbench import launchers
 from regbench.console import meanwhile
 
 if TYPE_CHECKING:
@@ -69,6 +70,12 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to, or what decides."""
+        try:
+            self._sweep(arguments)
+        finally:
+            launchers.close(self.launcher)
+
+    def _sweep(self, arguments: list[str]) -> None:
         with meanwhile("loading torch"):
             from regbench.sweep.run import run
 

@@ -47,7 +47,7 @@ def with_luck(table: Table, *, shrink: bool, is_ranked: bool) -> Table:
     """
     sign = 1 if table.metric.higher_is_better else -1
     rivals = _rivals(table.rows, sign)
-    usable = rivals is not None and not table.clocks
+    usable = rivals is not None and table.has_intervals
     shrunk = _shrunk(rivals) if rivals and usable else None
     luck = None
     if rivals and shrunk is not None and is_ranked and not table.columns:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from regbench.analysis.selection import Where, selected
 from regbench.analysis.summary import compare
-from regbench.analysis.table import LOST, Against, Table
+from regbench.analysis.table import LOST, Against, Table, ends
 from regbench.records.frame import Runs
 from regbench.records.metrics import Selection
 
@@ -60,6 +60,6 @@ class Question:
 
 def lost(statuses: Sequence[str]) -> "Mapping[str, int]":
     """Count the runs that are in no figure, by how they ended, in the order of LOST."""
-    ends = {"diverged": "diverged", "failed": "failed", "running": "unfinished", "interrupted": "unfinished"}
-    found = [ends.get(status) for status in statuses]
-    return {end: found.count(end) for end in LOST}
+    names = {"running": "unfinished", "interrupted": "unfinished"}
+    found = [names.get(status, status) for status in statuses]
+    return ends(*map(found.count, LOST))

@@ -30,14 +30,28 @@ class Sample:
         select: Selection,
         shared_clocks: Collection[str],
         tuned: Tuned | None = None,
+        as_if_fixed: bool = False,
     ) -> None:
-        """`shared_clocks`: the paths of runs whose clock was not theirs alone. `tuned`: how the runs were chosen."""
+        """Look at the runs.
+
+        Args:
+            frame: the runs.
+            groups: their places in each row.
+            metric: the figure.
+            select: the epoch whose figures count.
+            shared_clocks: the paths of runs whose clock was not theirs alone.
+            tuned: how the runs were chosen.
+            as_if_fixed: whether runs that a search chose are independent figures nevertheless.
+        """
         self.frame, self.groups, self.metric, self.select, self.tuned = frame, groups, metric, select, tuned
         self.shared = {path for path in column(frame, "path") if path in shared_clocks}
         self.statuses: list[str] = column(frame, "status")
         self.figures = epochs.figures(frame, metric, select)
         chosen = tuned.tuning.keys if tuned else ()
         self.varying = [key for key in averaged(frame, groups) if key not in chosen]  # within a group
+        searches = zip(column(frame, "search"), self.statuses, strict=True) if "search" in frame else ()
+        self.searched = sum(search == search and status == "completed" for search, status in searches)
+        self.independent = not self.shared and (as_if_fixed or not self.searched)
         self._seeds, self._stacks = column(frame, "seed"), column(frame, "stack")
 
     @property
@@ -66,7 +80,7 @@ class Sample:
         mean = estimate(values)
         return Row(
             group=group.values,
-            estimate=replace(mean, half_width=None) if self.shared else mean,
+            estimate=mean if self.independent else replace(mean, half_width=None),
             best=ranked[0] if ranked else None,
             worst=ranked[-1] if ranked else None,
             diverged=ends["diverged"],
@@ -74,6 +88,7 @@ class Sample:
             unfinished=ends["running"] + ends["interrupted"],
             missing=missing,
             figures=tuple(figures),
+            pruned=ends["pruned"],
             stack=int(max(stacks)) if stacks and not any(map(math.isnan, stacks)) else None,
         )
 

@@ -38,6 +38,7 @@ def compare(
     statuses: Sequence[str] = (),
     tune: Sequence[str] = (),
     shrink: bool = False,
+    searched: bool = False,
 ) -> Table:
     """Make one row for each group of runs, and compare it with its baseline if there is one.
 
@@ -54,6 +55,7 @@ def compare(
         statuses: only runs that ended so.
         tune: keys whose values each row chooses by validation, as `tuning.tuned` does.
         shrink: add the means without what is luck, as `luck.shrunk` estimates them.
+        searched: give intervals and verdicts even over runs that a search chose by the figures of others.
 
     Raises:
         UserError: the metric, a key, column or baseline does not exist, the baseline compares nothing, there is nothing
@@ -66,9 +68,9 @@ def compare(
     runs_of = selected(runs, where, select, statuses, named)
     keys = _keys(runs_of.frame, by, columns, against, tune)
     timed = clocks.shared(runs.frame) if is_clock(chosen) else set()
-    sample = _sample(runs_of.frame, keys, chosen, select, timed, tune)
+    sample = _sample(runs_of.frame, keys, chosen, select, timed, tune, searched)
     base = default_run.base(runs_of.frame, keys)
-    table = _plain(sample, keys, columns, runs, runs_of, where)
+    table = replace(_plain(sample, keys, columns, runs, runs_of, where), as_if_fixed=searched)
     if not (by or columns):
         table = _with_changes(table, sample, keys, base)
     baseline = sample.baselines(against, base) if against else [None] * len(table.rows)
@@ -107,12 +109,13 @@ def _sample(
     select: Selection,
     timed: set[str],
     tune: Sequence[str],
+    searched: bool,
 ) -> Sample:
     """Group the runs; where values are tuned, only those with the chosen values."""
     if not tune:
-        return Sample(frame, grouped(frame, keys), metric, select, timed)
+        return Sample(frame, grouped(frame, keys), metric, select, timed, as_if_fixed=searched)
     found = tuned(frame, keys, tune, metric, select)
-    return Sample(found.frame, found.groups, metric, select, timed, found)
+    return Sample(found.frame, found.groups, metric, select, timed, found, searched)
 
 
 def _plain(
@@ -140,6 +143,7 @@ def _plain(
         together=together(frame, sample.groups, [*keys, *sample.varying, *sample.tuned_keys]),
         clocks=len(sample.shared) if is_clock(metric) else None,
         tuning=sample.tuned.tuning if sample.tuned else None,
+        searched=sample.searched,
     )
 
 
@@ -165,7 +169,7 @@ def _with_comparisons(
         sample.metric,
         against.margin_of(sample.metric),
         against.correction,
-        tested=not sample.shared,
+        tested=sample.independent,
         anytime=against.anytime,
     )
     rows = [replace(row, comparison=comparison) for row, comparison in zip(table.rows, compared, strict=True)]

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from regbench.analysis.image_noise import Noise
     from regbench.analysis.verdict import Comparison
 
-LOST = ("diverged", "failed", "unfinished")  # ends of runs that are in no figure
+LOST = ("diverged", "failed", "unfinished", "pruned")  # ends of runs that are in no figure
+
+
+def ends(diverged: int, failed: int, unfinished: int, pruned: int) -> dict[str, int]:
+    """Name the numbers of runs in no figure, in the order of LOST; pruned ones only if there are any."""
+    counts = dict(zip(LOST, (diverged, failed, unfinished, pruned), strict=True))
+    return counts if pruned else {end: counts[end] for end in LOST[:-1]}
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,12 @@ class Row:
     noise: "Noise | None" = None
     choice: Choice | None = None  # of the tuned values
     shrunk: float | None = None  # the mean without what is luck
+    pruned: int = 0
 
     @property
     def lost(self) -> dict[str, int]:
         """The number of runs that are in no figure, by their end, in the order of LOST."""
-        return {"diverged": self.diverged, "failed": self.failed, "unfinished": self.unfinished}
+        return ends(self.diverged, self.failed, self.unfinished, self.pruned)
 
     @property
     def ended(self) -> int:
@@ -113,11 +120,18 @@ class Table:
     tuning: Tuning | None = None  # how the rows' values were chosen
     luck: float | None = None  # by how much the first of several rows is expected to stand too high
     shrink: bool = False  # whether rows have a `shrunk` mean
+    searched: int = 0  # completed runs whose values a search chose
+    as_if_fixed: bool = False  # whether intervals and tests are wanted all the same
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether its figures are independent, as intervals and tests suppose."""
+        return not self.clocks and (not self.searched or self.as_if_fixed)
 
     @property
     def lost(self) -> dict[str, int]:
         """The number of runs that are in no figure, by their end, over all rows."""
-        return {end: sum(row.lost[end] for row in self.rows) for end in LOST}
+        return ends(*(sum(row.lost.get(end, 0) for row in self.rows) for end in LOST))
 
     @property
     def missing(self) -> int:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 )
 @options.tune
 @options.shrink
+@options.searched
 @click.option("--show", multiple=True, metavar="COLUMN", help=f"More columns: {', '.join(SHOWN)}.")
 @options.sort
 @click.option("--spark", is_flag=True, help="Draw each row's mean curve beside its name: of the metric, or val_acc.")
@@ -73,6 +74,7 @@ def summary(
     correction: Correction,
     test_noise: bool,
     tune: tuple[str, ...],
+    searched: bool,
     shrink: bool,
     show: tuple[str, ...],
     sort: str | None,
@@ -114,6 +116,7 @@ def summary(
             statuses=statuses,
             tune=split(tune),
             shrink=shrink,
+            searched=searched,
         )
         for metric in dict.fromkeys(split(metrics))
     ]

@@ -146,6 +146,11 @@ tune = click.option(
 shrink = click.option(
     "--shrink", is_flag=True, help="Add means without what is luck: drawn to each other as far as noise explains them."
 )
+searched = click.option(
+    "--searched",
+    is_flag=True,
+    help="Show intervals and verdicts even over runs that a search chose by the figures of others.",
+)
 x = click.option(
     "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What the axis of curves counts."
 )

@@ -62,7 +62,7 @@ class Recording:
     def _begin(self, place: int, facts: Mapping[str, Any]) -> State:
         run, directory = self.runs[place], self.directories[place]
         try:
-            origin = {"overrides": list(run.overrides), **recipes(run.overrides), "data_digest": run.data_digest}
+            origin = {**run.origin, **recipes(run.overrides), "data_digest": run.data_digest}
             continuation = resume_shorter(run, directory)
             state = directory.start({**origin, **facts})
             directory.log(*heading(run.overrides, facts), *filter(None, [continuation]))

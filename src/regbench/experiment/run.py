@@ -17,11 +17,21 @@ Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # decides from the rows of
 
 @dataclass(frozen=True)
 class Run:
-    """One checked run, and the overrides that say what it is; `stop` decides after each epoch whether to prune it."""
+    """One checked run, and the overrides that say what it is.
+
+    `stop` decides after each epoch whether to prune it; `trial` is the search that chose its values, and the number.
+    """
 
     config: RunConfig
     overrides: Sequence[str]
     stop: Stop | None = None
+    trial: tuple[str, int] | None = None
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What run.json says of where the run comes from."""
+        search = {"search": dict(zip(("name", "trial"), self.trial, strict=True))} if self.trial else {}
+        return {"overrides": list(self.overrides), **search}
 
     @cached_property
     def data_digest(self) -> str:

@@ -17,7 +17,8 @@ EARLIER = "checkpoint.before.pt"  # the checkpoint before, for a run whose last 
 
 Status = Literal["running", "completed", "diverged", "interrupted", "failed"]
 # The status in run.json, and `killed` for a running one whose process is gone: the same command resumes that run.
-State = Literal["completed", "diverged", "running", "interrupted", "killed", "failed"]
+# An interrupted run that its search gave up is `pruned`.
+State = Literal["completed", "diverged", "pruned", "running", "interrupted", "killed", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 FINAL: tuple[Status, ...] = ("completed", "diverged")
 # How the error of a run begins that its search gave up; its status is interrupted.

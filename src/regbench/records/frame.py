@@ -30,6 +30,8 @@ FACTS = (
     "stack",
     "load",
     "host",
+    "search",
+    "trial",
     *ORIGINS,
 )
 
@@ -151,7 +153,7 @@ def _facts(records: Mapping[Path, Record]) -> dict[str, Any]:
 
     runs = records.values()
     facts: dict[str, Any] = {
-        "status": [run.status for run in runs],
+        "status": [run.state for run in runs],
         "identity": [run.identity for run in runs],
         "path": pd.Series(list(map(str, records)), dtype=object),  # bytes that are no UTF-8 are no text to pandas
         "started": pd.Series([run.times.started for run in runs], dtype="datetime64[us, UTC]"),
@@ -160,6 +162,8 @@ def _facts(records: Mapping[Path, Record]) -> dict[str, Any]:
         "cpu_seconds": pd.Series([run.result.cpu_seconds if run.result else None for run in runs], dtype=float),
         "stack": pd.Series([run.stack for run in runs], dtype=float),
         "load": pd.Series([(run.machine or {}).get("load") for run in runs], dtype=float),
+        "search": pd.Series([run.search.name if run.search else math.nan for run in runs], dtype=object),
+        "trial": pd.Series([run.search.trial if run.search else None for run in runs], dtype=float),
         "host": [_text((run.machine or {}).get("host")) for run in runs],
     }
     origins = [_origins(run) for run in runs]

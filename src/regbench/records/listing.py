@@ -25,7 +25,6 @@ class _Times(BaseModel):
 
 
 class _Record(Recorded):
-    error: str | None
     times: _Times
 
 
@@ -33,7 +32,8 @@ class _Record(Recorded):
 class Entry:
     """A run directory. `values` holds all that can be shown, sorted and filtered by.
 
-    status, age (seconds since run.json was last written), trained (epochs), seconds, error, path; figures of the epoch
+    status, age (seconds since run.json was last written), trained (epochs), seconds, error, path; of a trial also
+    search, the name of its search, and trial, its number; figures of the epoch
     that validation chose (test_acc, …) and of the last one (last.test_acc, …), fractions; all of `config`: every key
     of the config, and the names of the recipes that the run came from.
     """
@@ -148,7 +148,7 @@ def listing(dirs: Iterable[str | Path], moment: datetime | None = None) -> Listi
 
 def _facts(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str, Any]]:
     killed = record.status == "running" and not is_locked(path)
-    yield "status", "killed" if killed else record.status
+    yield "status", "killed" if killed else record.state
     yield "age", max((moment - record.times.updated).total_seconds(), 0.0) if record.times.updated else None
     result = record.result
     yield "trained", result.last.get("epoch") if result else epochs_written(path)
@@ -158,6 +158,9 @@ def _facts(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str,
         yield "seconds", result.seconds
         yield "cpu_seconds", result.cpu_seconds
     yield "error", record.error
+    if record.search:
+        yield "search", record.search.name
+        yield "trial", record.search.trial
     yield "path", str(path)
 
 

@@ -1,8 +1,6 @@
-"""Look at the lock of a run: who holds it, and why it cannot be taken; let one process at a time use a folder."""
+"""Look at the lock of a run: who holds it, and why it cannot be taken. Makes no file."""
 
 import errno
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,26 +28,6 @@ def cannot_lock(path: Path, error: OSError) -> str:
     """Describe a lock that cannot be taken for another reason than that it is held."""
     cure = ": the file system has no locks. Name a folder on another by runtime.dir" if error.errno in _NO_LOCKS else ""
     return f"{path / LOCK} cannot be locked: {error.strerror}{cure}"
-
-
-@contextmanager
-def one_at_a_time(file: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of a file; where another process holds it, call `wait` and wait for the end of that process.
-
-    Raises:
-        OSError: the file system has no locks, or the file cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        wait()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _refusal(path: Path) -> OSError | None:

@@ -37,7 +37,7 @@ from regbench.records.files import (
     write_atomically,
 )
 from regbench.records.locks import cannot_lock
-from regbench.records.run_json import content_of, why
+from regbench.records.run_json import content_of, is_pruned, why
 from regbench.records.run_status import RunStatus, run_path, study_path
 from regbench.records.run_tables import RunTables
 from regbench.records.saved_states import SavedStates
@@ -255,8 +255,13 @@ class RunDir:
         self.tables.append_pretrained(row._asdict())
         self.log(str(row))
 
-    def abandon(self, reason: str) -> None:
-        """Record that an open run failed because its process is gone; all else stays, to resume from."""
+    def abandon(self, reason: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Record that an open run failed because its process is gone; all else stays, to resume from.
+
+        With `facts`, those of `start`, a run that its process never began is recorded as well.
+        """
+        if facts is not None and self.status.state != "running":
+            self.start(facts)
         if self.status.state == "running":
             self.log(reason)
             self._update("failed", reason)
@@ -275,8 +280,17 @@ class RunDir:
         times["updated"] = now()
         times["finished"] = times["updated"] if status in FINAL else None
         self._record |= {"status": status, "error": error}
+        if search := self._record.get("search"):
+            search["state"] = _trial_state(status, error)
         content = json.dumps(self._record, indent=1, allow_nan=False)
         write_atomically(self.path / RUN, content.encode() + b"\n")
+
+
+def _trial_state(status: Status, error: str | None) -> str:
+    """Name the state of a trial as its search counts it; a diverged one is as bad as pruned."""
+    if status == "diverged" or is_pruned(status, error):
+        return "pruned"
+    return {"completed": "complete", "failed": "failed"}.get(status, "running")
 
 
 def _figures(row: Mapping[str, Any], test_loss: float, test_acc: float) -> dict[str, Any]:

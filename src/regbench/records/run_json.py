@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # which pydantic wants before Python 3.
 from regbench.config.run_config import ID_LENGTH, flat
 from regbench.errors import UserError
 from regbench.guarded import read_bounded
-from regbench.records.files import FORMAT, RUN, Status
+from regbench.records.files import FORMAT, PRUNED_ERROR, RUN, State, Status
 from regbench.records.metrics import MOST_FIGURE
 
 RECIPES = ("experiment", "recipe")  # where a run came from: columns that are no part of its identity
@@ -85,6 +85,14 @@ class _Git(TypedDict, total=False):
     dirty: Any
 
 
+class Searched(BaseModel):
+    """The search that chose the values of a run: its name, the number of the trial, and how that stands."""
+
+    name: str
+    trial: Annotated[int, Field(ge=0)]
+    state: str
+
+
 class Recorded(BaseModel):
     """What every reader needs of a run.json. The rest of the file may grow."""
 
@@ -95,7 +103,14 @@ class Recorded(BaseModel):
     data_digest: str | None = None  # of older runs
     experiment: str | None = None  # the NAME of +experiment=NAME
     recipe: str | None = None  # the NAME of +study=NAME
+    search: Searched | None = None  # of a trial
+    error: str | None = None
     result: _Result | None
+
+    @property
+    def state(self) -> State:
+        """The status, or `pruned`."""
+        return "pruned" if is_pruned(self.status, self.error) else self.status
 
     @field_validator("config")
     @classmethod
@@ -144,6 +159,11 @@ def _is_finite(values: Mapping[str, Any]) -> bool:
         elif kind is float and not math.isfinite(value):
             return False
     return True
+
+
+def is_pruned(status: str | None, error: str | None) -> bool:
+    """Tell whether a search gave up a run with this status and error."""
+    return status == "interrupted" and str(error).startswith(PRUNED_ERROR)
 
 
 class UnreadableError(Exception):

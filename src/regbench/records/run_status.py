@@ -10,9 +10,9 @@ from regbench.config.location import user_path
 from regbench.config.run_config import ID_LENGTH, RunConfig, Runtime
 from regbench.errors import UserError
 from regbench.guarded import read_bounded
-from regbench.records.files import FINAL, METRICS, PRUNED_ERROR, Status
+from regbench.records.files import FINAL, METRICS, Status
 from regbench.records.metrics import SELECTIONS
-from regbench.records.run_json import Record, UnreadableError, content_of, parse
+from regbench.records.run_json import Record, UnreadableError, content_of, is_pruned, parse
 
 _SHOWN = {"epoch", "test_loss", "test_acc", "val_loss"}
 _LONGEST_NAME = 255  # bytes, on nearly every file system
@@ -89,7 +89,7 @@ class RunStatus:
     @property
     def pruned(self) -> bool:
         """Whether a search stopped the run; `regbench train` resumes it as it resumes any interrupted run."""
-        return self.state == "interrupted" and str(self.error).startswith(PRUNED_ERROR)
+        return is_pruned(self.state, self.error)
 
 
 def _has_figures(record: Record) -> bool:

@@ -70,6 +70,16 @@ def stacks(runs: Sequence[Run]) -> list[list[Run]]:
     return [[runs[place] for place in group.places] for group in groups]
 
 
+def shapes(runs: Sequence[Run], elsewhere: str | None = None) -> list[list[Run]]:
+    """Divide the runs into those that could train as one model if it may be large; `elsewhere`: see `find_device`."""
+    configs, places_on = [run.config for run in runs], _by_device([run.config for run in runs], elsewhere)
+    return [
+        [runs[places[place]] for place in group.places]
+        for device, places in places_on.items()
+        for group in stacking.groups([configs[place] for place in places], device, whole=True)
+    ]
+
+
 def _distinct(jobs: Iterable[Job]) -> tuple[list[Run], int]:
     """Check the jobs; return their runs, each once, and how many came again."""
     runs: dict[Path, Run] = {}
@@ -119,11 +129,16 @@ def _check_places(runs: Sequence[Run], is_pending: Sequence[bool], download: boo
     refusals.raise_first()
 
 
-def _grouped(configs: Sequence[RunConfig]) -> tuple[list[Group], list[str]]:
-    """Group the runs by device, then those that train as one model; say why there is more than one group."""
+def _by_device(configs: Sequence[RunConfig], elsewhere: str | None = None) -> dict[torch.device, list[int]]:
     places_on: dict[torch.device, list[int]] = {}
     for place, config in enumerate(configs):
-        places_on.setdefault(find_device(config), []).append(place)
+        places_on.setdefault(find_device(config, elsewhere), []).append(place)
+    return places_on
+
+
+def _grouped(configs: Sequence[RunConfig]) -> tuple[list[Group], list[str]]:
+    """Group the runs by device, then those that train as one model; say why there is more than one group."""
+    places_on = _by_device(configs)
     groups: list[Group] = []
     reasons = [f"runtime.device differs: {', '.join(map(str, places_on))}"] * (len(places_on) > 1)
     for device, places in places_on.items():
@@ -134,8 +149,11 @@ def _grouped(configs: Sequence[RunConfig]) -> tuple[list[Group], list[str]]:
     return groups, list(dict.fromkeys(reasons))
 
 
-def show(plan: Plan, reporter: Reporter) -> None:
-    """Show what trains together, a line for the stacks of each shape, and why it is not all one stack."""
+def show(plan: Plan, reporter: Reporter, workers: str = "") -> None:
+    """Show what trains together, a line for the stacks of each shape, and why it is not all one stack.
+
+    `workers` says which workers would train it, and in which parts.
+    """
     if reporter.mode == "off":
         return
     from rich.table import Table
@@ -151,7 +169,12 @@ def show(plan: Plan, reporter: Reporter) -> None:
         table.add_row(str(len(groups)), str(len(overrides)), Text(distinguishing(overrides, shared)))
     if plan.groups:
         reporter.console.print(table)
-    for line in [*_why_several(plan), *forecast.lines(plan.pending, plan.groups), *resolution.lines(plan.runs)]:
+    for line in [
+        *_why_several(plan),
+        *[workers] * bool(workers),
+        *forecast.lines(plan.pending, plan.groups),
+        *resolution.lines(plan.runs),
+    ]:
         reporter.say(line)
 
 

@@ -16,9 +16,9 @@ from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
 from regbench.records.locks import is_locked, lock_fault
 from regbench.sweep import comparison, resolution
-from regbench.sweep.engines.workers import Engine
+from regbench.sweep.engines.workers import Engine, Workers
 from regbench.sweep.job import Job
-from regbench.sweep.plan import Plan, again, plan, show, stacks
+from regbench.sweep.plan import Plan, again, plan, show
 from regbench.sweep.sharing import share
 from regbench.sweep.watch import Watch
 from regbench.text import plural
@@ -33,7 +33,7 @@ class _NamesEngine(Protocol):
     """A launcher of regbench, whose engine trains checked runs. Any other gets overrides and composes jobs again."""
 
     def engine(self) -> Engine:
-        """Make the engine."""
+        """Make the engine, once."""
 
 
 def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False, pilot: int | None = None) -> None:
@@ -71,7 +71,8 @@ def _show_plan(launcher: Launcher, planned: Plan, pilot: int | None, reporter: R
             train(launcher, chosen, pending, watch)
         planned = again(planned)
     reporter.say(str(planned), "bold")
-    show(planned, reporter)
+    engine = launcher.engine() if isinstance(launcher, _NamesEngine) else None
+    show(planned, reporter, engine.planned(planned.pending) if isinstance(engine, Workers) and planned.pending else "")
 
 
 def _checked_pilot(seeds: int) -> int:
@@ -87,7 +88,7 @@ def train(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch
     if isinstance(launcher, _NamesEngine):
         watch.add(runs, pending)
         with following(runs[0].config.runtime.tracker, sorted({run.path.parent for run in pending})):
-            share(pending, lambda some: launcher.engine().train(stacks(some), watch))
+            share(pending, lambda some: launcher.engine().train(some, watch))
     else:  # each of its jobs tells of itself
         share(pending, lambda some: launcher.launch([list(run.overrides) for run in some], initial_job_idx=0))
 

@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 from regbench.errors import UserError, not_installed
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
-from regbench.records.locks import one_at_a_time
 from regbench.records.run_status import study_path
 from regbench.sweep.compose import Composer
 from regbench.sweep.conditions import Conditions, LeftOutError
@@ -28,9 +27,6 @@ try:
     from regbench.sweep.trials import Trials
 except ModuleNotFoundError:
     raise not_installed("hydra/sweeper=optuna: Optuna", "optuna") from None
-
-
-_LOCK = "optuna.lock"
 
 
 class Search:
@@ -76,22 +72,14 @@ class Search:
             raise
 
     def run(self) -> None:
-        """Ask, train and tell until there are as many trials as wanted; leave with exit code 1 if one failed.
-
-        Two searches in one folder would take each other's trials for left behind: the second waits, and finds all done.
-        """
-        folder = study_path(self._runtime)
-        with one_at_a_time(folder / _LOCK, lambda: self._reporter.say(f"waits for another search in {folder}")):
-            self._search(folder)
-
-    def _search(self, folder: Path) -> None:
-        trials = Trials(folder, self._runtime.study, self._settings, self._space)
+        """Ask, train and tell until there are as many trials as wanted; leave with exit code 1 if one failed."""
+        trials = Trials(study_path(self._runtime), self._runtime.study, self._settings, self._space)
         begun, done = trials.begun(), trials.done()
         trials.retry_failed()
         self._announce(len(begun), done)
         start, total = time.monotonic(), max(self._settings.n_trials - done, len(begun))
         with resumable(lambda: self._done(done)), Watch(self._reporter, total) as watch:
-            while numbers := begun[: self._settings.batch] or trials.ask(self._runs):
+            while numbers := begun[: self._settings.batch] or trials.ask(self._runs) or self._of_others(trials):
                 begun = begun[self._settings.batch :]
                 self._train(trials, numbers, watch)
         for line in ["", *trials.table()]:
@@ -99,6 +87,10 @@ class Search:
         if self._runs:
             show_end(list(self._runs.values()), len(self._runs), time.monotonic() - start, self._reporter)
         leave_if_failed(list(self._runs.values()), "trial", self._reporter)
+
+    def _of_others(self, trials: Trials) -> list[int]:
+        """List some trials that another start of this search trains: each start ends with the whole table."""
+        return [number for number in trials.begun() if number not in self._runs][: self._settings.batch]
 
     def _done(self, before: int) -> str:
         """Say how many trials are done, with those of earlier starts."""
@@ -123,7 +115,7 @@ class Search:
                 trials.prune(number)
                 watch.leave_out()
                 continue
-            runs[number] = run = replace(plan.runs[0], stop=trials.pruning(known, number))
+            runs[number] = run = replace(plan.runs[0], stop=trials.pruning(known, number), trial=(trials.name, number))
             if plan.pending:
                 pending[run.path] = run
         self._runs |= runs

@@ -1,13 +1,16 @@
 """The trials of a search in Optuna's database: ask for them, tell how they ended, show the best."""
 
 import hashlib
+import time
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from regbench.errors import UserError
@@ -15,12 +18,16 @@ from regbench.experiment.run import Stop
 from regbench.records import epochs
 from regbench.records.run_status import RunStatus
 from regbench.sweep.pruning import Median
+from regbench.sweep.sampling import ByNumber
 from regbench.sweep.search_settings import Direction, Settings
 from regbench.sweep.space import Space
 
 _DATABASE = "optuna.db"
+_TRIES, _SECONDS = 20, 0.5  # at opening a database, and between them
+_SECONDS_FOR_WRITERS = 120
 _SHOWN = 10  # of the best trials
 _BATCH = "batch"  # attribute of a trial: the number of the first trial that was asked for with it
+_SURPLUS = "surplus"  # attribute of a trial that another start asked for in its place
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)  # a failed trial is tried again
 
 
@@ -34,11 +41,9 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         what = repr((sorted(space.fixed), sorted(map(repr, space.dimensions.items())), settings.metric))
-        self._study = _opened(
-            settings.storage or f"sqlite:///{folder / _DATABASE}",
-            f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}",
-            settings.direction,
-        )
+        self.name = f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+        self._study = _opened(settings.storage or f"sqlite:///{folder / _DATABASE}", self.name, settings.direction)
+        self._study.sampler = ByNumber(settings.sampler, settings.seed)
 
     def all(self) -> Sequence[FrozenTrial]:
         """Return the trials as they are now, by number."""
@@ -54,30 +59,37 @@ class Trials:
 
     def retry_failed(self) -> None:
         """Have the values of failed trials asked for again, unless another trial has them."""
-        done = [trial.params for trial in self._study.get_trials() if trial.state != TrialState.FAIL]
+        there = [trial for trial in self._study.get_trials() if trial.state != TrialState.FAIL]
+        done = [trial.params or trial.system_attrs.get("fixed_params") for trial in there]
         for trial in self._study.get_trials(states=(TrialState.FAIL,)):
-            if trial.params not in done:
+            if trial.params not in done and _SURPLUS not in trial.user_attrs:
                 self._study.enqueue_trial(trial.params, skip_if_exists=False)
 
     def ask(self, tried: Collection[int]) -> list[int]:
         """Ask for the next trials and return their numbers; those that this start has `tried` are not tried again.
 
-        A sampler draws anew at each start, so its seed moves on with the trials.
+        What a sampler draws depends on the number of the trial, which no other start gets.
         """
         trials = self.all()
         counts = Counter(trial.state for trial in trials)
         failed = sum(trials[number].state == TrialState.FAIL for number in tried)
         left = self._settings.n_trials - failed - counts[TrialState.RUNNING] - self.done()
-        self._study.sampler = self._sampler(self._settings.seed + len(trials))
-        asked = [self._study.ask(dict(self._space.dimensions)) for _ in range(min(left, self._settings.batch))]
-        for trial in asked:
-            trial.set_user_attr(_BATCH, asked[0].number)
-        return [trial.number for trial in asked]
+        asked: list[int] = []
+        for _ in range(min(left, self._settings.batch)):
+            trial = self._study.ask(dict(self._space.dimensions))
+            if self._is_surplus(trial.number):
+                trial.set_user_attr(_SURPLUS, True)
+                self._study.tell(trial, state=TrialState.FAIL)
+                break
+            asked.append(trial.number)
+            with _told_meanwhile():
+                trial.set_user_attr(_BATCH, asked[0])
+        return asked
 
-    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        if self._settings.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)  # which keeps a batch's trials apart
+    def _is_surplus(self, number: int) -> bool:
+        """Tell whether other starts have asked for all trials that were left, since these were counted."""
+        before = self.all()[:number]
+        return sum(trial.state != TrialState.FAIL for trial in before) >= self._settings.n_trials
 
     def pruning(self, trials: Sequence[FrozenTrial], number: int) -> Stop | None:
         """Return what decides whether to give a trial up, by the trials that were over before its batch began."""
@@ -91,6 +103,10 @@ class Trials:
 
         A diverged run counts as pruned, which is worse than any other.
         """
+        with _told_meanwhile():
+            self._tell(number, status)
+
+    def _tell(self, number: int, status: RunStatus) -> None:
         if status.state == "completed" or status.pruned:
             self._report(number, status.path)
         if status.result is not None:
@@ -102,7 +118,8 @@ class Trials:
 
     def prune(self, number: int) -> None:
         """Tell that a trial is as bad as can be."""
-        self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+        with _told_meanwhile():
+            self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
 
     def _report(self, number: int, path: Path) -> None:
         """Report each epoch: later trials are compared with them, and the sampler ranks pruned trials by them."""
@@ -125,23 +142,53 @@ class Trials:
         return [*lines, "", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))]
 
 
+def _told_meanwhile() -> AbstractContextManager[None]:
+    """Let another start, which looked after the same trial, have been quicker: it tells the same."""
+    return suppress(optuna.exceptions.UpdateFinishedTrialError)
+
+
 def _opened(storage: str, name: str, direction: Direction) -> optuna.Study:
     """Open a study, or make it.
 
     Raises:
         UserError: the database cannot be opened.
     """
-    pruner = optuna.pruners.NopPruner()
-    try:
-        return optuna.create_study(
-            storage=storage, study_name=name, direction=direction, load_if_exists=True, pruner=pruner
-        )
-    except Exception as error:  # of Optuna, of SQLAlchemy, or of the database's driver
-        reason = " ".join(str(error).split()).partition(" (Background")[0]
-        raise UserError(
-            f"hydra.sweeper.storage={storage}: cannot be opened ({type(error).__name__}: {reason[:120]}). "
-            "Write a database's URL, as sqlite:///optuna.db"
-        ) from None
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            return optuna.create_study(
+                storage=_storage(storage),
+                study_name=name,
+                direction=direction,
+                load_if_exists=True,
+                pruner=optuna.pruners.NopPruner(),
+            )
+        except (
+            sqlalchemy.exc.IntegrityError,
+            sqlalchemy.exc.OperationalError,
+            optuna.exceptions.StorageInternalError,
+        ) as error:
+            # Another start makes the tables, or the study, at the same moment
+            if not tries_left or "unable to open" in str(error):
+                raise _not_opened(storage, error) from None
+            time.sleep(_SECONDS)
+        except Exception as error:  # of Optuna, of SQLAlchemy, or of the database's driver
+            raise _not_opened(storage, error) from None
+    raise AssertionError("the last try returns or raises")
+
+
+def _storage(storage: str) -> str | optuna.storages.RDBStorage:
+    """Return the database; one in a file waits for other starts as long as they write."""
+    if not storage.startswith("sqlite:"):
+        return storage
+    return optuna.storages.RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": _SECONDS_FOR_WRITERS}})
+
+
+def _not_opened(storage: str, error: Exception) -> UserError:
+    reason = " ".join(str(error).split()).partition(" (Background")[0]
+    return UserError(
+        f"hydra.sweeper.storage={storage}: cannot be opened ({type(error).__name__}: {reason[:120]}). "
+        "Write a database's URL, as sqlite:///optuna.db"
+    )
 
 
 def _values(trial: FrozenTrial, keys: Iterable[str]) -> list[str]:

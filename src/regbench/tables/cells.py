@@ -73,7 +73,7 @@ def _counts(table: Table) -> list[_Column]:
 
 def _lost(table: Table) -> list[_Column]:
     """Count the runs in no figure, if there are any: one column beside a baseline's, which need the room."""
-    lost = {end: [row.lost[end] for row in table.rows] for end in LOST if table.lost[end]}
+    lost = {end: [row.lost.get(end, 0) for row in table.rows] for end in LOST if table.lost.get(end)}
     if table.contrast and lost:
         return [_Column(_LOST, [str(sum(row.lost.values())) for row in table.rows])]
     return [_Column(end, list(map(str, numbers))) for end, numbers in lost.items()]

@@ -18,7 +18,7 @@ def in_short(table: Table, contrast: Contrast) -> Iterator[str]:
     """Say in a line what is compared."""
     unit, points = (" in %", " in points") if table.metric.percent else ("", "")
     spread = "interval: 95 % confidence sequence" if contrast.anytime else "±: 95 % t interval"
-    interval = "" if table.clocks else f"; {spread}{points}"
+    interval = "" if not table.has_intervals else f"; {spread}{points}"
     yield f"{table.metric.name}{unit}; diff from {contrast.label}, by seed{interval}."
 
 

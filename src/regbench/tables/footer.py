@@ -36,7 +36,7 @@ def _short(table: Table) -> Iterator[str]:
         yield from in_short(table, table.contrast)
         legend = list(legend_of(table, table.contrast))
     else:
-        yield f"{_metric(table)[:-1]}." if table.clocks else f"{_metric(table)[:-1]}; ±: {_level()}."
+        yield f"{_metric(table)[:-1]}; ±: {_level()}." if table.has_intervals else f"{_metric(table)[:-1]}."
         legend = [f"n ≤ {ENOUGH - 1} proves no difference, {ENOUGH} seeds can"] if _few_seeds(table) else []
     yield f"{'; '.join([_counted(table), *legend])}. {_MORE}"
     yield from _remarks(table)
@@ -131,6 +131,7 @@ def _runs(table: Table) -> str:
 def _remarks(table: Table) -> Iterator[str]:
     """Say what is odd about this table: which runs are in no figure, what its rows do not show."""
     yield from tuning_remarks(table)
+    yield from _searched(table)
     yield from _luck(table)
     yield from map(_together, table.together)
     if table.averaged:
@@ -146,6 +147,18 @@ def _remarks(table: Table) -> Iterator[str]:
         yield f"{len(table.unreadable)} unreadable: {first_of(table.unreadable)}."
     for name, values in table.mixed:
         yield f"The runs differ in {_ORIGIN_NOUNS[name]}: {_listed(values)}."
+
+
+def _searched(table: Table) -> Iterator[str]:
+    """Say that a search chose runs by the figures of others, and what that means for intervals."""
+    if table.searched:
+        chosen = (
+            f"A search chose {table.searched} of {plural(table.completed, 'completed run')} by the figures of others"
+        )
+        if table.as_if_fixed:
+            yield f"{chosen}: intervals and verdicts do not account for that."
+        else:
+            yield f"{chosen}: no interval, no test. --searched shows them all the same; new seeds of the best are fair."
 
 
 def _luck(table: Table) -> Iterator[str]:

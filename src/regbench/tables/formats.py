@@ -146,6 +146,7 @@ def _content(table: Table, show: Sequence[str]) -> dict[str, Any]:
         **({"tuning": _tuning(table.tuning)} if table.tuning else {}),
         **({"expected_luck": table.luck} if table.luck else {}),
         "shared_clocks": table.clocks,
+        **({"searched": table.searched} if table.searched else {}),
         "averaged_over": table.averaged,
         "paired_by": ["seed", *contrast.shared] if contrast else None,
         "confounded_with": contrast.confounded if contrast else None,

@@ -39,6 +39,7 @@ _STATISTICS: dict[str, Callable[[Row], Any]] = {
     "unfinished": lambda row: row.unfinished,
     "missing": lambda row: row.missing,
 }
+_PRUNED: dict[str, Callable[[Row], Any]] = {"pruned": lambda row: row.pruned}
 _STACK: dict[str, Callable[[Row], Any]] = {"stack": lambda row: row.stack}
 _SHRUNK: dict[str, Callable[[Row], Any]] = {"shrunk": lambda row: row.shrunk}
 _SEEDS: dict[str, Callable[[Row], Any]] = {
@@ -144,7 +145,8 @@ def columns(table: Table, show: Sequence[str] = ()) -> list[str]:
 def _of_row(table: Table, show: Sequence[str]) -> dict[str, Callable[[Row], Any]]:
     """Return the statistics; the stack for a time, the shrunk mean and each seed's figure on request."""
     stack = {} if table.clocks is None else _STACK
-    return _STATISTICS | stack | (_SHRUNK if table.shrink else {}) | (_SEEDS if "seeds" in show else {})
+    pruned = _PRUNED if "pruned" in table.lost else {}
+    return _STATISTICS | pruned | stack | (_SHRUNK if table.shrink else {}) | (_SEEDS if "seeds" in show else {})
 
 
 def _of_contrast(contrast: Contrast) -> dict[str, Callable[[Contrast], Any]]:

@@ -18,6 +18,7 @@ from regbench.training.stacking import evenly, most_as_one
 from regbench.training.trainer import Best, Tests, Tick, Trainer, TrainsRuns
 
 _Result = TypeVar("_Result")
+_SECONDS = 1.0  # between looks whether the user has stopped the training
 
 
 def trainer(configs: Sequence[RunConfig], splits: Sequence[Split], machine: Machine) -> TrainsRuns:
@@ -145,8 +146,7 @@ class Lanes:
         futures: list[Future[_Result]] = []
         try:
             futures += (self._pool.submit(work, trainer) for trainer in self._trainers)
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
+            _wait_for(futures)
         except BaseException:
             self._stop.set()
             for future in futures:
@@ -154,3 +154,15 @@ class Lanes:
             wait(futures)
             raise
         return [future.result() for future in futures]
+
+
+def _wait_for(futures: Sequence["Future[Any]"]) -> None:
+    """Wait until all have ended, or raise what one of them does.
+
+    In pieces: an interrupt that no signal brings, such as `ray.cancel`, is seen only between them.
+    """
+    left: set[Future[Any]] = set(futures)
+    while left:
+        done, left = wait(left, _SECONDS, FIRST_EXCEPTION)
+        for future in done:
+            future.result()

@@ -8,7 +8,7 @@ import torch
 from regbench.config.run_config import RunConfig
 from regbench.errors import UserError
 
-_MOST_LANES = 4  # more would wait for Python's lock, which a lane holds for a tenth of its time and more
+MOST_LANES = 4  # more would wait for Python's lock, which a lane holds for a tenth of its time and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,12 @@ def shared(config: RunConfig, device: torch.device) -> Machine:
     if device.type != "cpu":
         return whole(config, device)
     cores = _cpu_threads(config)
-    threads = -(-cores // _MOST_LANES)
-    return Machine(device, lanes=cores // threads, threads=threads)
+    return Machine(device, lanes=lanes_of(cores), threads=-(-cores // MOST_LANES))
+
+
+def lanes_of(cores: int) -> int:
+    """Count the lanes of a process that has so many CPU threads."""
+    return cores // -(-cores // MOST_LANES)
 
 
 def _cpu_threads(config: RunConfig) -> int:
@@ -45,14 +49,20 @@ def _cpu_threads(config: RunConfig) -> int:
     return torch.get_num_threads() if threads == "auto" else threads
 
 
-def find_device(config: RunConfig) -> torch.device:
+def find_device(config: RunConfig, elsewhere: str | None = None) -> torch.device:
     """The device that the config asks for; auto means the fastest there is.
+
+    Args:
+        config: the run's.
+        elsewhere: the kind of device that auto means on another machine, which trains; None: this machine trains.
 
     Raises:
         UserError: the machine has no such device.
     """
     there = _there()
     name = config.runtime.device
+    if name == "auto" and elsewhere:
+        return torch.device(elsewhere)
     if name == "auto":
         name = fastest_device()
     kind, _, number = name.partition(":")

@@ -47,8 +47,8 @@ class Group:
     shape: Mapping[str, Any]  # what they have in common
 
 
-def groups(configs: Sequence[RunConfig], device: torch.device) -> list[Group]:
-    """Group the runs into stacks, in the order of their first runs."""
+def groups(configs: Sequence[RunConfig], device: torch.device, whole: bool = False) -> list[Group]:
+    """Group the runs into stacks, in the order of their first runs; `whole`: of any size, one to each shape."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     shapes: dict[tuple[Any, ...], dict[str, Any]] = {}
     for place, config in enumerate(configs):
@@ -56,7 +56,7 @@ def groups(configs: Sequence[RunConfig], device: torch.device) -> list[Group]:
         key = tuple((name, shown(value)) for name, value in shape.items())
         alike.setdefault(key, []).append(place)
         shapes.setdefault(key, shape)
-    sizes = {key: size(configs[places[0]], device) for key, places in alike.items()}
+    sizes = {key: len(places) if whole else size(configs[places[0]], device) for key, places in alike.items()}
     return [Group(part, shapes[key]) for key, places in alike.items() for part in evenly(places, sizes[key])]
 
 
@@ -98,7 +98,9 @@ def most_as_one(config: RunConfig, device: torch.device) -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Free bytes where the device keeps its tensors."""
+    """Free bytes where the device keeps its tensors; no limit is known of a GPU of another machine."""
+    if device.type == "cuda" and not torch.cuda.is_available():
+        return sys.maxsize
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 

@@ -10,17 +10,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from regbench.errors import UserError
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
-from regbench.sweep.engines import processes, workers
+from regbench.sweep import plan
+from regbench.sweep.engines import processes, settings, units, workers
+from support import complete, leave
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
 ENDLESS = 1_000_000  # epochs
+NO_RETRY = "hydra.launcher.max_failures=0"
 SECONDS = 300  # at most, for what takes a few on a machine that is idle
 INTERRUPTED = re.compile(r"Interrupted: 0 of \d runs? done\. To resume: regbench train -m .*\n$")
 
@@ -152,65 +157,211 @@ def test_a_run_that_ended_is_not_abandoned(config: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "threads", "units", "expected"),
-    [
-        ("auto", "auto", 100, 8),
-        ("auto", 3, 100, 2),
-        ("auto", 99, 100, 1),
-        ("auto", 1, 5, 5),
-        (3, 8, 100, 3),
-        (9, 1, 2, 2),
-    ],
+    ("n_jobs", "threads", "expected"), [(None, "auto", 8), (None, 3, 2), (None, 99, 1), (3, 8, 3), (9, 1, 9)]
 )
-def test_workers_share_the_cores(
-    config: Any, monkeypatch: Any, n_jobs: Any, threads: Any, units: int, expected: int
-) -> None:
+def test_workers_share_the_cores(config: Any, monkeypatch: Any, n_jobs: Any, threads: Any, expected: int) -> None:
     from regbench.experiment.run import Run
 
-    monkeypatch.setattr(workers, "cores", lambda: 8)
-    monkeypatch.setattr(workers, "gpus", lambda runs: [])
+    monkeypatch.setattr(units, "cores", lambda: 8)
+    monkeypatch.setattr(units, "gpus", lambda runs: [])
     runtime = config.runtime.model_copy(update={"threads": threads})
     runs = [Run(config.model_copy(update={"runtime": runtime}), [])]
-    assert workers.number_of_workers(n_jobs, runs, units) == expected
+    assert units.crew_here(runs, n_jobs).workers == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "stacks", "devices", "expected"),
+    ("words", "stacks", "crew", "expected"),
     [
-        ([], [100], 0, [12, 13, 12, 13, 12, 13, 12, 13]),
-        ([], [192, 40], 0, [16] * 12 + [13, 13, 14]),
-        (["runtime.threads=2"], [100, 20], 0, [25] * 4 + [20]),
-        (["model=cnn"], [20], 0, [1] * 20),
-        (["model=cnn", "runtime.threads=2"], [20], 0, [2] * 10),
-        (["runtime.stack=8"], [8, 8], 0, [2] * 8),
-        (["model=cnn", "runtime.stack=100"], [100], 0, [12, 13] * 4),
-        ([], [100], 2, [50, 50]),
+        ([], [100], (8, 1, "cpu"), [12, 13, 12, 13, 12, 13, 12, 13]),
+        ([], [192, 40], (8, 1, "cpu"), [16] * 12 + [13, 13, 14]),
+        (["runtime.threads=2"], [100, 20], (4, 2, "cpu"), [25] * 4 + [20]),
+        (["model=cnn"], [20], (8, 1, "cpu"), [1] * 20),
+        (["model=cnn", "runtime.threads=2"], [20], (4, 2, "cpu"), [2] * 10),
+        (["runtime.stack=8"], [8, 8], (8, 1, "cpu"), [2] * 8),
+        (["runtime.stack=8"], [100], (2, 1, "cpu"), [7] * 4 + [8] * 9),
+        (["model=cnn", "runtime.stack=100"], [100], (8, 1, "cpu"), [12, 13] * 4),
+        ([], [100], (2, 1, "cuda"), [50, 50]),
+        ([], [32], (8, 1, "cpu"), [4] * 8),
+        ([], [9], (8, 1, "cpu"), [1] * 7 + [2]),
+        ([], [32], (4, 1, "cuda"), [8] * 4),
+        ([], [32, 9], (None, 1, "cuda"), [32, 9]),
+        ([], [32], (256, 4, "cpu"), [4] * 8),
+        ([], [3], (256, 4, "cpu"), [3]),
     ],
 )
 def test_stacks_are_dealt_out_in_parts_that_train_at_once(
-    make_config: Any, monkeypatch: Any, words: list[str], stacks: list[int], devices: int, expected: list[int]
+    make_config: Any, words: list[str], stacks: list[int], crew: Any, expected: list[int]
 ) -> None:
-    import torch
+    divided = units.divide(alike(make_config, words, stacks), units.Crew(*crew, "why"))
+    assert sorted(map(len, divided)) == sorted(expected)
+    assert all(len({run.config.model_dump_json() for run in unit}) == 1 for unit in divided), "one stack to a unit"
 
+
+def test_a_job_has_as_many_runs_as_are_asked_for(make_config: Any) -> None:
+    runs = alike(make_config, [], [32, 9])
+    divided = units.divide(runs, units.Crew(8, 1, "cpu", "why"), runs_per_job=20)
+    assert [len(unit) for unit in divided] == [13, 14, 14]
+    assert {id(run) for unit in divided for run in unit} == set(map(id, runs))
+    mixed = next(unit for unit in divided if len({run.config.epochs for run in unit}) == 2)
+    assert [len({run.config.epochs for run in stack}) for stack in plan.stacks(mixed)] == [1, 1]
+
+
+def test_a_gpu_of_another_machine_moves_one_optimizer_at_a_time(make_config: Any) -> None:
     from regbench.experiment.run import Run
-    from regbench.training import machine
 
-    monkeypatch.setattr(workers, "cores", lambda: 8)
-    monkeypatch.setattr(workers, "gpus", lambda runs: ["0", "1"][:devices])
-    monkeypatch.setattr(machine, "find_device", lambda config: torch.device("cuda" if devices else "cpu"))
-    runs = [[Run(make_config(*words), [str(place)]) for place in range(size)] for size in stacks]
-    units = workers.divide(runs)
-    assert [run for unit in units for run in unit] == [run for stack in runs for run in stack]
-    assert sorted(map(len, units)) == sorted(expected)
+    runs = [Run(make_config(f"optimizer={name}"), [name]) for name in ("adam", "sgd") * 2]
+    assert [len(stack) for stack in plan.shapes(runs, "cpu")] == [4]
+    assert [len(stack) for stack in plan.shapes(runs, "cuda")] == [2, 2]
+
+
+class Deaths(workers.Workers):
+    """An engine whose workers die as often as each run is given; it notes the units that it gets."""
+
+    def __init__(self, deaths: dict[str, int], again: bool = True, **settings_: Any) -> None:
+        super().__init__(settings.Common(**settings_))
+        self.deaths, self.again, self.given = deaths, again, list[list[str]]()
+
+    def crew(self, runs: Any) -> units.Crew:
+        return units.Crew(2, 1, "cpu", "why")
+
+    def outcomes(self, queue: Any, crew: Any) -> Any:
+        while queue:
+            unit = queue.popleft()
+            self.given.append([" ".join(run.overrides) for run in unit])
+            dead = [run for run in unit if self.deaths[run.overrides[-1]] > 0]
+            for run in dead:
+                self.deaths[run.overrides[-1]] -= 1
+            for run in unit if not dead else []:
+                leave(run, end=complete)
+            yield unit, workers.Fault("gone", self.again) if dead else None
+
+
+@pytest.mark.parametrize(
+    ("again", "most", "calls", "states"),
+    [
+        (True, 2, ["01", "23", "2", "3", "2"], ["completed"] * 4),
+        (True, 1, ["01", "23", "2", "3"], ["completed", "completed", "failed", "completed"]),
+        (True, 0, ["01", "23"], ["completed", "completed", "failed", "failed"]),
+        (False, 2, ["01", "23"], ["completed", "completed", "failed", "failed"]),
+    ],
+)
+def test_runs_of_a_dead_worker_are_given_to_others(
+    make_config: Any, tmp_path: Path, again: bool, most: int, calls: list[str], states: list[str]
+) -> None:
+    from regbench.experiment.reporter import Reporter
+    from regbench.experiment.run import Run
+    from regbench.sweep.watch import Watch
+
+    runs = [Run(make_config(f"seed={seed}", f"runtime.dir={tmp_path}"), [str(seed)]) for seed in range(4)]
+    engine = Deaths({"0": 0, "1": 0, "2": 2, "3": 0}, again, max_failures=most)
+    engine.train(runs, Watch(Reporter("off"), 4))
+    assert ["".join(unit) for unit in engine.given] == calls
+    assert [run.status().state for run in runs] == states
+    assert all(run.status().error == "gone" for run in runs if run.status().state == "failed")
+    if "failed" in states:
+        assert "gone" in (runs[2].path / "train.log").read_text(), "the log that the sweep names is there"
+
+
+@pytest.mark.parametrize(
+    ("state", "waits", "reason", "again"),
+    [
+        ("CANCELLED by 1000", True, "its job 7_1 was cancelled", False),
+        ("OUT_OF_MEMORY", True, "its job 7_1 is gone (state OUT_OF_MEMORY); log: {log}", True),
+        ("TIMEOUT", True, "its job 7_1 is gone (state TIMEOUT); log: {log}", True),
+        ("FINISHED", False, "its job 7_1 is gone (state FINISHED); log: {log}", True),
+    ],
+)
+@needs["submitit"]
+def test_a_dead_job_says_its_state_at_once(tmp_path: Path, state: str, waits: bool, reason: str, again: bool) -> None:
+    from regbench.sweep.engines.submitit import fault
+
+    log = tmp_path / "7_1_log.err"
+    log.touch()
+    paths = SimpleNamespace(result_pickle=tmp_path / "none", stderr=log)
+    job = SimpleNamespace(job_id="7_1", state=state, paths=paths, result=lambda: pytest.fail("it waits"))
+    assert fault(job, waits) == workers.Fault(reason.format(log=log), again)
+
+
+@needs["submitit"]
+def test_a_job_that_raised_says_what(tmp_path: Path) -> None:
+    from submitit.core.utils import FailedJobError
+
+    from regbench.sweep.engines.submitit import fault
+
+    def result() -> None:
+        trace = 'Traceback (most recent call last):\n  File "x.py", line 1\nOSError: no space\n'
+        raise FailedJobError(f"Job (task=0) failed during processing with trace:\n---\n{trace}---\nYou can check")
+
+    pickle = tmp_path / "result"
+    pickle.touch()
+    paths = SimpleNamespace(result_pickle=pickle, stderr=tmp_path / "none")
+    job = SimpleNamespace(job_id="7", state="FAILED", paths=paths, result=result)
+    assert fault(job, waits=True) == workers.Fault("its job 7 failed (OSError: no space)", again=False)
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "expected"),
+    [
+        ({"CPU": 8.0}, 1, 0, 8),
+        ({"CPU": 8.0}, 3, 0, 2),
+        ({"CPU": 8.0}, 0.5, 0, 16),
+        ({"CPU": 8.0}, 0, 0, 8),
+        ({"CPU": 8.0}, 1, 1, 0),
+        ({"CPU": 8.0, "GPU": 1.0}, 1, 0.25, 4),
+        ({"CPU": 2.0, "GPU": 1.0}, 1, 0.25, 2),
+        ({"CPU": 64.0, "GPU": 2.0}, 1, 0.3, 6),
+        ({"CPU": 64.0, "GPU": 4.0}, 0, 2, 2),
+        ({}, 1, 0, 0),
+    ],
+)
+@needs["ray"]
+def test_a_node_has_room_for_as_many_workers_as_fit(node: Any, cpus: float, gpus: float, expected: int) -> None:
+    from regbench.sweep.engines.ray_cluster import workers_on
+
+    assert workers_on(node, cpus, gpus) == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "workers_", "threads", "device"),
+    [
+        ({}, 256, 1, "cpu"),
+        ({"cpus_per_task": 4, "slurm_array_parallelism": 8}, 8, 4, "cpu"),
+        ({"cpus_per_task": 16}, 256, 4, "cpu"),
+        ({"gpus_per_node": 1}, None, 1, "cuda"),
+        ({"slurm_gres": "gpu:a100:1", "slurm_array_parallelism": 3}, 3, 1, "cuda"),
+    ],
+)
+@needs["submitit"]
+def test_slurm_jobs_count_as_workers(
+    config: Any, monkeypatch: Any, parameters: Any, workers_: Any, threads: int, device: str
+) -> None:
+    from regbench.experiment.run import Run
+    from regbench.sweep.engines.submitit import Submitit
+
+    engine = Submitit(settings.check({"cluster": "slurm", "parameters": parameters}, settings.OfSubmitit))
+    monkeypatch.setattr(engine, "_executor", lambda threads: None)
+    crew = engine.crew([Run(config, [])])
+    assert (crew.workers, crew.threads, crew.device) == (workers_, threads, device)
+
+
+def alike(make_config: Any, words: list[str], stacks: list[int]) -> list[Any]:
+    """Stacks of so many runs, which differ in epochs."""
+    from regbench.experiment.run import Run
+
+    return [
+        Run(make_config(*words, f"epochs={epochs}"), [f"epochs={epochs}", f"place={place}"])
+        for epochs, size in enumerate(stacks, start=1)
+        for place in range(size)
+    ]
 
 
 @pytest.mark.parametrize(
     ("n_jobs", "devices", "visible", "expected"),
     [
-        ("auto", ["auto"], "", ["0", "1"]),
+        (None, ["auto"], "", ["0", "1"]),
         (3, ["auto"], "", ["0", "1", "0"]),
-        ("auto", ["cuda"], "5,7", ["5", "7"]),
-        ("auto", ["cpu", "auto"], "", ["0", "1"]),
+        (None, ["cuda"], "5,7", ["5", "7"]),
+        (None, ["cpu", "auto"], "", ["0", "1"]),
         (1, ["cpu"], "", [None]),
         (2, ["cuda:1", "auto"], "", [None, None]),
     ],
@@ -227,15 +378,33 @@ def test_one_worker_to_a_gpu_unless_runs_name_theirs(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     runtimes = [config.runtime.model_copy(update={"device": device}) for device in devices]
     runs = [Run(config.model_copy(update={"runtime": runtime}), []) for runtime in runtimes]
-    assert [settings.get("CUDA_VISIBLE_DEVICES") for settings in worker_settings(n_jobs, [runs] * 9)] == expected
+    crew = units.crew_here(runs, n_jobs)
+    assert [settings.get("CUDA_VISIBLE_DEVICES") for settings in worker_settings(crew, runs)] == expected
 
 
-@pytest.mark.parametrize("n_jobs", [0, -1, "many", 1.5, None])
-def test_a_wrong_number_of_workers_is_one_line(config: Any, n_jobs: Any) -> None:
-    from regbench.experiment.run import Run
-
-    with pytest.raises(UserError, match=r"^hydra.launcher.n_jobs=.*: must be auto or an integer of at least 1$"):
-        workers.number_of_workers(n_jobs, [Run(config, [])], 5)
+@pytest.mark.parametrize(
+    ("kind", "word", "allowed"),
+    [
+        *(
+            (settings.OfProcesses, f"n_jobs={value}", "auto or an integer of at least 1")
+            for value in (0, -1, 1.5, "many")
+        ),
+        (settings.OfProcesses, "runs_per_job=0", "null or an integer of at least 1"),
+        (settings.OfProcesses, "max_failures=-1", "an integer of at least 0"),
+        *((settings.OfRay, f"gpus={value}", "a number from 0 to 1, or a whole number") for value in ("abc", -1, 1.5)),
+        (settings.OfRay, "cpus=-1", "null or a number of at least 0"),
+        (settings.OfRay, "init=7", "a mapping"),
+        (settings.OfSubmitit, "parameters.timeout_min=abc", "null or an integer of at least 1"),
+        (settings.OfSubmitit, "parameters.slurm_array_parallelism=0", "null or an integer of at least 1"),
+    ],
+)
+def test_a_wrong_value_of_a_launcher_is_one_line(kind: Any, word: str, allowed: str) -> None:
+    key, _, text = word.partition("=")
+    value: Any = yaml.safe_load(text)
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    with pytest.raises(UserError, match=rf"^hydra\.launcher\.{re.escape(word)}: must be {re.escape(allowed)}$"):
+        settings.check(value, kind)
 
 
 @pytest.mark.slow
@@ -290,7 +459,7 @@ def test_workers_train_what_one_process_trains(start: Start, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_a_killed_worker_takes_only_its_own_run_down(start: Start) -> None:
     epochs = f"epochs=2,{ENDLESS},2,2,2"
-    sweep = start("processes", "seed=range(0,5)", epochs, "zip=seed,epochs", "hydra.launcher.n_jobs=2")
+    sweep = start("processes", "seed=range(0,5)", epochs, "zip=seed,epochs", "hydra.launcher.n_jobs=2", NO_RETRY)
     until(lambda: trained(1))
     os.kill(holder(1), signal.SIGKILL)
     code, out, _ = ended(sweep)
@@ -302,6 +471,20 @@ def test_a_killed_worker_takes_only_its_own_run_down(start: Start) -> None:
     assert record(1)["error"] == "its worker was killed (SIGKILL)"
     assert "1 run not completed:" in out
     assert "To retry just these: regbench train -m" in out.splitlines()[-1]
+
+
+@linux
+@pytest.mark.slow
+def test_a_run_whose_worker_was_killed_resumes_in_another(start: Start) -> None:
+    sweep = start("processes", "seed=0,1", "epochs=300", "hydra.launcher.n_jobs=2")
+    until(lambda: trained(0) and trained(1))
+    os.kill(holder(1), signal.SIGKILL)
+    code, out, _ = ended(sweep)
+    assert code == 0
+    assert "2 runs, all completed" in out
+    run = run_of(1)
+    assert run
+    assert "resuming after epoch" in (run / "train.log").read_text()
 
 
 @linux
@@ -384,7 +567,8 @@ def test_two_sweeps_train_each_run_once(start: Start, launchers: tuple[str, str]
 @pytest.mark.slow
 @pytest.mark.stress
 def test_a_killed_worker_of_ray_takes_only_its_own_run_down(start: Start) -> None:
-    sweep = start("ray", "seed=0,1,2", f"epochs=2,{ENDLESS},2", "zip=seed,epochs", "+hydra.launcher.init.num_cpus=2")
+    words = [f"epochs=2,{ENDLESS},2", "zip=seed,epochs", "+hydra.launcher.init.num_cpus=2", NO_RETRY]
+    sweep = start("ray", "seed=0,1,2", *words)
     until(lambda: trained(1))
     os.kill(holder(1), signal.SIGKILL)
     code, out, _ = ended(sweep)
@@ -399,7 +583,7 @@ def test_a_killed_worker_of_ray_takes_only_its_own_run_down(start: Start) -> Non
 @pytest.mark.slow
 @pytest.mark.stress
 def test_a_killed_job_of_submitit_takes_only_its_own_run_down(start: Start) -> None:
-    sweep = start("submitit_local", "seed=0,1", f"epochs=2,{ENDLESS}", "zip=seed,epochs")
+    sweep = start("submitit_local", "seed=0,1", f"epochs=2,{ENDLESS}", "zip=seed,epochs", NO_RETRY)
     until(lambda: trained(1))
     os.kill(holder(1), signal.SIGKILL)
     code, out, _ = ended(sweep)

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 class InProcess:
     """The engine of `hydra/launcher=local`."""
 
-    def train(self, stacks: "Sequence[Sequence[Run]]", watch: "Watch") -> None:
+    def train(self, runs: "Sequence[Run]", watch: "Watch") -> None:
         """Train one stack after another. No run stops another."""
         from regbench.experiment import train as experiment
+        from regbench.sweep.plan import stacks
 
-        watch.follow(stacks)
-        for stack in stacks:
+        divided = stacks(runs)
+        watch.follow(divided)
+        for stack in divided:
             experiment.train(stack, watch.reporter(stack))

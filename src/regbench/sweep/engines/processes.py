@@ -12,17 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regbench.sweep.engines import environment
-from regbench.sweep.engines.workers import (
-    Outcomes,
-    Unit,
-    Workers,
-    check_number,
-    current_folder,
-    gpus,
-    number_of_workers,
-    threads_of,
-    work,
-)
+from regbench.sweep.engines.settings import OfProcesses
+from regbench.sweep.engines.units import Crew, Unit, crew_here, gpus
+from regbench.sweep.engines.workers import Fault, Outcomes, Queue, Workers, current_folder, work
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -50,7 +42,7 @@ class _Worker:
         with suppress(OSError):  # the worker is dead already, and its end of the pipe will say so
             self.pipe.send(unit)
 
-    def ended(self) -> tuple[Unit, str | None]:
+    def ended(self) -> tuple[Unit, Fault | None]:
         """Return the unit that has ended, as the pipe says, and what went wrong. The worker is free then."""
         unit, self.unit = self.unit, None
         assert unit is not None
@@ -58,8 +50,8 @@ class _Worker:
             error: str | None = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            error = _death(self.process.exitcode)
-        return unit, error
+            return unit, Fault(_death(self.process.exitcode))
+        return unit, Fault(error, again=False) if error else None
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does: the worker ends its unit after saving."""
@@ -78,33 +70,30 @@ class _Worker:
 class Processes(Workers):
     """The engine of `hydra/launcher=processes`."""
 
-    def __init__(self, n_jobs: int | str) -> None:
-        """Check how many workers are wanted.
+    def __init__(self, settings: OfProcesses) -> None:
+        super().__init__(settings)
+        self._n_jobs = settings.n_jobs
 
-        Raises:
-            UserError: neither auto nor a number of at least 1.
-        """
-        check_number(n_jobs)
-        self._n_jobs = n_jobs
+    def crew(self, runs: Unit) -> Crew:
+        """Return as many workers as set, or as this machine has room for."""
+        return crew_here(runs, None if self._n_jobs == "auto" else self._n_jobs)
 
-    def outcomes(self, units: Sequence[Unit]) -> Outcomes:
+    def outcomes(self, queue: Queue, crew: Crew) -> Outcomes:
         """Yield each unit when it has ended. Ctrl-C: workers stop after saving; a second Ctrl-C: at once."""
-        waiting = list(units)[::-1]
-        settings = worker_settings(self._n_jobs, units)
+        settings = worker_settings(crew, [run for unit in queue for run in unit])[: len(queue)]
         workers = [_Worker(variables) for variables in settings]
         try:
             for worker in workers:
-                worker.give(waiting.pop())
+                worker.give(queue.popleft())
             while busy := {worker.pipe: worker for worker in workers if worker.unit is not None}:
                 for pipe in connection.wait(list(busy)):
-                    worker = busy[pipe]  # type: ignore[index]
-                    yield worker.ended()
-                    if not waiting:
+                    yield busy[pipe].ended()  # type: ignore[index]
+                for place, worker in enumerate(workers):
+                    if not queue or worker.unit is not None:
                         continue
                     if not worker.process.is_alive():
-                        place = workers.index(worker)
                         worker = workers[place] = _Worker(settings[place])
-                    worker.give(waiting.pop())
+                    worker.give(queue.popleft())
         except (KeyboardInterrupt, GeneratorExit):
             _stop(workers)
             raise
@@ -113,18 +102,14 @@ class Processes(Workers):
                 worker.leave() if worker.unit is None else worker.process.kill()
 
 
-def worker_settings(n_jobs: int | str, units: Sequence[Unit]) -> list[dict[str, str]]:
-    """List the environment variables of each worker: its threads, its GPU.
-
-    Raises:
-        UserError: n_jobs is neither auto nor a number of at least 1.
-    """
-    runs = [run for unit in units for run in unit]
-    number, devices = number_of_workers(n_jobs, runs, len(units)), gpus(runs)
-    settings = environment.of_worker(threads_of(runs))
+def worker_settings(crew: Crew, runs: Unit) -> list[dict[str, str]]:
+    """List the environment variables of each worker: its threads, its GPU."""
+    assert crew.workers
+    devices = gpus(runs)
+    settings = environment.of_worker(crew.threads)
     if not devices:
-        return [settings] * number
-    return [{**settings, "CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} for place in range(number)]
+        return [settings] * crew.workers
+    return [{**settings, "CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} for place in range(crew.workers)]
 
 
 def _stop(workers: Sequence[_Worker]) -> None:

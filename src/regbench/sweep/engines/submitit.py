@@ -1,16 +1,21 @@
 """Workers as jobs of submitit (`pip install 'regbench[slurm]'`): of a Slurm cluster, or processes of this machine."""
 
+import io
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 from regbench.config.location import user_path
 from regbench.errors import UserError, not_installed
 from regbench.sweep.engines import environment
-from regbench.sweep.engines.workers import Outcomes, Unit, Workers, current_folder, threads_of, work
+from regbench.sweep.engines.settings import OfSubmitit
+from regbench.sweep.engines.units import Crew, Unit, crew_here, threads_of
+from regbench.sweep.engines.workers import Fault, Outcomes, Queue, Workers, current_folder, work
+from regbench.text import plural
 
 try:
     import submitit
@@ -19,28 +24,51 @@ except ModuleNotFoundError:
 
 _SECONDS = 0.5  # between looks at the jobs
 _SECONDS_TO_SAVE = 5
+_AT_ONCE = 256  # jobs of an array, unless it is set; as submitit
+_GPUS = ("gpus_per_node", "slurm_gpus_per_node", "slurm_gpus_per_task", "slurm_gres")  # any of them asks for GPUs
+_DONE = ("COMPLETED", "FINISHED")  # states that promise a result, which a slow file system may show later
 
 
 class Submitit(Workers):
     """The engine of `hydra/launcher=submitit_local` and `hydra/launcher=submitit_slurm`."""
 
-    def __init__(self, cluster: str, folder: str, parameters: Mapping[str, Any]) -> None:
-        self._cluster, self._parameters = cluster, parameters
-        self._folder = user_path("hydra.launcher.folder", folder)
+    def __init__(self, settings: OfSubmitit) -> None:
+        super().__init__(settings)
+        self._cluster, self._parameters = settings.cluster, settings.parameters.model_dump(exclude_none=True)
+        self._folder = user_path("hydra.launcher.folder", settings.folder)
 
-    def outcomes(self, units: Sequence[Unit]) -> Outcomes:
+    def crew(self, runs: Unit) -> Crew:
+        """Return the jobs that may run at once.
+
+        Raises:
+            UserError: submitit refuses a parameter, or there is no such cluster.
+        """
+        self._executor(threads_of(runs))
+        kind = "cuda" if any(self._parameters.get(name) for name in _GPUS) else "cpu"
+        if self._cluster == "local":
+            here = crew_here(runs)
+            return Crew(1 if kind == "cuda" else here.workers, here.threads, kind, here.why)
+        cpus = int(self._parameters.get("cpus_per_task", 1))
+        most = self._parameters.get("slurm_array_parallelism")
+        if kind == "cuda" and most is None:
+            why = "Slurm: a job fills its GPU; slurm_array_parallelism or runs_per_job spread runs over more GPUs"
+            return Crew(None, threads_of(runs, cpus), kind, why)
+        why = f"Slurm: slurm_array_parallelism={most or _AT_ONCE}, {plural(cpus, 'CPU')} to a job"
+        return Crew(most or _AT_ONCE, threads_of(runs, cpus), kind, why)
+
+    def outcomes(self, queue: Queue, crew: Crew) -> Outcomes:
         """Yield each unit when its job has ended."""
-        threads = threads_of(units[0])
-        os.environ.update(environment.of_worker(threads))  # jobs inherit it
-        jobs = self._submit(units, threads)
+        os.environ.update(environment.of_worker(crew.threads))  # jobs inherit it
+        jobs: dict[Any, Unit] = {}
         try:
-            while jobs:
+            while queue or jobs:
+                jobs |= self._submit(queue, crew)
                 ended = [job for job in jobs if job.done()]
                 for job in ended:
-                    yield jobs.pop(job), _outcome(job)
+                    yield jobs.pop(job), fault(job, waits=self._cluster != "local")
                 if not ended:
                     time.sleep(_SECONDS)
-        except (KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit, UserError):
             self._stop(list(jobs))
             raise
 
@@ -52,16 +80,40 @@ class Submitit(Workers):
         while self._cluster == "local" and time.monotonic() < limit and not all(job.done() for job in jobs):
             time.sleep(_SECONDS)
 
-    def _submit(self, units: Sequence[Unit], threads: int) -> dict[Any, Unit]:
-        try:
-            executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
-            executor.update_parameters(**{"name": "regbench", "cpus_per_task": threads, **self._parameters})
-        except (NameError, TypeError, RuntimeError) as error:
-            raise UserError(f"hydra/launcher=submitit_{self._cluster}: {error}") from None
+    def _submit(self, queue: Queue, crew: Crew) -> dict[Any, Unit]:
+        """Submit all units of the queue as one array."""
+        units = [queue.popleft() for _ in range(len(queue))]
+        if not units:
+            return {}
+        executor = self._executor(crew.threads)
         parent = os.getpid() if self._cluster == "local" else None  # a cluster's jobs may outlive their parent
-        with executor.batch():
+        with self._in_one_line(), executor.batch():
             jobs = [executor.submit(Work(), unit, current_folder(), parent) for unit in units]
         return dict(zip(jobs, units, strict=True))
+
+    def _executor(self, threads: int) -> Any:
+        with self._in_one_line():
+            executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
+            executor.update_parameters(**{"name": "regbench", "cpus_per_task": threads, **self._parameters})
+        return executor
+
+    @contextmanager
+    def _in_one_line(self) -> Iterator[None]:
+        """Raise what submitit or sbatch refuses as a UserError; submitit prints sbatch's words as well."""
+        try:
+            with redirect_stderr(io.StringIO()):
+                yield
+        except (
+            NameError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            AssertionError,
+            submitit.core.utils.FailedJobError,
+        ) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            said = lines[-1] if lines[-1].startswith("sbatch") else lines[0]
+            raise UserError(f"hydra/launcher=submitit_{self._cluster}: {said}") from None
 
 
 class Work:
@@ -95,10 +147,39 @@ def _is_alive(pid: int) -> bool:
         return True
 
 
-def _outcome(job: Any) -> str | None:
+def fault(job: Any, waits: bool) -> Fault | None:
+    """Return why a job that has ended did not end well.
+
+    A job that its user cancelled is not repeated, and neither is one that says itself what went wrong.
+
+    Args:
+        job: of submitit.
+        waits: whether a result may be on its way through a slow file system.
+    """
+    if job.paths.result_pickle.exists() or (waits and job.state.upper() in _DONE):
+        return _of_result(job)
+    state = str(job.state).upper()
+    if "CANCELLED" in state:
+        return Fault(f"its job {job.job_id} was cancelled", again=False)
+    return Fault(f"its job {job.job_id} is gone (state {state}){_log(job)}")
+
+
+def _of_result(job: Any) -> Fault | None:
     try:
         job.result()
     except (submitit.core.utils.FailedJobError, submitit.core.utils.UncompletedJobError) as error:
-        text = str(error).strip().splitlines()
-        return f"its job {job.job_id} is gone ({text[-1] if text else type(error).__name__}); log: {job.paths.stderr}"
+        again = not job.paths.result_pickle.exists()
+        return Fault(f"its job {job.job_id} failed ({_said(str(error))}){_log(job)}", again)
     return None
+
+
+def _said(text: str) -> str:
+    """Return the line of submitit's words that says what went wrong: the last one of a traceback, if there is one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    raised = [line for line in lines if line[:1].isalpha() and ": " in line and not line.startswith("Job ")]
+    return (raised or lines or ["without a word"])[-1].strip()
+
+
+def _log(job: Any) -> str:
+    """Name the log of a job that has one."""
+    return f"; log: {job.paths.stderr}" if job.paths.stderr.exists() else ""
