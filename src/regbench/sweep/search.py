@@ -85,7 +85,7 @@ class Search:
         for line in ["", *trials.table()]:
             self._reporter.say(line)
         if self._runs:
-            show_end(list(self._runs.values()), len(self._runs), time.monotonic() - start, self._reporter)
+            show_end(list(self._runs.values()), len(self._runs), time.monotonic() - start, self._reporter, [])
         leave_if_failed(list(self._runs.values()), "trial", self._reporter)
 
     def _of_others(self, trials: Trials) -> list[int]:
