@@ -322,6 +322,29 @@ def test_a_node_has_room_for_as_many_workers_as_fit(node: Any, cpus: float, gpus
 
 
 @pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "hydra.launcher.address=127.0.0.1:1: no Ray cluster answers (Connection refused)"),
+        ("ray://127.0.0.1:1", "hydra.launcher.address=ray://127.0.0.1:1: no Ray cluster answers (Connection refused)"),
+        ("nonsense", "hydra.launcher.address=nonsense: must be HOST:PORT, ray://HOST:PORT, auto or local"),
+    ],
+)
+@needs["ray"]
+def test_a_dead_address_is_one_line(address: str, message: str) -> None:
+    from regbench.sweep.engines.ray_cluster import Cluster
+
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        Cluster(address, {}).connect()
+
+
+def test_an_engine_is_kept_from_batch_to_batch() -> None:
+    from hydra_plugins.regbench import launchers
+
+    launcher = launchers.ProcessesLauncher(n_jobs=2)
+    assert launcher.engine() is launcher.engine()
+
+
+@pytest.mark.parametrize(
     ("parameters", "workers_", "threads", "device"),
     [
         ({}, 256, 1, "cpu"),

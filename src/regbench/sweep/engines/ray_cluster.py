@@ -67,8 +67,9 @@ class Cluster:
         """
         if self._checked or self._address == "local":
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f".{uuid4().hex}.tmp"
+        place = folder.absolute()
+        there = next(parent for parent in (place, *place.parents) if parent.is_dir())
+        file = there / f".{uuid4().hex}.tmp"
         file.touch()
         try:
             _check(file, environment)
