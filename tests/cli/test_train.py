@@ -218,6 +218,15 @@ def test_help_is_one_screen(train):
     ended = train("norm=batch", "--help")
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.rstrip().splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    assert "*batch" in ended.out
+
+
+def test_the_whole_help_has_all(train):
+    ended = train("norm=batch", "--help-all")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.rstrip().splitlines()
     assert len(lines) <= 64
     assert max(map(len, lines)) <= 80
     words = set(re.split(r"[\s,]+", ended.out))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from regbench.cli.train_help import WIDTH, train_help
+from regbench.cli.train_help import WIDTH, short_help, whole_help
 from regbench.config.location import config_dir
 from regbench.config.run_config import AXES, RunConfig, Runtime
 
@@ -12,7 +12,12 @@ LINES = 64
 
 def text_of(*overrides: str, folder: Path | None = None) -> str:
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return train_help(folder or config_dir(), _root_=compose("config", list(overrides)))
+        return whole_help(folder or config_dir(), _root_=compose("config", list(overrides)))
+
+
+def short_of(*overrides: str) -> str:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return short_help(config_dir(), _root_=compose("config", list(overrides)))
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +69,39 @@ def test_a_value_has_its_default_and_range(text, key, start, allowed):
     assert entry.endswith(f"; {allowed}")
 
 
-def test_it_fits_one_screen(text):
+def test_it_is_not_longer_than_needed(text):
     lines = text.splitlines()
     assert len(lines) <= LINES
     assert max(map(len, lines)) <= WIDTH == 80
     assert text.isascii()
+
+
+FOLDER = "runtime.study=" + "a-long-name-of-a-study-" * 4
+CHOICES = [
+    [],
+    ["optimizer=sparse_adam", "init=truncated_normal", "augment=random_resized_crop", f"seed={10**70}", FOLDER],
+]
+
+
+@pytest.mark.parametrize("overrides", CHOICES, ids=["default", "long"])
+def test_the_short_help_fits_one_screen_and_leaves_a_line_for_the_prompt(overrides):
+    text = short_of(*overrides)
+    lines = text.splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= WIDTH
+    assert text.isascii()
+    assert "--help-all" in text and "regbench options AXIS" in text
+    starts = [line.split()[:1] for line in lines]
+    assert all([name] in starts for name in (*AXES, "dropout", "epochs", "batch_size", "seed", "study"))
+
+
+def test_the_short_help_names_what_is_chosen_and_counts_what_does_not_fit():
+    text = short_of("optimizer=sgd")
+    line = next(line for line in text.splitlines() if line.startswith("  optimizer "))
+    named, more = line.removesuffix(" more").split(" and ")
+    names = named.replace(",", "").split()[1:]
+    assert names[0] == "*sgd"
+    assert len(names) + int(more) == len(list((config_dir() / "optimizer").glob("*.yaml")))
 
 
 def test_what_is_chosen_is_marked():

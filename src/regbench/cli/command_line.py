@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from regbench.cli.words import CONFIG_FOLDERS, OWN_CONFIGS
+from regbench.cli.words import CONFIG_FOLDERS, HELP_ALL, OWN_CONFIGS
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.short_keys import SHORT
 from regbench.config.user_files import FLAG
@@ -18,7 +18,8 @@ class CommandLine:
 
     def __init__(self, words: Sequence[str]) -> None:
         """`words` are the arguments of `regbench train`."""
-        self.words = [word for word in words if word != FLAG]
+        self.words = ["--help" if word == HELP_ALL else word for word in words if word != FLAG]
+        self.wants_whole_help = HELP_ALL in words
         self.trusts_configs = FLAG in words
 
     @cached_property

@@ -121,9 +121,10 @@ def _flags() -> Iterator[tuple[str, dict[str, Any]]]:
     """Describe the flags of train: regbench's own, and those of Hydra that it takes."""
     from regbench.cli.flags import REFUSED, hydra_flags
     from regbench.cli.sweep_flags import FLAGS
+    from regbench.cli.words import HELP_ALL
     from regbench.config.user_files import FLAG
 
-    for name in (*FLAGS, FLAG):
+    for name in (*FLAGS, FLAG, HELP_ALL):
         yield name, {"help": "", "choices": []}
     taken = {name: action for name, action in hydra_flags().items() if name not in REFUSED}
     for name, action in taken.items():

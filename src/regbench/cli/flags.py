@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regbench.cli.habits import with_dashes
 from regbench.cli.sweep_flags import FLAGS
-from regbench.cli.words import CONFIG_FOLDERS
+from regbench.cli.words import CONFIG_FOLDERS, HELP_ALL
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import Vocabulary
 from regbench.errors import UserError, no_such
@@ -60,6 +60,8 @@ def _flag(word: str, known: dict[str, Action], rest: list[str], vocabulary: Voca
     name, equals, value = word.partition("=")
     if name in REFUSED:
         raise UserError(f"{name}: {REFUSED[name]}")
+    if name == HELP_ALL:
+        raise UserError(f"{word}: {name} takes no value")
     if name not in known:
         raise _unknown(word, known, rest[0] if rest else None, vocabulary)
     action = known[name]
@@ -96,7 +98,7 @@ def _folder(flag: str, given: str) -> str:
 
 def _unknown(word: str, known: dict[str, Action], following: str | None, vocabulary: Vocabulary) -> UserError:
     name = word.partition("=")[0]
-    names = [*FLAGS, *(flag for flag in known if flag not in REFUSED)]
+    names = [HELP_ALL, *FLAGS, *(flag for flag in known if flag not in REFUSED)]
     error = None if meant(name, names) else with_dashes(word, following, vocabulary, guess=False)
     if error:
         return error

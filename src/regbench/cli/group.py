@@ -20,7 +20,7 @@ from regbench.cli.watch import watch
 from regbench.errors import INTERRUPTED, UserError, leave, no_such
 
 _FIRST = """\
-regbench train norm=batch                              train a run; regbench train --help: all that can be set
+regbench train norm=batch                              train a run; regbench train --help: what can be set
 regbench train -m norm=none,batch 'seed=range(0,6)'    train every combination
 regbench summary --baseline norm=none                  compare the runs
 regbench ls                                            list the runs

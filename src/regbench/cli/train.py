@@ -21,7 +21,7 @@ from regbench.cli.arguments import spelled_out
 from regbench.cli.command_line import CommandLine
 from regbench.cli.home import with_homes
 from regbench.cli.hydra_errors import explain, is_mistake
-from regbench.cli.train_help import train_help
+from regbench.cli.train_help import short_help, whole_help
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.user_files import FLAG
 from regbench.console import meanwhile
@@ -66,7 +66,8 @@ def _prepare(line: CommandLine) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise: its own reports take several lines
     logging.raiseExceptions = False  # of a log whose reader is gone
     warnings.formatwarning = lambda message, *_, **__: one_line("warning", message)  # warnings of libraries
-    OmegaConf.register_new_resolver("regbench_help", partial(train_help, config_dir()), replace=True)
+    text = whole_help if line.wants_whole_help else short_help
+    OmegaConf.register_new_resolver("regbench_help", partial(text, config_dir()), replace=True)
     words = [*line.words, *[FLAG] * line.trusts_configs]
     typed = shlex.join(word for word in words if not word.startswith("force="))
     OmegaConf.register_new_resolver("regbench_command", lambda: f"regbench train {typed}", replace=True)
