@@ -33,6 +33,7 @@ class _OptunaConf:
     plan: bool = False
     until_decided: bool = False
     pilot: int | None = None
+    format: str = "table"
     baseline: str | None = None
     margin: float | None = None
     max_seeds: int = 50
@@ -60,7 +61,7 @@ class OptunaSweeper(Sweeper):
         from regbench.sweep.search import Search
 
         search_settings.refuse({name: self._settings.pop(name) for name in search_settings.OF_GRIDS})
-        for name in ("pilot", "baseline", "margin", "max_seeds"):  # which come with a flag that is refused
+        for name in ("pilot", "format", "baseline", "margin", "max_seeds"):  # which come with a flag that is refused
             del self._settings[name]
         where = [str(text) for text in self._settings.pop("where")]
         words = [*(f"{key}={value}" for key, value in yaml_values.overrides(self._params).items()), *arguments]

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.regbench import launchers
 from regbench.console import meanwhile
+from regbench.errors import UserError, no_such
 
 if TYPE_CHECKING:
     from regbench.sweep.job import Job
@@ -24,8 +25,9 @@ class _GridConf:
     """Its values: `params` holds overrides as the command line does, `each` those to try one at a time.
 
     `zip` lists keys that go in step, `where` conditions on the config (regbench.condition): a combination for which
-    one is false is left out. With `plan` nothing is trained, only shown, except `pilot` seeds of some rows. With
-    `until_decided` seeds are trained in rounds, for rows that no verdict has yet: see regbench.sweep.rounds.
+    one is false is left out. With `plan` nothing is trained, only shown in a `format`, table or json, except `pilot`
+    seeds of some rows. With `until_decided` seeds are trained in rounds, for rows that no verdict has yet: see
+    regbench.sweep.rounds.
     """
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
@@ -35,6 +37,7 @@ class _GridConf:
     where: Any = field(default_factory=list)
     plan: bool = False
     pilot: int | None = None
+    format: str = "table"
     until_decided: bool = False
     baseline: str | None = None
     margin: float | None = None
@@ -55,11 +58,15 @@ class GridSweeper(Sweeper):
         where: str | Sequence[str],
         plan: bool,
         pilot: int | None,
+        format: str,
         until_decided: bool,
         **goal: Any,
     ) -> None:
         self._params, self._each, self._zip, self._where, self._plan = params, each, zip, where, plan
-        self._pilot, self.until_decided, self._goal = pilot, until_decided, goal
+        if format not in (formats := ("table", "json")):
+            raise UserError(f"hydra.sweeper.format={format}: {no_such('format', format, 'a plan', formats)}")
+        self._pilot, self._as_json = pilot, format == "json"
+        self.until_decided, self._goal = until_decided, goal
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Prepare: Hydra calls this once, before `sweep`."""
@@ -77,13 +84,15 @@ class GridSweeper(Sweeper):
 
     def _sweep(self, arguments: list[str]) -> None:
         with meanwhile("loading torch"):
-            from regbench.sweep.run import run
+            from regbench.sweep.run import run, show_plan
 
-        if self.until_decided and not self._plan:
+        if self._plan:
+            jobs = self._first_round(arguments) if self.until_decided else self.jobs(arguments)
+            show_plan(self.launcher, jobs, self._pilot, self._as_json)
+        elif self.until_decided:
             self.rounds(arguments).run()
         else:
-            jobs = self._first_round(arguments) if self.until_decided else self.jobs(arguments)
-            run(self.launcher, jobs, only_plan=self._plan, pilot=self._pilot)
+            run(self.launcher, self.jobs(arguments))
 
     def rounds(self, arguments: list[str]) -> "Rounds":
         """Prepare the rounds of a sweep that ends when each row is decided."""
@@ -116,5 +125,5 @@ class GridSweeper(Sweeper):
         overrides = grid.expand(self._loader, params, arguments, yaml_values.groups(self._zip), each)
         jobs = Composer(self._config, self._loader).jobs(overrides)
         if where := yaml_values.conditions(self._where):
-            return grid.matching(jobs, where, Reporter(str(self._config.runtime.progress)))
+            return grid.matching(jobs, where, Reporter("off" if self._as_json else str(self._config.runtime.progress)))
         return jobs

@@ -70,7 +70,9 @@ def diff(first: str, second: str, long: bool, output: str | None, file: Path | N
 
 @click.command(cls=Command)
 @click.argument("run")
-def show(run: str) -> None:
+@options.output_format("json")
+@options.output_file
+def show(run: str, output: str | None, file: Path | None) -> None:
     """Show RUN up close.
 
     What it changes, its curves, figures, classes and layers with hints, its time and command.
@@ -79,11 +81,18 @@ def show(run: str) -> None:
     from regbench.experiment.reporter import scores
     from regbench.records.names import run_path_of
     from regbench.records.run_status import RunStatus
-    from regbench.tables import run_page
+    from regbench.tables import run_document, run_page
 
+    chosen = format_of(output, file, ["table", "json"])
     page = run_page.read(run_path_of(run))
+    if chosen == "json":
+        put(run_document.to_json(page), file)
+        return
     result = RunStatus.read(page.path, page.record.identity).result
-    run_page.show(page, scores(result) if result else [], console())
+    terminal = console()
+    with terminal.capture() as captured:
+        run_page.show(page, scores(result) if result else [], terminal)
+    put(captured.get(), file)
 
 
 @click.command(cls=Command)

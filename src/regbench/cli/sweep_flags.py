@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from regbench.errors import UserError
+from regbench.errors import UserError, no_such
 
-PLAN, PILOT, UNTIL = "--plan", "--pilot", "--until-decided"
+PLAN, PILOT, FORMAT, UNTIL = "--plan", "--pilot", "--format", "--until-decided"
 _SWITCHES = (PLAN, UNTIL)
-_NEEDS = {PILOT: PLAN, "--baseline": UNTIL, "--margin": UNTIL, "--max-seeds": UNTIL}  # those with a value
+_NEEDS = {PILOT: PLAN, FORMAT: PLAN, "--baseline": UNTIL, "--margin": UNTIL, "--max-seeds": UNTIL}  # those with a value
 _WHOLE, _NUMBER = (PILOT, "--max-seeds"), ("--margin",)
+_FORMATS = ("table", "json")
 FLAGS = (*_SWITCHES, *_NEEDS)
 
 
@@ -51,8 +52,10 @@ def _value(flag: str, given: str | None, rest: list[str]) -> str:
     if given is None and rest and not rest[0].startswith("--"):
         given = rest.pop(0)
     if not given:
-        example = {PILOT: "3", "--baseline": "norm=none", "--margin": "0.2"}.get(flag, "50")
+        example = {PILOT: "3", FORMAT: "json", "--baseline": "norm=none", "--margin": "0.2"}.get(flag, "50")
         raise UserError(f"{flag}: needs a value, as in {flag} {example}")
+    if flag == FORMAT and given not in _FORMATS:
+        raise UserError(f"{flag} {given}: {no_such('format', given, PLAN, _FORMATS)}")
     if flag in _WHOLE and not (given.isascii() and given.isdigit()):
         raise UserError(f"{flag} {given}: must be a whole number")
     if flag in _NUMBER and not _is_number(given):

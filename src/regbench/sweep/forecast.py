@@ -38,18 +38,30 @@ class _Shape:
         return work(self.configs[0]) / images(self.configs[0])
 
 
-def lines(pending: Sequence[Run], groups: Sequence[Group]) -> Iterator[str]:
-    """Say how long the runs will take on this machine, and how much space; name the data that are not here yet."""
+@dataclass(frozen=True)
+class Forecast:
+    """What runs will take: seconds in one process on this machine (0: not known) and their source, bytes, downloads."""
+
+    seconds: float
+    source: str
+    bytes: float
+    missing: Sequence[str]
+
+    def lines(self) -> Iterator[str]:
+        """Say it in words."""
+        known = f"{_duration(self.seconds)} in one process on this machine ({self.source})"
+        yield f"Time: {known if self.seconds else 'not known, as no step ends'}."
+        yield f"Disk: {_size(self.bytes)}."
+        yield from (f"{name}: not downloaded yet" for name in self.missing)
+
+
+def forecast(pending: Sequence[Run], groups: Sequence[Group]) -> Forecast | None:
+    """Estimate what the runs will take; None if there is none to train."""
     if not pending:
-        return
+        return None
     seconds, source = _time([run.config for run in pending], groups)
-    known = (
-        f"{_duration(seconds)} in one process on this machine ({source})" if seconds else "not known, as no step ends"
-    )
-    yield f"Time: {known}."
-    yield f"Disk: {_size(sum(_bytes(run.config) for run in pending))}."
     missing = dict.fromkeys(run.config.data.name for run in pending if not _is_here(run.config))
-    yield from (f"{name}: not downloaded yet" for name in missing)
+    return Forecast(seconds, source, sum(_bytes(run.config) for run in pending), list(missing))
 
 
 def _is_here(config: RunConfig) -> bool:

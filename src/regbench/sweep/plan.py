@@ -1,8 +1,9 @@
 """What a sweep would train, in which stacks, and why."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,10 +13,12 @@ from regbench.experiment.checks import check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.run_dir import check_place
-from regbench.sweep import forecast, resolution
+from regbench.sweep.forecast import forecast
 from regbench.sweep.job import Job
 from regbench.sweep.refusals import Passed, Refusals
+from regbench.sweep.resolution import resolution
 from regbench.sweep.wording import distinguishing
+from regbench.tables import as_json
 from regbench.text import plural
 from regbench.training import stacking
 from regbench.training.machine import find_device
@@ -169,13 +172,35 @@ def show(plan: Plan, reporter: Reporter, workers: str = "") -> None:
         table.add_row(str(len(groups)), str(len(overrides)), Text(distinguishing(overrides, shared)))
     if plan.groups:
         reporter.console.print(table)
-    for line in [
-        *_why_several(plan),
-        *[workers] * bool(workers),
-        *forecast.lines(plan.pending, plan.groups),
-        *resolution.lines(plan.runs),
-    ]:
+    for line in [*_why_several(plan), *[workers] * bool(workers)]:
         reporter.say(line)
+    if takes := forecast(plan.pending, plan.groups):
+        for line in takes.lines():
+            reporter.say(line)
+    if shows := resolution(plan.runs):
+        reporter.say(shows.line())
+
+
+def to_json(plan: Plan) -> str:
+    """Write the runs with the stacks that they train in, the forecast, and what the seeds can show."""
+    stack_of = {plan.pending[place].path: number for number, group in enumerate(plan.groups) for place in group.places}
+    takes, shows = forecast(plan.pending, plan.groups), resolution(plan.runs)
+    content = {
+        "total": len(plan.runs),
+        "to_train": len(plan.pending),
+        "duplicates": plan.duplicates,
+        "stacks": len(plan.groups),
+        "reasons": plan.reasons,
+        "forecast": takes and asdict(takes),
+        "smallest_difference": shows and asdict(shows),
+        "runs": [_entry(run, stack_of.get(run.path)) for run in plan.runs],
+    }
+    return as_json.document("plan", content)
+
+
+def _entry(run: Run, stack: int | None) -> dict[str, Any]:
+    """Describe a run; `stack` is None if it is done."""
+    return {"path": str(run.path), "overrides": list(run.overrides), "status": run.status().state, "stack": stack}
 
 
 def _why_several(plan: Plan) -> list[str]:

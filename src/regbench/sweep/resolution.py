@@ -1,6 +1,7 @@
 """What a sweep can show: the smallest difference that its seeds find, by the spread of runs that are trained."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from regbench.config.location import user_path
@@ -21,29 +22,55 @@ _NO_MATTER = {"seed", "study", *NO_EFFECT_ON_NUMBERS}
 _Figures = dict[Any, float]  # by seed
 
 
-def lines(runs: Sequence[Run]) -> Iterator[str]:
-    """Say the smallest difference that the runs' seeds show with 80 % power; nothing where rows are not compared."""
+@dataclass(frozen=True)
+class Resolution:
+    """The smallest difference that seeds find with 80 % power.
+
+    Attributes:
+        seeds: of each row.
+        comparisons: with the baseline, corrected by Holm.
+        fewest: seeds that can show a difference at all.
+        deviations: the difference in standard deviations of the paired differences; None: these seeds show none.
+        difference: the difference as a fraction; None where no spread is known.
+        source: where the spread is known from; None where it is not.
+    """
+
+    seeds: int
+    comparisons: int
+    fewest: int
+    deviations: float | None = None
+    difference: float | None = None
+    source: str | None = None
+
+    def line(self) -> str:
+        """Say it in words."""
+        seeds, tests = plural(self.seeds, "seed"), f"{plural(self.comparisons, 'comparison')} by Holm"
+        if self.deviations is None:
+            return f"Smallest difference: {seeds} can show none with {tests}, {self.fewest} seeds can."
+        power_of = f"found with 80 % power by {seeds} with {tests}"
+        if self.difference is None:
+            size = f"{self.deviations:.2g} standard deviations"
+            return f"Smallest difference: {size}, {power_of}. --pilot 3 measures how much that is."
+        least = f"{self.difference * METRICS[METRIC].scale:.2g} points of {METRIC}"
+        return f"Smallest difference: {least}, {power_of} ({self.source})."
+
+
+def resolution(runs: Sequence[Run]) -> Resolution | None:
+    """Find the smallest difference that the runs' seeds show with 80 % power; None where rows are not compared."""
     from regbench.analysis import inference, power  # scipy.stats and statsmodels take their time
 
     rows, seeds = Rows(runs), len({run.config.seed for run in runs})
     compared = len(rows.words) - 1
     if compared < 1:
-        return
+        return None
     level = inference.ALPHA / compared
     size = power.smallest_difference(seeds, level)
-    tests = f"{plural(compared, 'comparison')} by Holm"
+    found = Resolution(seeds, compared, inference.fewest_pairs(level), size)
     if size is None:
-        enough = inference.fewest_pairs(level)
-        yield f"Smallest difference: {plural(seeds, 'seed')} can show none with {tests}, {enough} seeds can."
-        return
+        return found
     differences, source = _spread(rows, runs)
-    power_of = f"found with 80 % power by {plural(seeds, 'seed')} with {tests}"
-    if deviation := power.spread(differences):
-        metric = METRICS[METRIC]
-        least = f"{size * deviation * metric.scale:.2g} points of {METRIC}"
-        yield f"Smallest difference: {least}, {power_of} ({source})."
-    else:
-        yield f"Smallest difference: {size:.2g} standard deviations, {power_of}. --pilot 3 measures how much that is."
+    deviation = power.spread(differences)
+    return replace(found, difference=size * deviation, source=source) if deviation else found
 
 
 def pilot(runs: Sequence[Run], seeds: int) -> list[Run]:

@@ -18,7 +18,7 @@ from regbench.records.locks import is_locked, lock_fault
 from regbench.sweep import comparison, resolution
 from regbench.sweep.engines.workers import Engine, Workers
 from regbench.sweep.job import Job
-from regbench.sweep.plan import Plan, again, plan, show
+from regbench.sweep.plan import Plan, again, plan, show, to_json
 from regbench.sweep.sharing import share
 from regbench.sweep.watch import Watch
 from regbench.text import plural
@@ -36,21 +36,17 @@ class _NamesEngine(Protocol):
         """Make the engine, once."""
 
 
-def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False, pilot: int | None = None) -> None:
-    """Run the whole sweep, or only show what it would train, and first train so many seeds of a `pilot`.
+def run(launcher: Launcher, jobs: Iterable[Job]) -> None:
+    """Run the whole sweep.
 
     Leaves with exit code 1 if a run failed.
 
     Raises:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
     """
-    if isinstance(launcher, _NamesEngine):
-        launcher.engine()  # refuses its settings before anything is trained
-    planned = plan(jobs, download=bool(pilot) or not only_plan)
+    _check_engine(launcher)
+    planned = plan(jobs)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
-    if only_plan:
-        _show_plan(launcher, planned, pilot, reporter)
-        return
     reporter.say(str(planned), "bold")
     start = time.monotonic()
     runs = planned.runs
@@ -62,17 +58,43 @@ def run(launcher: Launcher, jobs: Iterable[Job], only_plan: bool = False, pilot:
     leave_if_failed(planned.pending, "run", reporter)
 
 
-def _show_plan(launcher: Launcher, planned: Plan, pilot: int | None, reporter: Reporter) -> None:
+def _check_engine(launcher: Launcher) -> None:
+    """Refuse the launcher's settings before anything is trained."""
+    if isinstance(launcher, _NamesEngine):
+        launcher.engine()
+
+
+def show_plan(launcher: Launcher, jobs: Iterable[Job], pilot: int | None, as_json: bool) -> None:
+    """Show what a sweep would train, as text or JSON, and first train so many seeds of a `pilot`.
+
+    Raises:
+        UserError: something in one of the jobs does not fit; nothing is trained or written then.
+    """
+    _check_engine(launcher)
+    planned = plan(jobs, download=bool(pilot))
+    reporter = Reporter("off" if as_json else planned.runs[0].config.runtime.progress)
     if pilot is not None:
-        chosen = resolution.pilot(planned.runs, _checked_pilot(pilot))
-        pending = [run for run in chosen if run in planned.pending]
-        reporter.say(f"Pilot: {plural(len(chosen), 'run')} of the sweep, {len(pending)} to train", "bold")
-        with resumable(lambda: f"{count_ended(chosen)} of {len(chosen)}"), Watch(reporter, len(chosen)) as watch:
-            train(launcher, chosen, pending, watch)
+        _train_pilot(launcher, planned, _checked_pilot(pilot), reporter)
         planned = again(planned)
-    reporter.say(str(planned), "bold")
+    if as_json:
+        sys.stdout.write(to_json(planned))
+    else:
+        reporter.say(str(planned), "bold")
+        show(planned, reporter, _workers(launcher, planned))
+
+
+def _workers(launcher: Launcher, planned: Plan) -> str:
+    """Say what the launcher's workers get; nothing without workers."""
     engine = launcher.engine() if isinstance(launcher, _NamesEngine) else None
-    show(planned, reporter, engine.planned(planned.pending) if isinstance(engine, Workers) and planned.pending else "")
+    return engine.planned(planned.pending) if isinstance(engine, Workers) and planned.pending else ""
+
+
+def _train_pilot(launcher: Launcher, planned: Plan, seeds: int, reporter: Reporter) -> None:
+    chosen = resolution.pilot(planned.runs, seeds)
+    pending = [run for run in chosen if run in planned.pending]
+    reporter.say(f"Pilot: {plural(len(chosen), 'run')} of the sweep, {len(pending)} to train", "bold")
+    with resumable(lambda: f"{count_ended(chosen)} of {len(chosen)}"), Watch(reporter, len(chosen)) as watch:
+        train(launcher, chosen, pending, watch)
 
 
 def _checked_pilot(seeds: int) -> int:

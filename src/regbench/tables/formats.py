@@ -2,7 +2,6 @@
 
 import html
 import io
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from regbench.analysis.intervals import LEVEL
 from regbench.analysis.table import Row, Table
 from regbench.analysis.together import Together
 from regbench.errors import not_installed
+from regbench.tables import as_json
 from regbench.tables.cells import cells
 from regbench.tables.footer import footer
 from regbench.tables.layout import Cells, csv_text, csv_value
@@ -128,7 +128,7 @@ def to_json(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
     One table is an object; those of several figures are in a list, `tables`.
     """
     contents = [_content(table, show) for table in tables]
-    return json.dumps(contents[0] if len(tables) == 1 else {"tables": contents}, indent=1, allow_nan=False) + "\n"
+    return as_json.document("summary", contents[0] if len(tables) == 1 else {"tables": contents})
 
 
 def _content(table: Table, show: Sequence[str]) -> dict[str, Any]:
