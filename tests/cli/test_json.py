@@ -74,9 +74,9 @@ def test_show_has_the_rows_of_the_files_and_counts_the_classes(invoke: Invoke) -
     path = next(path.parent for path in sorted(study.rglob("metrics.csv")))
     content = json.loads(invoke("show", str(path), "--format", "json").out)
     rows = list(csv.DictReader((path / "metrics.csv").read_text().splitlines()))
-    assert [float(row["val_loss"]) for row in rows] == [row["val_loss"] for row in content["epochs"]]
+    assert [float(row["train_loss"]) for row in rows] == [row["train_loss"] for row in content["epochs"]]
     assert content["result"] == json.loads((path / "run.json").read_text())["result"]
-    assert content["command"].startswith("regbench train ")
+    assert content["command"].startswith("regbench train")
 
 
 @pytest.mark.slow

@@ -39,3 +39,22 @@ def test_mistakes_are_one_line_and_write_nothing(invoke: Invoke) -> None:
 def test_a_damaged_note_is_none(invoke: Invoke) -> None:
     Path("runs/again/note.json").write_text("{")
     assert "again: " not in invoke("studies").out
+
+
+def test_the_note_is_shown_where_the_runs_of_the_study_are(invoke: Invoke) -> None:
+    invoke("note", "runs/again", "<which> norm?", "--tag", "paper")
+    assert invoke("ls").out.count("\nagain: <which> norm? #paper\n") == 1
+    assert "\nNote on again: <which> norm? #paper\n" in invoke("summary").out
+    assert "Note on again: <which> norm? #paper" in json.loads(invoke("summary", "--format", "json").out)["notes"]
+    assert invoke("report", "--output", "page.html").code == invoke("report", "--output", "page.md").code == 0
+    below = Path("page.html").read_text().partition("</h1>")[2].partition('<p class="answer">')[0]
+    assert "again: &lt;which&gt; norm? #paper" in below
+    assert Path("page.md").read_text().splitlines()[2] == "*again: &lt;which&gt; norm? #paper*"
+
+
+def test_a_summary_of_several_studies_has_no_note(invoke: Invoke) -> None:
+    run = next((GOLDEN / "runs/norms").glob("mlp-*"))
+    shutil.copytree(run, Path("runs/norms", run.name))
+    invoke("note", "runs/again", "which norm?")
+    assert "which norm?" not in invoke("summary").out
+    assert "\nagain: which norm?\n" in invoke("ls").out

@@ -1,8 +1,10 @@
 """From runs to a comparison: select runs, group them, compare the groups."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -18,7 +20,7 @@ from regbench.analysis.table import Against, Contrast, Table
 from regbench.analysis.together import confounded, together
 from regbench.analysis.tuning import tuned
 from regbench.errors import UserError, no_such
-from regbench.records import epochs
+from regbench.records import epochs, notes
 from regbench.records.frame import ORIGINS, Runs
 from regbench.records.metrics import Metric, Selection
 from regbench.text import shown
@@ -144,7 +146,14 @@ def _plain(
         clocks=len(sample.shared) if is_clock(metric) else None,
         tuning=sample.tuned.tuning if sample.tuned else None,
         searched=sample.searched,
+        note=_note(frame),
     )
+
+
+def _note(frame: pd.DataFrame) -> str:
+    """Write the note on the study that all runs are in; nothing where they are in several."""
+    studies = {str(path).rpartition(os.sep)[0] for path in column(frame, "path")}
+    return notes.line(Path(studies.pop())) if len(studies) == 1 else ""
 
 
 def _with_changes(table: Table, sample: Sample, keys: Sequence[str], base: Values) -> Table:

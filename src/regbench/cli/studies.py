@@ -48,10 +48,9 @@ def note(study: Path, text: str | None, tags: tuple[str, ...], gone: tuple[str, 
 
     regbench note runs/norms "which norm helps?"
 
-    `regbench studies` shows notes and tags.
+    `regbench studies`, ls, summary and report show notes and tags.
     """
     from regbench.records import notes
-    from regbench.tables.study_list import note_of
 
     if not study.is_dir():
         raise UserError(f"no directory '{study}': regbench studies lists what there is")
@@ -63,4 +62,4 @@ def note(study: Path, text: str | None, tags: tuple[str, ...], gone: tuple[str, 
     if text is not None or tags or gone:
         kept = [tag for tag in dict.fromkeys([*before.tags, *tags]) if tag not in gone]
         notes.write(study, notes.Note(text=before.text if text is None else text, tags=kept))
-    click.echo(note_of(study) or f"{study}: no note")
+    click.echo(notes.line(study) or f"{study}: no note")

@@ -1,11 +1,14 @@
 """The note and the tags that a user gives a study: a file in its folder, which stays when its runs are removed."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from regbench.guarded import read_bounded
 from regbench.records.files import write_atomically
+from regbench.records.names import short_name
+from regbench.text import printable
 
 NOTE = "note.json"
 _MOST_BYTES = 2**16
@@ -24,6 +27,18 @@ def read(study: Path) -> Note:
         return Note.model_validate_json(read_bounded(study / NOTE, _MOST_BYTES))
     except (OSError, ValidationError):
         return Note()
+
+
+def line(study: Path) -> str:
+    """Write the note of a study with its tags, `norms: which norm helps? #paper`; nothing without one."""
+    note = read(study)
+    said = " ".join([*filter(None, [note.text]), *(f"#{tag}" for tag in note.tags)])
+    return printable(f"{short_name(study)}: {said}") if said else ""
+
+
+def lines(runs: Iterable[Path]) -> list[str]:
+    """Write the notes of the studies that the runs are in, each once."""
+    return list(filter(None, map(line, dict.fromkeys(run.parent for run in runs))))
 
 
 def write(study: Path, note: Note) -> None:

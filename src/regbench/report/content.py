@@ -50,7 +50,7 @@ def gather(question: Question, made_by: str) -> Content:
         table=table,
         answer=answer(table),
         cells=cells([table]),
-        notes=tuple(footer(table)),
+        notes=tuple(footer(replace(table, note=""))),  # the note stands below the question
         glossary=tuple(glossary(table)),
         csv=formats.to_csv([table]),
         origins=origins(asked.frame()),

@@ -20,6 +20,8 @@ def files(content: Content, path: Path) -> dict[Path, bytes]:
 
 def _head(content: Content) -> Iterator[str]:
     yield f"# {for_markdown(content.answer.question)}"
+    if content.table.note:
+        yield from ("", f"*{for_markdown(content.table.note)}*")
     yield from ("", f"**{for_markdown(content.answer.short)}**", "")
     yield from (f"- {for_markdown(sentence)}" for sentence in content.answer.sentences)
     yield from ("", "## Table", "", markdown(content.cells, content.notes))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from regbench.errors import UserError, no_such
+from regbench.records import notes
 from regbench.records.files import STATES
 from regbench.records.listing import Entry, Listing
 from regbench.records.metrics import METRICS, Metric
@@ -30,7 +31,8 @@ def to_table(
     room: int | None = None,
     limit: int | None = None,
 ) -> str:
-    """Write aligned columns, the short name of the run last; below them the number of runs of each status.
+    """Write aligned columns, the short name of the run last; below them the notes of the studies, and the
+    number of runs of each status.
 
     Between them stand the keys that differ, or `by`; then `show`. If they need more than `room`, one column `change`
     tells in what a run differs from the most. `limit` is the number of runs to show.
@@ -48,7 +50,8 @@ def to_table(
         cells = _cells(entries, [_cut(change, room - width(rest)), *(_column(key, entries) for key in show)])
     heading, *lines = lay_out(cells, room)
     painted = [_painted(line, entry.status, paint) for line, entry in zip(lines, entries, strict=True)]
-    return "\n".join([heading, *painted, "", *footer(listing, len(entries))]) + "\n"
+    said = notes.lines(entry.path for entry in entries)
+    return "\n".join([heading, *painted, "", *said, *[""] * bool(said), *footer(listing, len(entries))]) + "\n"
 
 
 _Column = tuple[str, list[str]]  # heading, cells

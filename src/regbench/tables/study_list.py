@@ -12,7 +12,7 @@ from regbench.records.names import short_name
 from regbench.tables import as_json
 from regbench.tables.layout import Cells, csv_text, csv_value, lay_out
 from regbench.tables.run_list import age, footer, statuses
-from regbench.text import plural, printable, shown
+from regbench.text import plural, shown
 
 _NAMED = 6  # keys of a study that are named; the others are counted
 
@@ -24,15 +24,8 @@ def to_table(listing: Listing, room: int | None = None, limit: int | None = None
     lines = lay_out(Cells(["study", "runs", "age", "best %", "status", "differs"], rows, figures=range(1, 4)), room)
     total, *unreadable = footer(listing)
     count = plural(len(studies), "study").replace("studys", "studies")
-    said = [line for path in list(studies)[:limit] if (line := note_of(path))]
+    said = [line for path in list(studies)[:limit] if (line := notes.line(path))]
     return "\n".join([*lines, "", *said, *([""] if said else []), f"{count}, {total}", *unreadable]) + "\n"
-
-
-def note_of(path: Path) -> str:
-    """Write the note of a study with its tags; nothing without one."""
-    note = notes.read(path)
-    said = " ".join([*filter(None, [note.text]), *(f"#{tag}" for tag in note.tags)])
-    return printable(f"{short_name(path)}: {said}") if said else ""
 
 
 def _studies(listing: Listing) -> Mapping[Path, list[Entry]]:
