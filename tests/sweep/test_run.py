@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -509,3 +510,47 @@ def test_pandas_is_imported_after_training_and_a_sweep_may_be_piped_as_plain_asc
     assert done.stdout.isascii()
     assert [line for line in done.stdout.splitlines() if line in ("True", "False")] == ["False", "False"]
     assert "4 runs, all completed" in done.stdout
+
+
+# A limit of time
+
+
+@pytest.mark.parametrize("launcher", ["local", pytest.param("processes", marks=pytest.mark.stress)])
+def test_no_run_begins_when_the_time_is_over_and_the_same_command_resumes(train, launcher):
+    sweep = ["-m", *TINY, "seed=0,1", f"hydra/launcher={launcher}"]
+    ended = train(*sweep, "hydra.sweeper.max_seconds=1e-9")
+    assert (ended.code, ended.err) == (0, "")
+    assert not Path("runs").exists()
+    left, command = ended.out.rstrip().splitlines()[-1].split(". To resume: ")
+    assert left == "2 of 2 runs left, as hydra.sweeper.max_seconds=1e-09 are over"
+    assert shlex.split(command)[2:] == [*sweep, "hydra.sweeper.max_seconds=1e-9"]
+    assert " left, as " not in train(*sweep, "hydra.sweeper.max_seconds=1000").out
+    assert sorted(seeds()) == [0, 1]
+
+
+def test_what_has_begun_is_trained_to_its_end(train, monkeypatch):
+    clock = SimpleNamespace(time=lambda: 1e12 if Path("runs").exists() else 0.0)
+    monkeypatch.setattr("regbench.experiment.run.time", clock)
+    ended = train("-m", *TINY, "seed=range(0,3)", "runtime.stack=1", "hydra.sweeper.max_seconds=1000")
+    assert (ended.code, ended.err) == (0, "")
+    assert [record["status"] for record in records()] == ["completed"]
+    assert "test_acc in %" in ended.out
+    assert ", 1 trained in " in ended.out
+    assert "\n2 of 3 runs left, as " in ended.out
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["hydra.sweeper.max_seconds=0"], "hydra.sweeper.max_seconds=0: must be a number above 0"),
+        (["hydra.sweeper.max_seconds=9", "hydra/launcher=basic"], "hydra.sweeper.max_seconds=9: needs a launcher of"),
+        (["hydra.sweeper.max_seconds=9", "--until-decided"], "hydra.sweeper.max_seconds: ends a grid, and --until"),
+        (["hydra.sweeper.max_seconds=soon"], "hydra.sweeper.max_seconds=soon: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_limit_that_cannot_be_kept_is_one_line(train, words, problem):
+    ended = train("-m", *TINY, "norm=none,batch", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"error: {problem}")
+    assert ended.err.count("\n") == 1

@@ -27,7 +27,7 @@ class _GridConf:
     `zip` lists keys that go in step, `where` conditions on the config (regbench.condition): a combination for which
     one is false is left out. With `plan` nothing is trained, only shown in a `format`, table or json, except `pilot`
     seeds of some rows. With `until_decided` seeds are trained in rounds, for rows that no verdict has yet: see
-    regbench.sweep.rounds.
+    regbench.sweep.rounds. After `max_seconds` no more runs begin.
     """
 
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
@@ -42,6 +42,7 @@ class _GridConf:
     baseline: str | None = None
     margin: float | None = None
     max_seeds: int = 50
+    max_seconds: float | None = None
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="regbench", node=_GridConf, provider="regbench")
@@ -60,13 +61,12 @@ class GridSweeper(Sweeper):
         pilot: int | None,
         format: str,
         until_decided: bool,
+        max_seconds: float | None,
         **goal: Any,
     ) -> None:
         self._params, self._each, self._zip, self._where, self._plan = params, each, zip, where, plan
-        if format not in (formats := ("table", "json")):
-            raise UserError(f"hydra.sweeper.format={format}: {no_such('format', format, 'a plan', formats)}")
-        self._pilot, self._as_json = pilot, format == "json"
-        self.until_decided, self._goal = until_decided, goal
+        self._pilot, self._format = pilot, format
+        self.until_decided, self._max_seconds, self._goal = until_decided, max_seconds, goal
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Prepare: Hydra calls this once, before `sweep`."""
@@ -77,6 +77,7 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train all that the arguments combine to, or what decides."""
+        self._check()
         try:
             self._sweep(arguments)
         finally:
@@ -88,11 +89,18 @@ class GridSweeper(Sweeper):
 
         if self._plan:
             jobs = self._first_round(arguments) if self.until_decided else self.jobs(arguments)
-            show_plan(self.launcher, jobs, self._pilot, self._as_json)
+            show_plan(self.launcher, jobs, self._pilot, as_json=self._format == "json")
         elif self.until_decided:
             self.rounds(arguments).run()
         else:
-            run(self.launcher, self.jobs(arguments))
+            run(self.launcher, self.jobs(arguments), self._max_seconds)
+
+    def _check(self) -> None:
+        """Raise UserError unless the settings fit one another."""
+        if self._format not in (formats := ("table", "json")):
+            raise UserError(f"hydra.sweeper.format={self._format}: {no_such('format', self._format, 'a plan', formats)}")
+        if self.until_decided and self._max_seconds is not None:
+            raise UserError("hydra.sweeper.max_seconds: ends a grid, and --until-decided has rounds: leave out one")
 
     def rounds(self, arguments: list[str]) -> "Rounds":
         """Prepare the rounds of a sweep that ends when each row is decided."""
@@ -125,5 +133,7 @@ class GridSweeper(Sweeper):
         overrides = grid.expand(self._loader, params, arguments, yaml_values.groups(self._zip), each)
         jobs = Composer(self._config, self._loader).jobs(overrides)
         if where := yaml_values.conditions(self._where):
-            return grid.matching(jobs, where, Reporter("off" if self._as_json else str(self._config.runtime.progress)))
+            return grid.matching(
+                jobs, where, Reporter("off" if self._format == "json" else str(self._config.runtime.progress))
+            )
         return jobs

@@ -1,5 +1,6 @@
 """One checked run: what it is, and where it is kept."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,19 +20,28 @@ Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # decides from the rows of
 class Run:
     """One checked run, and the overrides that say what it is.
 
-    `stop` decides after each epoch whether to prune it; `trial` is the search that chose its values, and the number.
+    Attributes:
+        stop: decides after each epoch whether to prune it.
+        trial: the search that chose its values, and the number.
+        begin_before: a time in seconds since 1970: a sweep leaves the run untrained if it comes to it later.
     """
 
     config: RunConfig
     overrides: Sequence[str]
     stop: Stop | None = None
     trial: tuple[str, int] | None = None
+    begin_before: float | None = None
 
     @property
     def origin(self) -> dict[str, Any]:
         """What run.json says of where the run comes from."""
         search = {"search": dict(zip(("name", "trial"), self.trial, strict=True))} if self.trial else {}
         return {"overrides": list(self.overrides), **search}
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time in which it may begin is over."""
+        return self.begin_before is not None and time.time() >= self.begin_before
 
     @cached_property
     def data_digest(self) -> str:

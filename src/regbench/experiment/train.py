@@ -49,9 +49,13 @@ def run(run: Run, reporter: Reporter) -> RunStatus:
 def train(runs: Sequence[Run], reporter: Reporter) -> None:
     """Train runs of the same shape together; each leaves its directory as if alone. None stops another.
 
+    Late runs are left as they are.
+
     Raises:
         KeyboardInterrupt: what is not finished is left interrupted; the same runs resume from there, in any company.
     """
+    if any(run.is_late for run in runs):
+        return
     config = runs[0].config
     machine = (whole if config.runtime.stack == 1 else shared)(config, check_machine(config))
     with ExitStack() as locks:

@@ -1,5 +1,6 @@
 """What a sweep would train, in which stacks, and why."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -58,6 +59,13 @@ def plan(jobs: Iterable[Job], download: bool = True) -> Plan:
     pending = [run for run, left in zip(runs, is_pending, strict=True) if left]
     groups, reasons = _grouped([run.config for run in pending])
     return Plan(runs, pending, groups, reasons, duplicates)
+
+
+def within(plan: Plan, seconds: float) -> Plan:
+    """Let no run begin later than so many seconds from now."""
+    limit = time.time() + seconds  # on whichever machine it begins
+    timed = {run.path: replace(run, begin_before=limit) for run in plan.runs}
+    return replace(plan, runs=list(timed.values()), pending=[timed[run.path] for run in plan.pending])
 
 
 def again(plan: Plan) -> Plan:

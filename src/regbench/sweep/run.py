@@ -18,7 +18,7 @@ from regbench.records.locks import is_locked, lock_fault
 from regbench.sweep import comparison, resolution
 from regbench.sweep.engines.workers import Engine, Workers
 from regbench.sweep.job import Job
-from regbench.sweep.plan import Plan, again, plan, show, to_json
+from regbench.sweep.plan import Plan, again, plan, show, to_json, within
 from regbench.sweep.sharing import share
 from regbench.sweep.watch import Watch
 from regbench.text import plural
@@ -36,8 +36,8 @@ class _NamesEngine(Protocol):
         """Make the engine, once."""
 
 
-def run(launcher: Launcher, jobs: Iterable[Job]) -> None:
-    """Run the whole sweep.
+def run(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None = None) -> None:
+    """Run the whole sweep; after `max_seconds` no more runs begin.
 
     Leaves with exit code 1 if a run failed.
 
@@ -45,17 +45,37 @@ def run(launcher: Launcher, jobs: Iterable[Job]) -> None:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
     """
     _check_engine(launcher)
+    if max_seconds is not None:
+        _check_limit(max_seconds, launcher)
     planned = plan(jobs)
     reporter = Reporter(planned.runs[0].config.runtime.progress)
     reporter.say(str(planned), "bold")
     start = time.monotonic()
+    planned = planned if max_seconds is None else within(planned, max_seconds)
     runs = planned.runs
     with resumable(lambda: f"{count_ended(runs)} of {plural(len(runs), 'run')}"), Watch(reporter, len(runs)) as watch:
         train(launcher, runs, planned.pending, watch)
     seconds = time.monotonic() - start
     compare(runs, reporter)
-    show_end(runs, len(planned.pending), seconds, reporter)
-    leave_if_failed(planned.pending, "run", reporter)
+    begun = [run for run in planned.pending if not _is_left(run)]
+    show_end(runs, len(begun), seconds, reporter)
+    leave_if_failed(begun, "run", reporter)
+    if left := len(planned.pending) - len(begun):
+        over = f"{left} of {plural(len(runs), 'run')} left, as hydra.sweeper.max_seconds={max_seconds:g} are over"
+        reporter.say(f"\n{over}. To resume: {_command()}", "bold")
+
+
+def _check_limit(seconds: float, launcher: Launcher) -> None:
+    if not 0 < seconds < float("inf"):
+        raise UserError(f"hydra.sweeper.max_seconds={seconds:g}: must be a number above 0")
+    if not isinstance(launcher, _NamesEngine):
+        raise UserError(f"hydra.sweeper.max_seconds={seconds:g}: needs a launcher of regbench: local, processes, …")
+
+
+def _is_left(run: Run) -> bool:
+    """Whether the sweep's time was over before the run had its turn, or while another process trains it."""
+    status = run.status()
+    return run.is_late and not (status.finished or status.pruned or status.state == "failed" or lock_fault(run.path))
 
 
 def _check_engine(launcher: Launcher) -> None:

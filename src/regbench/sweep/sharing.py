@@ -14,13 +14,18 @@ _TRIES = 3  # at a run that others left undone, or that refuses to begin
 
 
 def share(runs: Sequence[Run], train: Callable[[Sequence[Run]], object]) -> None:
-    """Train the runs, if any; then wait for those that another process trains, and train what it leaves undone."""
+    """Train the runs, if any; then wait for those that another process trains, and train what it leaves undone.
+
+    Nothing is waited for once the time of the sweep is over.
+    """
     if not runs:
         return
     tries: Counter[int] = Counter()
     told = False
     train(runs)
-    while rest := [place for place, run in enumerate(runs) if tries[place] < _TRIES and not _settled(run)]:
+    while not runs[0].is_late and (
+        rest := [place for place, run in enumerate(runs) if tries[place] < _TRIES and not _settled(run)]
+    ):
         free = [place for place in rest if not is_locked(runs[place].path)]
         tries.update(free)
         tries.update({place: _TRIES for place in free if lock_fault(runs[place].path)})  # which would repeat
