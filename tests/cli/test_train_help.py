@@ -7,7 +7,7 @@ from regbench.cli.train_help import WIDTH, short_help, whole_help
 from regbench.config.location import config_dir
 from regbench.config.run_config import AXES, RunConfig, Runtime
 
-LINES = 64
+LINES = 65
 
 
 def text_of(*overrides: str, folder: Path | None = None) -> str:

@@ -14,6 +14,7 @@ from regbench.cli.arguments import spelled_out
 from regbench.cli.command_line import CommandLine
 from regbench.config.location import config_dir
 from regbench.errors import UserError
+from regbench.sweep import yaml_values
 from regbench.sweep.compose import Composer
 from regbench.sweep.grid import expand, values_of
 from regbench.sweep.ranges import numbers, override_parser
@@ -237,3 +238,54 @@ def test_any_condition_reaches_the_sweeper_as_it_was_written(text: str) -> None:
     *_, word = spelled_out(CommandLine(["-m", f"where={text}"]))
     (override,) = OverridesParser.create().parse_overrides([word])
     assert override.value() == [text]
+
+
+# Unions
+
+
+def test_each_grid_of_a_union_is_combined_with_all_else(loader):
+    union = [["optimizer=sgd", "optimizer.lr=0.1,0.5"], ["optimizer=adam"], ["seed=7", "+epochs=3"]]
+    assert jobs(loader, "optimizer=lbfgs", "seed=0,1", union=union) == [
+        "optimizer=sgd optimizer.lr=0.1 seed=0",
+        "optimizer=sgd optimizer.lr=0.1 seed=1",
+        "optimizer=sgd optimizer.lr=0.5 seed=0",
+        "optimizer=sgd optimizer.lr=0.5 seed=1",
+        "optimizer=adam seed=0",
+        "optimizer=adam seed=1",
+        "seed=7 +epochs=3 optimizer=lbfgs",
+    ]
+
+
+UNIONS = {
+    "union=norm=none|norm=batch norm.eps=1,2": [["norm=none"], ["norm=batch", "norm.eps=1,2"]],
+    "union=model.hidden=[8, 8] | study='a | b' diagnostics=off": [
+        ["model.hidden=choice([8, 8])"],
+        ["runtime.study='a | b'", "runtime.diagnostics=off"],
+    ],
+    "union=norm=choice(none, batch)": [["norm=choice(none, batch)"]],
+}
+
+
+@pytest.mark.parametrize("word", UNIONS)
+def test_a_union_is_divided_at_bars_and_blanks_outside_of_quotes_and_brackets(word):
+    flag, override = spelled_out(CommandLine(["-m", word]))
+    parsed = override_parser(None).parse_overrides([override])[0]
+    assert (flag, parsed.key_or_group) == ("-m", "hydra.sweeper.union")
+    assert parsed.value() == UNIONS[word]
+
+
+def test_a_union_in_yaml_is_that_of_the_command_line():
+    typed = [["optimizer=sgd", "optimizer.lr=0.1,0.5"], ["optimizer=adam", "clip_norm=null"]]
+    written = [{"optimizer": "sgd", "optimizer.lr": [0.1, 0.5]}, {"optimizer": "adam", "clip_norm": None}]
+    assert yaml_values.grids(written) == yaml_values.grids(typed) == typed
+    for wrong in ("norm=none", ["norm=none"], [[]], [["norm"]], [3]):
+        with pytest.raises(UserError, match=r"^hydra\.sweeper\.union"):
+            yaml_values.grids(wrong)
+
+
+@pytest.mark.slow
+def test_runs_of_two_grids_are_trained_once(train):
+    words = ["seed=0,1", *TINY, "where=seed < 1"]
+    ended = train("-m", *words, "union=norm=none,batch | norm=batch,layer dropout=0,0.5", "--plan", "--format", "json")
+    plan = json.loads(ended.out)
+    assert (ended.code, plan["total"], plan["duplicates"]) == (0, 5, 1)

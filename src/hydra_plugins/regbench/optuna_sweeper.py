@@ -32,6 +32,7 @@ class _OptunaConf:
     each: dict[str, str] = field(default_factory=dict)
     plan: bool = False
     until_decided: bool = False
+    union: Any = field(default_factory=list)
     max_seconds: float | None = None
     pilot: int | None = None
     format: str = "table"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class _GridConf:
     """Its values: `params` holds overrides as the command line does, `each` those to try one at a time.
 
+    `union` lists grids: values in place of those for the same keys, combined with the others.
     `zip` lists keys that go in step, `where` conditions on the config (regbench.condition): a combination for which
     one is false is left out. With `plan` nothing is trained, only shown in a `format`, table or json, except `pilot`
     seeds of some rows. With `until_decided` seeds are trained in rounds, for rows that no verdict has yet: see
@@ -33,6 +34,7 @@ class _GridConf:
     _target_: str = "hydra_plugins.regbench.sweeper.GridSweeper"
     params: dict[str, Any] = field(default_factory=dict)
     each: dict[str, Any] = field(default_factory=dict)
+    union: Any = field(default_factory=list)
     zip: Any = field(default_factory=list)
     where: Any = field(default_factory=list)
     plan: bool = False
@@ -55,6 +57,7 @@ class GridSweeper(Sweeper):
         self,
         params: Mapping[str, Any],
         each: Mapping[str, Any],
+        union: Any,
         zip: Sequence[str] | Sequence[Sequence[str]],
         where: str | Sequence[str],
         plan: bool,
@@ -64,7 +67,8 @@ class GridSweeper(Sweeper):
         max_seconds: float | None,
         **goal: Any,
     ) -> None:
-        self._params, self._each, self._zip, self._where, self._plan = params, each, zip, where, plan
+        self._params, self._each, self._union = params, each, union
+        self._zip, self._where, self._plan = zip, where, plan
         self._pilot, self._format = pilot, format
         self.until_decided, self._max_seconds, self._goal = until_decided, max_seconds, goal
 
@@ -128,9 +132,13 @@ class GridSweeper(Sweeper):
         from regbench.experiment.reporter import Reporter
         from regbench.sweep import grid, yaml_values
         from regbench.sweep.compose import Composer
+        from regbench.sweep.rows import sets_seed
 
         params, each = yaml_values.overrides(self._params), yaml_values.overrides(self._each)
-        overrides = grid.expand(self._loader, params, arguments, yaml_values.groups(self._zip), each)
+        union = yaml_values.grids(self._union)
+        if self._until_decided and any(sets_seed(word) for words in union for word in words):
+            raise UserError("hydra.sweeper.union: a grid sets the seed, which --until-decided adds")
+        overrides = grid.expand(self._loader, params, arguments, yaml_values.groups(self._zip), each, union)
         jobs = Composer(self._config, self._loader).jobs(overrides)
         if where := yaml_values.conditions(self._where):
             return grid.matching(

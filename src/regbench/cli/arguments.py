@@ -11,13 +11,15 @@ from regbench.cli.flags import separated
 from regbench.cli.habits import check_assignments, check_characters
 from regbench.cli.names import no_option
 from regbench.cli.sweep_flags import PLAN, overrides, taken
+from regbench.cli.union import EXAMPLE, grids_of
 from regbench.config import user_files
 from regbench.config.run_config import AXES
 from regbench.config.short_keys import SHORT
 from regbench.config.vocabulary import GROUPS, RECIPES
 from regbench.errors import UserError
 
-_SHORT_FOR_SWEEPER = ("zip", "where")
+_REPEATED = ("zip", "where")
+_SHORT_FOR_SWEEPER = (*_REPEATED, "union")
 _OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
 _NO_NAME = re.compile(r"|null|true|false|[+-]?(inf|nan|[\d_]*\.?[\d_]+(e[+-]?\d+)?)", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"(?!(null|true|false|inf|nan)$)[A-Za-z_][A-Za-z0-9_.-]*|[1-9]\d*|0", re.IGNORECASE)
@@ -55,13 +57,13 @@ def _check_once(words: Sequence[str]) -> None:
     given: dict[str, str] = {}
     for word in dict.fromkeys(words):
         key = key_of(word)
-        if key in given and key not in _SHORT_FOR_SWEEPER and not word.startswith("~"):
+        if key in given and key not in _REPEATED and not word.startswith("~"):
             raise UserError(f"{key}: is given twice: {given[key]} and {word}")
         given[key] = word
 
 
 def _without_shorthand(words: Sequence[str], line: CommandLine) -> list[str]:
-    """Replace zip=, where=, study= and diagnostics=; check the words that choose an option."""
+    """Replace zip=, where=, union=, study= and diagnostics=; check the words that choose an option."""
     given: dict[str, list[str]] = {name: [] for name in _SHORT_FOR_SWEEPER}
     rest = []
     for word in words:
@@ -69,14 +71,24 @@ def _without_shorthand(words: Sequence[str], line: CommandLine) -> list[str]:
         if name not in given:
             rest.append(_override(word, line))
         elif not value.strip():
-            raise UserError(f"{word}: needs a value, as in zip=norm,init or where='norm != none'")
+            raise UserError(f"{word}: needs a value, as in zip=norm,init or where='norm != none' or {EXAMPLE}")
         elif not line.is_sweep:
             raise UserError(f"{word}: belongs to a sweep: add -m")
         else:
-            given[name].append(value)
+            given[name].append(word if name == "union" else value)
     groups = [_list([key.strip() for key in value.split(",")]) for value in given["zip"]]
     zipped = [f"hydra.sweeper.zip=[{','.join(groups)}]"] * bool(groups)
-    return rest + zipped + [f"hydra.sweeper.where={_list(given['where'])}"] * bool(given["where"])
+    unions = [f"hydra.sweeper.union=[{','.join(_grids(word, line))}]" for word in given["union"]]
+    return rest + zipped + unions + [f"hydra.sweeper.where={_list(given['where'])}"] * bool(given["where"])
+
+
+def _grids(word: str, line: CommandLine) -> list[str]:
+    """Check the words of each grid of a union as those of a sweep, and write each grid as a list."""
+    grids = grids_of(word)
+    for grid in grids:
+        check_assignments(grid, line.vocabulary)
+        _check_once(grid)
+    return [_list([_override(part, line) for part in grid]) for grid in grids]
 
 
 def _list(texts: Sequence[str]) -> str:

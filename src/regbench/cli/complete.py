@@ -149,7 +149,7 @@ def _keys(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Candid
     given = {word.partition("=")[0] for word in before}
     chosen = index["defaults"] | {key: value for key, _, value in (word.partition("=") for word in before)}
     names: Candidates = {f"{group}=": "recipe" for group in index["recipes"]} if typed.startswith("+") else {}
-    names |= _axes(index) | {f"{name}=": "" for name in (*SHORT, "zip", "where", *index["groups"])}
+    names |= _axes(index) | {f"{name}=": "" for name in (*SHORT, "zip", "where", "union", *index["groups"])}
     for key, about in index["keys"].items():
         axis = key.partition(".")[0]
         fits = not about["options"] or set(chosen.get(axis, "").split(",")) & set(about["options"])

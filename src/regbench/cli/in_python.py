@@ -143,11 +143,22 @@ def _task_words(config: DictConfig) -> list[str]:
 
 
 def _sweep_words(key: str, value: object) -> list[str]:
-    """Write the values of a sweep: those of a list, tuple or range, or the only one; zip and where may be several."""
+    """Write the values of a sweep: those of a list, tuple or range, or the only one; zip and where may be several.
+
+    The grids of a union are mappings of their values, or text as on the command line.
+    """
     several = value if isinstance(value, list | tuple | range) else [value]
     if key in ("zip", "where"):
         return [f"{key}={text}" for text in several]
+    if key == "union":
+        return [f"{key}={' | '.join(map(_grid, several))}"]
     return [f"{key}={','.join(map(_written, several))}"]
+
+
+def _grid(grid: object) -> str:
+    if not isinstance(grid, Mapping):
+        return str(grid)
+    return " ".join(word for key, value in grid.items() for word in _sweep_words(key, value))
 
 
 def _written(value: object) -> str:

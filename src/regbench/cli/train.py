@@ -27,7 +27,7 @@ from regbench.config.user_files import FLAG
 from regbench.console import meanwhile
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, leave_without_memory, one_line
 
-_OF_SWEEP = ("params", "each", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
+_OF_SWEEP = ("params", "each", "union", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
 
 
 def train(arguments: Sequence[str]) -> NoReturn:

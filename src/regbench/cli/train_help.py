@@ -32,6 +32,7 @@ Train one run, or with -m every combination of comma-separated values:
   regbench train norm=batch init=kaiming optimizer.lr=0.01
   regbench train -m norm=none,batch dropout=0,0.2 'seed=range(0,5)'
 Sweeps: zip=norm,init (in step), where='norm != none' (leaves out the others),
+union='norm=none | norm=batch dropout=0,0.2' (several grids),
 hydra/launcher=processes (all cores), hydra/sweeper=optuna (searches)
 
 Axes: AXIS=OPTION (* is chosen)

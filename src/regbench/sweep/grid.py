@@ -23,12 +23,14 @@ def expand(
     arguments: Sequence[str],
     zipped: Sequence[Sequence[str]] = (),
     each: Mapping[str, str] | None = None,
+    union: Sequence[Sequence[str]] = (),
 ) -> list[list[str]]:
     """Return the overrides of each job: every combination of the values, the last argument's varying fastest.
 
     Keys that are `zipped` together take their first values together, then their second ones, … Values in `each` are
     combined with all the others, but not with one another: one change at a time. An argument replaces a parameter for
-    the same key.
+    the same key. The overrides of each grid of a `union` are combined with all the others, in place of those for the
+    same keys.
 
     Raises:
         UserError: there is no combination; a zipped key is missing, or zipped keys differ in their number of values.
@@ -38,10 +40,20 @@ def expand(
     given = {override.key_or_group for override in parser.parse_overrides(list(arguments))}
     words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     changes = [[f"{key}={value}"] for key, value in (each or {}).items() if key not in given]
-    jobs = [job for change in changes or [[]] for job in _combinations(parser, [*change, *words], zipped)]
+    grids = [_merged(parser, words, grid) for grid in union or [[]]]
+    jobs = [
+        job for change in changes or [[]] for grid in grids for job in _combinations(parser, [*change, *grid], zipped)
+    ]
     if not jobs:
         raise UserError(f"{' '.join(words)}: no runs, as a choice, range or glob in it has no value")
     return jobs
+
+
+def _merged(parser: OverridesParser, words: Sequence[str], grid: Sequence[str]) -> list[str]:
+    """Put the overrides of a grid before the others, in place of those for the same keys."""
+    keys = {override.key_or_group for override in parser.parse_overrides(list(grid))}
+    others = [word for word in words if parser.parse_overrides([word])[0].key_or_group not in keys]
+    return [*grid, *others]
 
 
 def _combinations(

@@ -31,14 +31,14 @@ class Settings(Checked):
 
 
 _FLAGS = {"plan": "--plan", "until_decided": "--until-decided"}
-OF_GRIDS = ("zip", "each", "max_seconds", *_FLAGS)  # settings of regbench's other sweeper
+OF_GRIDS = ("zip", "each", "union", "max_seconds", *_FLAGS)  # settings of regbench's other sweeper
 
 
 def refuse(values: Mapping[str, Any]) -> None:
     """Refuse what a search cannot do.
 
     Raises:
-        UserError: keys in step, single changes, a time limit, a plan or rounds are asked for.
+        UserError: keys in step, single changes, several grids, a time limit, a plan or rounds are asked for.
     """
     if name := next((name for name, value in values.items() if value), None):
         shown = _FLAGS.get(name, f"hydra.sweeper.{name}")

@@ -37,6 +37,26 @@ def groups(zipped: Any) -> list[list[str]]:
     raise UserError(f"hydra.sweeper.zip={shown(zipped)}: must be lists of keys, as in [[norm, init]]")
 
 
+def grids(union: Any) -> list[list[str]]:
+    """Return the overrides of each grid of a union: a mapping of its values, or a list of its overrides.
+
+    Raises:
+        UserError: it is no list of these.
+    """
+    if _is_list(union) and all(grid and (isinstance(grid, Mapping) or _is_names(grid)) for grid in union):
+        return [_words(grid) for grid in union]
+    example = "[{optimizer: sgd, optimizer.lr: [0.1, 0.5]}, {optimizer: adam}]"
+    raise UserError(f"hydra.sweeper.union={shown(union)}: must be a list of grids, as in {example}")
+
+
+def _words(grid: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    if isinstance(grid, Mapping):
+        return [f"{key}={text}" for key, text in overrides(grid).items()]
+    if word := next((word for word in grid if "=" not in word), None):
+        raise UserError(f"hydra.sweeper.union: {word}: values are written KEY=VALUE")
+    return list(grid)
+
+
 def conditions(where: Any) -> list[str]:
     """Return conditions: text is one of them.
 
