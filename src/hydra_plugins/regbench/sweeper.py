@@ -102,7 +102,9 @@ class GridSweeper(Sweeper):
     def _check(self) -> None:
         """Raise UserError unless the settings fit one another."""
         if self._format not in (formats := ("table", "json")):
-            raise UserError(f"hydra.sweeper.format={self._format}: {no_such('format', self._format, 'a plan', formats)}")
+            raise UserError(
+                f"hydra.sweeper.format={self._format}: {no_such('format', self._format, 'a plan', formats)}"
+            )
         if self.until_decided and self._max_seconds is not None:
             raise UserError("hydra.sweeper.max_seconds: ends a grid, and --until-decided has rounds: leave out one")
 
