@@ -70,7 +70,7 @@ class GridSweeper(Sweeper):
         self._params, self._each, self._union = params, each, union
         self._zip, self._where, self._plan = zip, where, plan
         self._pilot, self._format = pilot, format
-        self.until_decided, self._max_seconds, self._goal = until_decided, max_seconds, goal
+        self.until_decided, self.max_seconds, self._goal = until_decided, max_seconds, goal
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Prepare: Hydra calls this once, before `sweep`."""
@@ -97,7 +97,7 @@ class GridSweeper(Sweeper):
         elif self.until_decided:
             self.rounds(arguments).run()
         else:
-            run(self.launcher, self.jobs(arguments), self._max_seconds)
+            run(self.launcher, self.jobs(arguments), self.max_seconds)
 
     def _check(self) -> None:
         """Raise UserError unless the settings fit one another."""
@@ -105,7 +105,7 @@ class GridSweeper(Sweeper):
             raise UserError(
                 f"hydra.sweeper.format={self._format}: {no_such('format', self._format, 'a plan', formats)}"
             )
-        if self.until_decided and self._max_seconds is not None:
+        if self.until_decided and self.max_seconds is not None:
             raise UserError("hydra.sweeper.max_seconds: ends a grid, and --until-decided has rounds: leave out one")
 
     def rounds(self, arguments: list[str]) -> "Rounds":

@@ -86,13 +86,15 @@ def _trained(sweeper: Any, words: list[str]) -> "Sequence[Run]":
         return cast("Sequence[Run]", sweeper.rounds(words).train())
     from regbench.experiment.reporter import Reporter
     from regbench.sweep import run as sweeps
-    from regbench.sweep.plan import plan
+    from regbench.sweep.plan import plan, within
     from regbench.sweep.watch import Watch
 
     planned = plan(sweeper.jobs(words))
+    if sweeper.max_seconds is not None:
+        planned = within(planned, sweeper.max_seconds)
     with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
         sweeps.train(sweeper.launcher, planned.runs, planned.pending, watch)
-    return planned.runs
+    return [run for run in planned.runs if not run.is_late or run.path.is_dir()]
 
 
 @contextmanager
