@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regbench.cli.options import choices_of
-
 if TYPE_CHECKING:
     import click
     from pydantic.fields import FieldInfo
@@ -102,6 +100,8 @@ def _about(function: Any) -> str:
 def _options(command: "click.Command") -> Iterator[tuple[str, dict[str, Any]]]:
     """Describe each option of a command, and under the empty name its arguments."""
     import click
+
+    from regbench.cli.options import choices_of
 
     arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
     pairs = any("KEY=VALUE" in (argument.metavar or "") for argument in arguments)
