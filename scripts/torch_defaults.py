@@ -2,63 +2,34 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
-from torch.optim import lr_scheduler
-from torchvision import transforms
+import torchvision
 
 from regbench.config.defaults import of_option
+from regbench.experiment.checks import registries
 from regbench.text import shown
 
 RENAMED = {"T_max": "t_max", "T_0": "t_0", "T_mult": "t_mult", "elementwise_affine": "affine", "val": "value"}
 RENAMED |= {"num_groups": "groups", "base_lr": "base_factor"}
-TORCH: dict[tuple[str, str], Callable[..., object]] = {
-    **{
-        ("optimizer", kind.__name__.lower().replace("sparsea", "sparse_a")): kind
-        for kind in vars(torch.optim).values()
-        if isinstance(kind, type) and kind is not torch.optim.Optimizer
-    },
-    ("scheduler", "constant"): lr_scheduler.ConstantLR,
-    ("scheduler", "step"): lr_scheduler.StepLR,
-    ("scheduler", "multistep"): lr_scheduler.MultiStepLR,
-    ("scheduler", "exponential"): lr_scheduler.ExponentialLR,
-    ("scheduler", "linear"): lr_scheduler.LinearLR,
-    ("scheduler", "polynomial"): lr_scheduler.PolynomialLR,
-    ("scheduler", "cosine"): lr_scheduler.CosineAnnealingLR,
-    ("scheduler", "cosine_restarts"): lr_scheduler.CosineAnnealingWarmRestarts,
-    ("scheduler", "one_cycle"): lr_scheduler.OneCycleLR,
-    ("scheduler", "cyclic"): lr_scheduler.CyclicLR,
-    ("scheduler", "reduce_on_plateau"): lr_scheduler.ReduceLROnPlateau,
-    ("norm", "batch"): nn.BatchNorm2d,
-    ("norm", "layer"): nn.LayerNorm,
-    ("norm", "instance"): nn.InstanceNorm2d,
-    ("norm", "group"): nn.GroupNorm,
-    ("norm", "rms"): nn.RMSNorm,
-    ("activation", "relu"): nn.ReLU,
-    ("activation", "leaky_relu"): nn.LeakyReLU,
-    ("activation", "sigmoid"): nn.Sigmoid,
-    ("activation", "tanh"): nn.Tanh,
-    ("activation", "elu"): nn.ELU,
-    ("activation", "selu"): nn.SELU,
-    ("activation", "gelu"): nn.GELU,
-    ("activation", "silu"): nn.SiLU,
-    ("init", "constant"): nn.init.constant_,
-    ("init", "uniform"): nn.init.uniform_,
-    ("init", "normal"): nn.init.normal_,
-    ("init", "small_normal"): nn.init.normal_,
-    ("init", "truncated_normal"): nn.init.trunc_normal_,
-    ("init", "sparse"): nn.init.sparse_,
-    ("init", "xavier"): nn.init.xavier_normal_,
-    ("init", "kaiming"): nn.init.kaiming_normal_,
-    ("init", "orthogonal"): nn.init.orthogonal_,
-    ("augment", "affine"): transforms.RandomAffine,
-    ("augment", "random_resized_crop"): transforms.RandomResizedCrop,
-    ("augment", "erasing"): transforms.RandomErasing,
-}
+_LIBRARIES = {"torch": torch, "torchvision": torchvision}
+_NAMES_LAYERS = ("init", "default")  # whose start it is, not what it does
 
+
+def _torch_classes() -> Iterator[tuple[tuple[str, str], Callable[..., object]]]:
+    """Find the class or function of torch that an option's docstring names first, as in `torch.nn.ReLU`."""
+    for axis, registry in registries().items():
+        for option, function in registry.items():
+            named = re.search(r"`(torch(?:vision)?)\.([\w.]+)`", function.__doc__ or "")
+            if named and axis not in ("model", "data") and (axis, option) != _NAMES_LAYERS:
+                yield (axis, option), attrgetter(named[2])(_LIBRARIES[named[1]])
+
+
+TORCH = dict(_torch_classes())
 
 REASONS = {
     "optimizer.sgd.lr": "plain SGD hardly learns in 5 epochs at torch's rate",

@@ -207,7 +207,20 @@ def pack_idx(array: torch.Tensor) -> bytes:
     return gzip.compress(bytes([0, 0, 8, array.ndim]) + shape + array.numpy().tobytes(), mtime=0)
 
 
-_ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)
+EPOCH = Epoch(
+    epoch=1,
+    lr=0.001,
+    train_loss=0.3456,
+    train_acc=0.91234,
+    val_loss=0.2345,
+    val_acc=0.9345,
+    gap=-0.1111,
+    penalty=0.0,
+    grad_norm=1.0,
+    clipped=0.0,
+    weight_norm=10.0,
+    seconds=2.5,
+)
 _TESTS = {"last": (0.2, 0.91), "best_val": (0.2, 0.9712)}
 
 
@@ -216,7 +229,7 @@ def leave(run: Run, epochs: int = 3, end: Callable[[RunDir], None] | None = None
     with run.directory() as directory:
         directory.start({"overrides": list(run.overrides)})
         for epoch in range(1, epochs + 1):
-            directory.save(Epoch(**{**vars(_ROW), "epoch": epoch, **figures}), None)
+            directory.save(replace(EPOCH, **{"epoch": epoch, **figures}), None)
         if end:
             end(directory)
 

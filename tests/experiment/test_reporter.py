@@ -8,11 +8,10 @@ import pytest
 from rich.console import Console
 
 from regbench.experiment.reporter import HEADER, Reporter
-from regbench.records.rows import Epoch
 from regbench.records.run_status import RunStatus
+from support import EPOCH
 
 WIDTH = 80
-ROW = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[0-9;]*m")
 RESULT = {
@@ -48,7 +47,7 @@ def shown(mode: str, terminal: bool, finished: int = 0, moving: bool = False) ->
     reporter.begin("mlp: 269,322 parameters", 55_000, 3, finished)
     for epoch in range(finished, 3):
         train_an_epoch(reporter, file, f"epoch {epoch + 1}/3" if moving else "")
-        reporter.epoch(replace(ROW, epoch=epoch + 1))
+        reporter.epoch(replace(EPOCH, epoch=epoch + 1))
     reporter.end()
     reporter.result(finished_run())
     return file.getvalue()
@@ -75,13 +74,13 @@ def test_elsewhere_than_on_a_terminal_there_are_plain_lines():
 def test_the_line_of_an_epoch():
     reporter = Reporter("plain", console(False)[0])
     reporter.begin("about", 55_000, 3, 0)
-    line = reporter.line(ROW)
+    line = reporter.line(EPOCH)
     assert line.split() == ["1/3", "0.001", "0.3456", "91.23", "0.2345", "93.45", "22,000", "2.50", "s"]
     assert len(line) <= WIDTH
 
 
 def test_the_columns_stand_below_their_titles():
-    line = Reporter("off").line(ROW)
+    line = Reporter("off").line(EPOCH)
     titles = ["epoch", "lr", "train loss", "acc %", "val loss", "acc %", "images/s", "time"]
     ends, start = [], 0
     for title in titles:
@@ -95,11 +94,11 @@ def test_the_columns_stand_below_their_titles():
 @pytest.mark.parametrize(
     "row",
     [
-        replace(ROW, train_loss=1e30, val_loss=3e38),
-        replace(ROW, train_loss=123456.789, val_loss=1234567.0),
-        replace(ROW, train_loss=float("nan"), val_loss=float("inf")),
-        replace(ROW, epoch=100_000, lr=1.234e-300, seconds=98765.4),
-        replace(ROW, seconds=1e-9),
+        replace(EPOCH, train_loss=1e30, val_loss=3e38),
+        replace(EPOCH, train_loss=123456.789, val_loss=1234567.0),
+        replace(EPOCH, train_loss=float("nan"), val_loss=float("inf")),
+        replace(EPOCH, epoch=100_000, lr=1.234e-300, seconds=98765.4),
+        replace(EPOCH, seconds=1e-9),
     ],
     ids=["near the end of float32", "large losses", "diverged", "long", "quick"],
 )
@@ -108,7 +107,7 @@ def test_a_line_stays_in_80_columns(row):
 
 
 def test_without_validation_there_are_dashes():
-    line = Reporter("off").line(replace(ROW, val_loss=None, val_acc=None))
+    line = Reporter("off").line(replace(EPOCH, val_loss=None, val_acc=None))
     assert line.split()[4:6] == ["-", "-"]
     screen, file = console(False)
     chosen = {**RESULT["last"], "val_loss": None}

@@ -34,28 +34,31 @@ def count(model):
 # shapes and sizes
 
 
-@pytest.mark.parametrize(
-    ("overrides", "parameters"),
-    [
-        (["model=mlp"], 784 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10),
-        (["model=mlp", "model.hidden=[]"], 784 * 10 + 10),
-        (["model=mlp", "model.hidden=[5,6,7]"], 784 * 5 + 5 + 5 * 6 + 6 + 6 * 7 + 7 + 7 * 10 + 10),
-        (["model=mlp", "norm=batch"], 784 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10 + 4 * 256),
-        (
-            ["model=cnn"],  # 28 × 28, then 14 × 14, then 7 × 7 of 64 feature maps
-            (9 * 16 + 16) + (9 * 16 * 32 + 32) + (9 * 32 * 64 + 64) + (7 * 7 * 64 * 100 + 100) + (100 * 10 + 10),
-        ),
-        (["model=cnn", "model.channels=[2]", "model.dense=[]"], (9 * 2 + 2) + (28 * 28 * 2 * 10 + 10)),
-        (
-            ["model=cnn", "norm=layer", "model.channels=[2,3]", "model.dense=[4]"],
-            (9 * 2 + 2 + 2 * 28 * 28 * 2)
-            + (9 * 2 * 3 + 3 + 3 * 28 * 28 * 2)
-            + (14 * 14 * 3 * 4 + 4 + 2 * 4)
-            + (4 * 10 + 10),
-        ),
-    ],
-    ids=str,
-)
+COUNTS = [
+    (["model=mlp"], 784 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10),
+    (["model=mlp", "model.hidden=[]"], 784 * 10 + 10),
+    (["model=mlp", "model.hidden=[5,6,7]"], 784 * 5 + 5 + 5 * 6 + 6 + 6 * 7 + 7 + 7 * 10 + 10),
+    (["model=mlp", "norm=batch"], 784 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10 + 4 * 256),
+    (
+        ["model=cnn"],  # 28 × 28, then 14 × 14, then 7 × 7 of 64 feature maps
+        (9 * 16 + 16) + (9 * 16 * 32 + 32) + (9 * 32 * 64 + 64) + (7 * 7 * 64 * 100 + 100) + (100 * 10 + 10),
+    ),
+    (["model=cnn", "model.channels=[2]", "model.dense=[]"], (9 * 2 + 2) + (28 * 28 * 2 * 10 + 10)),
+    (
+        ["model=cnn", "norm=layer", "model.channels=[2,3]", "model.dense=[4]"],
+        (9 * 2 + 2 + 2 * 28 * 28 * 2)
+        + (9 * 2 * 3 + 3 + 3 * 28 * 28 * 2)
+        + (14 * 14 * 3 * 4 + 4 + 2 * 4)
+        + (4 * 10 + 10),
+    ),
+]
+
+
+def test_every_model_is_counted_here(make_config):
+    assert {make_config(*overrides).model.name for overrides, _ in COUNTS} == set(MODELS)
+
+
+@pytest.mark.parametrize(("overrides", "parameters"), COUNTS, ids=str)
 def test_parameters_are_as_counted_by_hand(make_config, overrides, parameters):
     assert count(build(make_config(*overrides))) == parameters
 

@@ -17,13 +17,12 @@ import pytest
 import torch
 
 from regbench.errors import UserError
-from regbench.records.rows import Epoch
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus
+from support import EPOCH
 
 IDENTITY = "0123456789abcdef" * 4
 FACTS: dict[str, Any] = {"overrides": ["seed=0"], "versions": {}, "machine": {}, "git": None}
-ROW = Epoch(1, 0.1, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 1.0, 0.0, 1.0, 0.125)
 EPOCHS = 3
 OPERATIONS = [(os, name) for name in ("open", "fsync", "replace", "unlink", "mkdir")] + [(io, "open")]
 NUMBERS = ("ENOSPC", "EIO", "EACCES", "EROFS", "EMFILE")
@@ -63,7 +62,7 @@ def live(config: Any) -> None:
             return
         state = directory.start(FACTS)
         for epoch in range((state["epoch"] if state else 0) + 1, EPOCHS + 1):
-            directory.save(replace(ROW, epoch=epoch), {"epoch": epoch, "weights": torch.full((3,), float(epoch))})
+            directory.save(replace(EPOCH, epoch=epoch), {"epoch": epoch, "weights": torch.full((3,), float(epoch))})
             directory.log(f"epoch {epoch}")
         tests = {"last": (0.25, 0.9), "best_val": (0.2, 0.95)}
         directory.complete({"w": torch.ones(2)}, 2, tests, b"predicted")

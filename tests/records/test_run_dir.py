@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from regbench.records.locks import is_locked, lock_fault
 from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
+from support import EPOCH
 
 IDENTITY = "0123456789abcdef" * 4
 FACTS = {"overrides": ["seed=0"], "versions": {"regbench": "0"}, "machine": {}, "git": None}
@@ -44,10 +46,9 @@ def placed(config: RunConfig, folder: Path, **changes: Any) -> RunConfig:
 
 
 def row(epoch: int, **changes: Any) -> Epoch:
-    plain = Epoch(
-        epoch, 0.1, 1 / epoch, 1 - 1 / (epoch + 1), 1 / 3 / epoch, 2 / 3, -2 / 3 / epoch, 0.0, 1.5, 0.25, 10.0, 0.125
-    )
-    return Epoch(**{**vars(plain), **changes})
+    losses = {"train_loss": 1 / epoch, "val_loss": 1 / 3 / epoch, "gap": -2 / 3 / epoch}
+    shares = {"train_acc": 1 - 1 / (epoch + 1), "val_acc": 2 / 3, "clipped": 0.25}
+    return replace(EPOCH, **{"epoch": epoch, "lr": 0.1, "seconds": 0.125, **losses, **shares, **changes})
 
 
 def state(epoch: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,12 +15,11 @@ import pytest
 from regbench import UserError
 from regbench.cli import group
 from regbench.experiment.run import Run
-from regbench.records.rows import Epoch, Histogram, LayerFigures
+from regbench.records.rows import Histogram, LayerFigures
 from regbench.records.run_dir import RunDir
 from regbench.trackers import export, story
-from support import complete, composed
+from support import EPOCH, complete, composed
 
-EPOCH = Epoch(1, 0.001, 0.3456, 0.91234, 0.2345, 0.9345, -0.1111, 0.0, 1.0, 0.0, 10.0, 2.5)
 SPREAD = Histogram(1, "dense1", "weight", -1.0, 1.0, np.arange(64))
 
 
@@ -34,7 +34,7 @@ def run_of(*overrides: str) -> Run:
 
 def save(directory: RunDir, *epochs: int) -> None:
     for epoch in epochs:
-        row = Epoch(**{**vars(EPOCH), "epoch": epoch, "train_loss": 1 / epoch})
+        row = replace(EPOCH, epoch=epoch, train_loss=1 / epoch)
         layer = LayerFigures(epoch=epoch, layer="dense1", before_mean=0.5, before_std=1.0, grad_norm=float(epoch))
         directory.save(row, None, [layer], [SPREAD._replace(epoch=epoch)])
 
@@ -116,7 +116,7 @@ def test_a_run_that_is_trained_again_is_another_one() -> None:
 def test_figures_that_are_not_finite_are_left_out() -> None:
     with run_of().directory() as directory:
         directory.start({})
-        directory.save(Epoch(**{**vars(EPOCH), "train_loss": float("inf"), "val_loss": None}), None)
+        directory.save(replace(EPOCH, train_loss=float("inf"), val_loss=None), None)
         directory.end("diverged", "the loss stopped being finite in epoch 1")
     told("tensorboard")
     scalars, page = _of_tensorboard(directory.path.name)

@@ -137,3 +137,21 @@ def test_modes_reach_every_layer(make_config):
     for mode in (False, True):
         network.train(mode)
         assert all(layer.training is mode for layer in network.template.modules())
+
+
+class Residual(nn.Module):
+    """A layer whose input is added to its output."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.layer(x)
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_part_that_is_no_chain_is_refused_before_its_forward_is_lost(runs):
+    models = [nn.Sequential(nn.Flatten(), Residual(nn.Linear(4, 4))) for _ in range(runs)]
+    with pytest.raises(TypeError, match=r"^1: Residual has layers of its own\. "):
+        Network(models)

@@ -1,6 +1,6 @@
 """Compare rows with their baseline: difference by seed, test, correction over the family, verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -109,27 +109,36 @@ def compared(
         anytime: whether tests and intervals must be valid at any number of seeds.
     """
     method: _Method = anytime_method if anytime else fixed
-    partner = {row: base for row, base in enumerate(baseline) if base is not None and base != row}
-    paired = {row: pairs(rows[row].figures, rows[base].figures) for row, base in partner.items()}
+    partners = {row: (rows[row], rows[base]) for row, base in enumerate(baseline) if base is not None and base != row}
+    paired = {row: pairs(own.figures, theirs.figures) for row, (own, theirs) in partners.items()}
     ends = {
-        row: divergence.test(rows[row].diverged, rows[base].diverged, method.sign_test) for row, base in partner.items()
+        row: divergence.test(own.diverged, base.diverged, method.sign_test) for row, (own, base) in partners.items()
     }
+    measured = _all_measured(paired, metric, margin, method, tested=tested)
+    corrected = _corrected({row: _with_end(found, ends[row]) for row, found in measured.items()}, correction)
+    judged = {
+        row: replace(found, verdict=_verdict(found, metric, rows[row].all_diverged, ends[row], tested=tested))
+        for row, found in corrected.items()
+    }
+    alpha = _alpha_of_one(judged.values(), correction)
+    with_seeds = {row: _with_seeds(j, paired[row].differences, margin, alpha, method) for row, j in judged.items()}
+    alone = [Comparison("no baseline" if base is None else "baseline") for base in baseline]
+    return [with_seeds.get(row, comparison) for row, comparison in enumerate(alone)]
+
+
+def _all_measured(
+    paired: Mapping[int, Pairs], metric: Metric, margin: float | None, method: _Method, *, tested: bool
+) -> dict[int, Comparison]:
+    """Compute all of each row's comparison except what depends on the family."""
     ps = method.tests({row: pairing.differences for row, pairing in paired.items()}) if tested else {}
     measured = {row: _measured(pairing, ps.get(row), metric, margin, method) for row, pairing in paired.items()}
-    if not tested:
-        measured = {row: _untested(comparison) for row, comparison in measured.items()}
-    corrected = _corrected({row: _with_end(found, ends[row]) for row, found in measured.items()}, correction)
-    family = len(ps) + sum(end is not None for end in ends.values())
-    alpha = ALPHA if correction == "none" else ALPHA / max(1, family)
-    verdicts = {
-        row: _verdict(corrected[row], metric, rows[row].all_diverged, ends[row], tested=tested) for row in partner
-    }
-    return [
-        _with_seeds(replace(corrected[row], verdict=verdicts[row]), paired[row].differences, margin, alpha, method)
-        if row in partner
-        else Comparison("no baseline" if base is None else "baseline")
-        for row, base in enumerate(baseline)
-    ]
+    return measured if tested else {row: _untested(comparison) for row, comparison in measured.items()}
+
+
+def _alpha_of_one(comparisons: Iterable[Comparison], correction: Correction) -> float:
+    """The level at which the least p of the family is judged."""
+    family = sum((found.p is not None) + (found.p_diverged is not None) for found in comparisons)
+    return ALPHA if correction == "none" else ALPHA / max(1, family)
 
 
 def _untested(comparison: Comparison) -> Comparison:
@@ -142,7 +151,6 @@ def _with_end(comparison: Comparison, end: tuple[float, int] | None) -> Comparis
 
 
 def _measured(pairing: Pairs, p: float | None, metric: Metric, margin: float | None, method: _Method) -> Comparison:
-    """Compute all of a comparison except what depends on the family."""
     values = pairing.differences
     sign = 1 if metric.higher_is_better else -1
     won = sum(sign * value > 0 for value in values)

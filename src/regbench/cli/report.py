@@ -2,7 +2,9 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from regbench.cli.options import Command, split
 from regbench.cli.output import write_file
 from regbench.errors import UserError, no_such
 from regbench.records.metrics import Selection
+
+if TYPE_CHECKING:
+    from regbench.report.content import Content
 
 _ENDINGS = {"html": "html", "htm": "html", "md": "md"}
 
@@ -64,17 +69,20 @@ def report(
     runs = load([run_path_of(name) for name in dirs] or ("runs",))
     question = Question(runs, split(by), split(cols), [metric], select, where, statuses, against, sort)
     content = gather(question, shlex.join(["regbench", *sys.argv[1:]]))
+    for name, bytes_ in _files(content, chosen, path).items():
+        write_file("--output", name, bytes_)
+        click.echo(name)
+
+
+def _files(content: "Content", chosen: str, path: Path) -> Mapping[Path, bytes]:
+    """Return the bytes of each file of a report."""
     if chosen == "html":
         from regbench.report.page import page
 
-        files = {path: page(content)}
-    else:
-        from regbench.report.markdown import files as files_of
+        return {path: page(content)}
+    from regbench.report.markdown import files
 
-        files = files_of(content, path)
-    for name, bytes_ in files.items():
-        write_file("--output", name, bytes_)
-        click.echo(name)
+    return files(content, path)
 
 
 def _format(to: str | None, file: Path | None) -> tuple[str, Path]:

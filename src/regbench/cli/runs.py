@@ -17,7 +17,7 @@ from regbench.tables.choices import RUN_LIST_FORMATS
 from regbench.text import file_name, plural
 
 if TYPE_CHECKING:
-    from regbench.records.listing import Entry
+    from regbench.records.listing import Entry, Listing
 
 
 @click.command(cls=Command)
@@ -117,32 +117,49 @@ def rm(
     """
     from regbench.records import removal
     from regbench.records.names import run_path_of
-    from regbench.tables import as_json, run_list
 
     if not paths and not (statuses or where):
         raise UserError("rm needs run directories, or a filter: --status failed, or --where CONDITION")
-    roots = [run_path_of(name) for name in paths or ("runs",)]
     if output == "json" and not dry_run:
         raise UserError("rm --format json: says what would be removed: add --dry-run")
+    roots = [run_path_of(name) for name in paths or ("runs",)]
     runs = removal.chosen(roots, statuses, where)
     if output == "json":
-        reasons = {str(entry.path): removal.to_stay(entry, roots) for entry in runs.entries}
-        left = {path: reason for path, reason in reasons.items() if reason}
-        removed = [path for path in reasons if path not in left]
-        click.echo(as_json.document("rm", {"remove": removed, "left": left}), nl=False)
-        return
-    if not runs.entries:
+        _print_json(_reasons(runs, roots))
+    elif not runs.entries:
         click.echo("no such run: nothing removed")
-        return
+    else:
+        _remove_shown(runs, roots, yes=yes, dry_run=dry_run)
+
+
+def _reasons(runs: "Listing", roots: Sequence[Path]) -> dict[Path, str | None]:
+    """Say of each run why it would be left, None if it would be removed."""
+    from regbench.records import removal
+
+    return {entry.path: removal.to_stay(entry, roots) for entry in runs.entries}
+
+
+def _print_json(reasons: Mapping[Path, str | None]) -> None:
+    from regbench.tables import as_json
+
+    left = {str(path): reason for path, reason in reasons.items() if reason}
+    removed = [str(path) for path, reason in reasons.items() if not reason]
+    click.echo(as_json.document("rm", {"remove": removed, "left": left}), nl=False)
+
+
+def _remove_shown(runs: "Listing", roots: Sequence[Path], *, yes: bool, dry_run: bool) -> None:
+    """Show the runs, ask, and remove them."""
+    from regbench.records import removal
+    from regbench.tables import run_list
+
     click.echo(run_list.to_table(runs, paint=_paint, room=_room()))
     size = f"{removal.size(runs.entries) / 1e6:,.1f} MB"
     if dry_run:
-        _show_left({entry.path: removal.to_stay(entry, roots) for entry in runs.entries}, "would be removed", size)
-        return
-    if not yes and not _agreed(f"Remove {plural(len(runs.entries), 'run')}, {size}?"):
+        _show_left(_reasons(runs, roots), "would be removed", size)
+    elif yes or _agreed(f"Remove {plural(len(runs.entries), 'run')}, {size}?"):
+        _remove(runs.entries, roots)
+    else:
         click.echo("nothing removed")
-        return
-    _remove(runs.entries, roots)
 
 
 def _agreed(question: str) -> bool:

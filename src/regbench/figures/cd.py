@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from regbench.analysis.ranks import Ranks
 from regbench.analysis.table import Table
-from regbench.errors import UserError
 from regbench.figures import rows as of_rows
 from regbench.figures import style, words
 from regbench.text import probability
@@ -24,8 +23,7 @@ def draw(found: Ranks, table: Table) -> "Figure":
     Raises:
         UserError: there are too many rows.
     """
-    if len(found.rows) > _MOST:
-        raise UserError(f"plot cd: {len(found.rows)} rows are too many (at most {_MOST}). Choose by --where, --by")
+    of_rows.check_number("cd", len(found.rows), _MOST)
     half = -(-len(found.rows) // 2)
     bars = len(found.cliques)
     depth = 0.5 + 0.35 * bars

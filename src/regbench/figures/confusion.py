@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from regbench.analysis.confusion import Confusion, Predicted
 from regbench.errors import UserError
+from regbench.figures import rows as of_rows
 from regbench.figures import style, words
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def draw(found: Sequence[Confusion], predicted: Predicted) -> "Figure":
         UserError: there are too many lines or classes.
     """
     classes = len(found[0].shares)
-    if len(found) > _MOST:
-        raise UserError(f"plot confusion: {len(found)} rows are too many (at most {_MOST}). Choose by --where, --by")
+    of_rows.check_number("confusion", len(found), _MOST)
     if classes > _MOST_CLASSES:
         raise UserError(f"plot confusion: {classes} classes are too many (at most {_MOST_CLASSES})")
     differ = any(one.difference is not None for one in found)

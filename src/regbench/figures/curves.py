@@ -43,7 +43,7 @@ def draw(found: Curves, wishes: Wishes) -> "Figure":
     for panel, axes in zip(found.panels, grid[0], strict=True):
         axes.set_title("\n".join(f"{words.key(key)}\n{words.values(panel.values, [key])}" for key in panel.values))
     for axes in grid[-1]:
-        _draw_x(axes, found, wishes)
+        draw_x(axes, found, wishes)
     style.legend(figure, list(_handles(labels, metrics)), words.keys(found.keys) if found.keys else None)
     style.caption(figure, *_sentences(found, wishes, cut=cut))
     return figure
@@ -124,7 +124,8 @@ def _visible(curve: Curve, wishes: Wishes) -> Iterator[float]:
         yield from (value for _, y in curve.runs for value in y)
 
 
-def _draw_x(axes: "Axes", found: Curves, wishes: Wishes) -> None:
+def draw_x(axes: "Axes", found: Curves, wishes: Wishes) -> None:
+    """Label the axis of epochs, steps or seconds, and make axes logarithmic where that is wished."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel(words.figure(found.x))
@@ -140,7 +141,7 @@ def _handles(labels: Sequence[str], metrics: Sequence[Sequence[Metric]]) -> Iter
     from matplotlib.lines import Line2D
 
     if len(labels) > 1:
-        yield from (Line2D([], [], label=label, **style.line(place)) for place, label in enumerate(labels))
+        yield from style.samples(labels)
     for of_unit in metrics:
         if len(of_unit) > 1:
             for place, metric in enumerate(of_unit):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regbench.analysis.filters import Filters
-from regbench.errors import UserError
+from regbench.figures import rows as of_rows
 from regbench.figures import style, words
 from regbench.records.metrics import Selection
 
@@ -23,8 +23,7 @@ def draw(keys: Sequence[str], found: Sequence[Filters], select: Selection) -> "F
     Raises:
         UserError: there are too many rows.
     """
-    if len(found) > _MOST:
-        raise UserError(f"plot filters: {len(found)} rows are too many (at most {_MOST}). Choose by --where, --by")
+    of_rows.check_number("filters", len(found), _MOST)
     shown = [one.weights[: _ACROSS * (_ALONE if len(found) == 1 else 1)] for one in found]
     strips = sum(-(-len(weights) // _ACROSS) for weights in shown)
     figure = style.new(0.43 * strips + 0.2 * len(found) + 0.5)

@@ -33,8 +33,7 @@ def draw(table: Table) -> "Figure":
     if table.contrast is None:
         raise UserError("plot forest: needs a --baseline, as in --baseline norm=none")
     rows = [row for row in table.rows if row.comparison and row.comparison.verdict not in ("baseline", "no baseline")]
-    if len(rows) > of_rows.MOST:
-        raise UserError(f"plot forest: {len(rows)} rows are too many (at most {of_rows.MOST}). Choose by --where, --by")
+    of_rows.check_number("forest", len(rows))
     figure, axes = of_rows.new(rows)
     scale = table.metric.scale
     if table.contrast.margin:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from regbench.analysis.confusion import Mistakes, Predicted
 from regbench.errors import UserError
+from regbench.figures import rows as of_rows
 from regbench.figures import style, words
 from regbench.figures.confusion import missing
 
@@ -33,8 +34,7 @@ def draw(found: Sequence[Mistakes], images: NDArray[np.uint8], predicted: Predic
     found = [one for one in found if one.images]
     if not found:
         raise UserError("plot mistakes: no test image is classified wrongly more often than by the baseline")
-    if len(found) > _MOST:
-        raise UserError(f"plot mistakes: {len(found)} rows are too many (at most {_MOST}). Choose by --where, --by")
+    of_rows.check_number("mistakes", len(found), _MOST)
     strips = sum(-(-len(one.images) // ACROSS) for one in found)
     figure = style.new(0.62 * strips + 0.16 * len(found) + 0.65)
     parts = figure.subfigures(len(found), squeeze=False)[:, 0] if len(found) > 1 else [figure]

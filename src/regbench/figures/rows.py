@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from regbench.analysis.table import Row, Table
+from regbench.errors import UserError
 from regbench.figures import style, words
 
 if TYPE_CHECKING:
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
 
 _ROW = 0.21  # inches
 MOST = 80  # rows of one picture
+
+
+def check_number(kind: str, number: int, most: int = MOST) -> None:
+    """Raise UserError if a kind of picture has too many rows."""
+    if number > most:
+        raise UserError(f"plot {kind}: {number} rows are too many (at most {most}). Choose by --where, --by")
 
 
 def new(rows: Sequence[Row]) -> "tuple[Figure, Axes]":

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from regbench.analysis.swept import Point, Swept
 from regbench.analysis.table import Table
-from regbench.errors import UserError
 from regbench.figures import rows as of_rows
 from regbench.figures import style, words
 from regbench.figures.wishes import Wishes
@@ -23,19 +22,14 @@ def draw(found: Swept, table: Table, wishes: Wishes) -> "Figure":
     Raises:
         UserError: there are more lines than can be told apart.
     """
-    if len(found.lines) > style.MOST_LINES:
-        raise UserError(
-            f"plot sensitivity: {len(found.lines)} lines are too many to tell apart (at most {style.MOST_LINES}). "
-            "Choose by --where, --by"
-        )
+    style.check_lines("sensitivity", len(found.lines))
     figure = style.new(2.5 + 0.1 * len(found.lines))
     axes = figure.subplots()
     style.grid(axes)
     scale = table.metric.scale
     for place, (label, points) in enumerate(found.lines):
         _draw_line(axes, label, points, style.line(place), scale)
-    means = [scale * (point.estimate.mean or 0.0) for _, points in found.lines for point in points]
-    cut = limit(axes, means, [scale * e for _, ps in found.lines for p in ps for e in p.estimate.interval or ()])
+    cut = limit(axes, found, scale)
     values = [point.value for _, points in found.lines for point in points]
     if "x" in wishes.log or (min(values) > 0 and max(values) > _DECADE * min(values)):
         axes.set_xscale("log")
@@ -60,8 +54,11 @@ def _draw_line(axes: "Axes", label: str, points: "tuple[Point, ...]", look: Any,
             axes.plot([point.value], [mean], "o", markersize=9, markerfacecolor="none", markeredgecolor=style.ink())
 
 
-def limit(axes: "Axes", means: list[float], ends: list[float]) -> bool:
+def limit(axes: "Axes", found: Swept, scale: float) -> bool:
     """Keep means readable where intervals are far wider than they differ; whether an interval is cut."""
+    estimates = [point.estimate for _, points in found.lines for point in points]
+    means = [scale * (estimate.mean or 0.0) for estimate in estimates]
+    ends = [scale * end for estimate in estimates for end in estimate.interval or ()]
     span = (max(means) - min(means)) or abs(max(means)) or 1.0
     low = max(min([*means, *ends]), min(means) - span / 2)
     high = min(max([*means, *ends]), max(means) + span / 2)
@@ -73,7 +70,7 @@ def _handles(found: Swept) -> Iterator[Any]:
     from matplotlib.lines import Line2D
 
     if len(found.lines) > 1:
-        yield from (Line2D([], [], label=label, **style.line(place)) for place, (label, _) in enumerate(found.lines))
+        yield from style.samples([label for label, _ in found.lines])
     if any(point.is_default for _, points in found.lines for point in points):
         ring: dict[str, Any] = {"markersize": 7, "markerfacecolor": "none", "markeredgecolor": style.ink()}
         yield Line2D([], [], linestyle="none", marker="o", label="default", **ring)

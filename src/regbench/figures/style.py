@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib
 
+from regbench.errors import UserError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 COLUMN, PAGE = 3.3, 6.9  # inches: the width of a column and of a page in print
 IN_COLUMN = 3  # panels side by side that a column's width holds
@@ -94,6 +97,19 @@ def line(place: int) -> dict[str, Any]:
         "marker": _MARKERS[(number + cycle) % len(_MARKERS)],
         "linestyle": _LINES[cycle % len(_LINES)],
     }
+
+
+def check_lines(kind: str, number: int, advice: str = "Choose by --where, --by") -> None:
+    """Raise UserError if a kind of picture has more lines than can be told apart."""
+    if number > MOST_LINES:
+        raise UserError(f"plot {kind}: {number} lines are too many to tell apart (at most {MOST_LINES}). {advice}")
+
+
+def samples(labels: Sequence[str]) -> "list[Line2D]":
+    """Make what a legend shows of the lines at the first places."""
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], label=label, **line(place)) for place, label in enumerate(labels)]
 
 
 def legend(figure: "Figure", handles: Sequence[Any], title: str | None = None) -> None:

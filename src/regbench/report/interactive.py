@@ -19,7 +19,7 @@ from regbench.analysis.table import Row, Table
 from regbench.figures import style, words
 from regbench.figures.forest import LOOKS
 from regbench.records.metrics import Metric
-from regbench.tables.cells import verdict
+from regbench.tables.cell_text import verdict
 
 _MARKERS = {
     "^": "triangle",

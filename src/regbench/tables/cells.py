@@ -1,22 +1,20 @@
-"""A table as people read it: its headings and cells, plain, against a baseline, or with a key across."""
+"""A table as people read it: its headings and cells, plain or against a baseline; `pivot` has a key across."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from regbench.analysis.groups import sortable
-from regbench.analysis.signs import SIGNS
 from regbench.analysis.table import LOST, Row, Table
 from regbench.errors import UserError
 from regbench.records.metrics import Metric
+from regbench.tables.cell_text import LOST_RUNS, image_interval, key_values, sequence, verdict
 from regbench.tables.choices import SHOWN
 from regbench.tables.contrast_notes import P_HEADINGS
 from regbench.tables.layout import Cells
+from regbench.tables.pivot import pivot
 from regbench.tables.tuning_notes import budgets_differ, chosen
 from regbench.text import printable, probability, shown
 
 _CHANGE = "change"  # heading of what rows change
-_LOST = "lost"  # heading of the diverged, failed and unfinished runs together
-_MOST_COLUMNS = 200  # of a pivot: a million cells of a million runs fill the memory
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def cells(tables: Sequence[Table], show: Sequence[str] = ()) -> Cells:
             raise UserError("--cols: a pivot shows one figure. Name one --metric, or leave out --cols")
         if first.shrink:
             raise UserError("--shrink: a pivot has no room for it. Leave out --cols")
-        return _pivot(first)
+        return pivot(first)
     order = [_identity(row) for row in first.rows]
     columns = [_counts(first)]
     for table in tables:
@@ -57,10 +55,9 @@ def cells(tables: Sequence[Table], show: Sequence[str] = ()) -> Cells:
 
 def _joined(table: Table, columns: Sequence[_Column]) -> Cells:
     """Put the columns of figures behind those of the keys, or of the changes that stand for them."""
-    if table.base is not None:
-        names, words = [_CHANGE], [[str(row.change)] for row in table.rows]
-    else:
-        names, words = list(map(printable, table.keys)), [_keys(row, table.keys) for row in table.rows]
+    changed = table.base is not None
+    names = [_CHANGE] if changed else list(map(printable, table.keys))
+    words = [(str(row.change),) if changed else key_values(row, table.keys) for row in table.rows]
     rows = [[*left, *(column.texts[place] for column in columns)] for place, left in enumerate(words)]
     spare = sorted((column.rank, len(names) + place) for place, column in enumerate(columns) if column.rank)
     headings = [*names, *(column.heading for column in columns)]
@@ -75,7 +72,7 @@ def _lost(table: Table) -> list[_Column]:
     """Count the runs in no figure, if there are any: one column beside a baseline's, which need the room."""
     lost = {end: [row.lost.get(end, 0) for row in table.rows] for end in LOST if table.lost.get(end)}
     if table.contrast and lost:
-        return [_Column(_LOST, [str(sum(row.lost.values())) for row in table.rows])]
+        return [_Column(LOST_RUNS, [str(sum(row.lost.values())) for row in table.rows])]
     return [_Column(end, list(map(str, numbers))) for end, numbers in lost.items()]
 
 
@@ -88,7 +85,7 @@ def _of_metric(table: Table, show: Sequence[str], alone: bool) -> list[_Column]:
     if table.contrast:
         return [*first, *more, *_contrasted(table, alone)]
     half = _Column("±", [metric.text(row.estimate.half_width) for row in rows])
-    noise = [_Column("test set", [_test_set(row, metric) for row in rows])] if table.test_noise else []
+    noise = [_Column("test set", [image_interval(row, metric) for row in rows])] if table.test_noise else []
     ends = [
         _Column("best", [metric.text(row.best) for row in rows], rank=2),
         _Column("worst", [metric.text(row.worst) for row in rows], rank=1),
@@ -141,12 +138,8 @@ def _spread(table: Table) -> _Column:
     """Return half of each interval, or both ends of a confidence sequence, which are not equally far from the mean."""
     compared = [row.comparison for row in table.rows]
     if table.contrast and table.contrast.anytime:
-        return _Column("interval", [_sequence(found.sequence, table.metric) if found else "" for found in compared])
+        return _Column("interval", [sequence(found.sequence, table.metric) if found else "" for found in compared])
     return _Column("±", [table.metric.text(found.half_width if found else None) for found in compared])
-
-
-def _sequence(ends: tuple[float, float] | None, metric: Metric) -> str:
-    return f"[{', '.join(metric.signed(end) for end in ends)}]" if ends else ""
 
 
 def _p(row: Row, of_figures: str, of_divergence: str) -> str:
@@ -173,92 +166,8 @@ _SHOW: dict[str, Callable[[Row, Metric], str]] = {
 }
 
 
-def _test_set(row: Row, metric: Metric) -> str:
-    """Write `97.68–98.20`: the interval of an accuracy over other test images."""
-    return "–".join(metric.text(end) for end in row.noise.interval) if row.noise else ""
-
-
-def verdict(row: Row) -> str:
-    """Write `better`, `diverged 6/6`, or `undecided (24)` with the number of seeds that would decide it."""
-    assert row.comparison
-    word: str = row.comparison.verdict
-    if word == "baseline" and row.diverged and not row.estimate.n:
-        return f"baseline, diverged {row.diverged}/{row.ended}"
-    if word.startswith("diverge"):
-        return f"{word} {row.diverged}/{row.ended}"
-    return word + (f" ({row.comparison.seeds})" if row.comparison.seeds else "")
-
-
-def _pivot(table: Table) -> Cells:
-    """Put the values of `table.columns` across, with one cell for each row of the table."""
-    down = [key for key in table.keys if key not in table.columns]
-    left = _distinct(table.rows, down)
-    ordered = sorted(table.rows, key=lambda row: [sortable(row.group, key) for key in table.columns])
-    across = _distinct(ordered, table.columns)
-    if len(across) > _MOST_COLUMNS:
-        keys = ",".join(table.columns)
-        raise UserError(f"--cols {keys}: {len(across):,} columns. Name a key with {_MOST_COLUMNS} values at most")
-    row_at = {(_values(row, down), _values(row, table.columns)): row for row in table.rows}
-    varies = len({row.estimate.n for row in table.rows}) > 1
-    rows = [[*texts, *(_cell(row_at.get((texts, top)), table, varies) for top in across)] for texts in left]
-    headings = [", ".join(f"{key}={text}" for key, text in zip(table.columns, top, strict=True)) for top in across]
-    names = list(map(printable, down))
-    return Cells(
-        [*names, *map(printable, headings)],
-        rows,
-        range(len(down), len(down) + len(across)),
-        across=printable(", ".join(table.columns)),
-        heads=[*names, *(printable(", ".join(top)) for top in across)],
-    )
-
-
-def _cell(row: Row | None, table: Table, varies: bool) -> str:
-    """Write `97.12 ± 1.91`, or `+0.31 ± 0.20 +` with the sign of the verdict against a baseline.
-
-    Behind it stand, in brackets, the noise of the test set if the table has it, n if it varies, and lost runs.
-    """
-    if row is None:
-        return ""
-    compared = row.comparison and row.comparison.pairs
-    half, metric = row.estimate.half_width, table.metric
-    words = [metric.text(row.estimate.mean) + _plus_minus(half, metric)]
-    if row.comparison and compared:
-        words = [metric.signed(row.comparison.difference) + _plus_minus(row.comparison.half_width, metric)]
-        words.append(_sequence(row.comparison.sequence, metric))
-    words.append(_aside(row, metric, bool(compared)) if table.test_noise else "")
-    lost = sum(row.lost.values())
-    remarks = [f"n={row.estimate.n}"] * varies + [f"{lost} {_LOST}"] * bool(lost)
-    remarks += [f"at {row.choice.words}"] if row.choice and row.choice.chosen else []
-    words.append(f"({', '.join(remarks)})" if remarks else "")
-    words.append(SIGNS[row.comparison.verdict] if row.comparison else "")
-    return " ".join(filter(None, words))
-
-
-def _aside(row: Row, metric: Metric, compared: bool) -> str:
-    """Write the noise of the test set: `[97.68–98.20]`, or `[± 0.25, p 0.012]` of a difference."""
-    half, p = (metric.text(row.noise.half_width), probability(row.noise.p_adjusted)) if row.noise else ("", "")
-    text = ", ".join([f"± {half}"] * bool(half) + [f"p {p}"] * bool(p)) if compared else _test_set(row, metric)
-    return f"[{text}]" if text else ""
-
-
-def _plus_minus(half_width: float | None, metric: Metric) -> str:
-    return f" ± {metric.text(half_width)}" if half_width is not None else ""
-
-
 def _identity(row: Row) -> tuple[tuple[str, str], ...]:
     return tuple((key, shown(value)) for key, value in row.group.items())
-
-
-def _distinct(rows: Sequence[Row], keys: Sequence[str]) -> list[tuple[str, ...]]:
-    return list(dict.fromkeys(_values(row, keys) for row in rows))
-
-
-def _values(row: Row, keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_keys(row, keys))
-
-
-def _keys(row: Row, keys: Sequence[str]) -> list[str]:
-    return [shown(row.group[key]) if key in row.group else "-" for key in keys]
 
 
 def _heading(metric: Metric) -> str:

@@ -190,8 +190,7 @@ class Network:
         return lambda *arguments: lifted(self.named_weights(), *arguments)
 
     def _lifted(self) -> dict[str, _Layer]:
-        leaves = [(name, layer) for name, layer in self.template.named_modules() if not list(layer.children())]
-        return {name: self._lifted_layer(name, layer) for name, layer in leaves}
+        return {name: self._lifted_layer(name, layer) for name, layer in _chain(self.template)}
 
     def _lifted_layer(self, name: str, layer: nn.Module) -> _Layer:
         """A layer of all runs: dense by a batched product, without state sample by sample, any other by device."""
@@ -211,6 +210,21 @@ class Network:
         if "running_mean" in state:  # vmap needs features in its precision
             return lambda features: call(state, features.to(state["running_mean"].dtype))
         return lambda features: call(state, features)
+
+
+def _chain(model: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
+    """The layers of a model with their names, each of which takes what the one before it gives.
+
+    Raises:
+        TypeError: a part has layers and is no `nn.Sequential`: what its own `forward` does with them would be lost.
+    """
+    for name, layer in model.named_modules():
+        if not list(layer.children()):
+            yield name, layer
+        elif type(layer) is not nn.Sequential:
+            raise TypeError(
+                f"{name}: {type(layer).__name__} has layers of its own. Write it as one layer or Sequential"
+            )
 
 
 def _run_by_run(layers: Sequence[nn.Module]) -> _Layer:
