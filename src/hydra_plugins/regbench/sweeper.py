@@ -138,7 +138,7 @@ class GridSweeper(Sweeper):
 
         params, each = yaml_values.overrides(self._params), yaml_values.overrides(self._each)
         union = yaml_values.grids(self._union)
-        if self._until_decided and any(sets_seed(word) for words in union for word in words):
+        if self.until_decided and any(sets_seed(word) for words in union for word in words):
             raise UserError("hydra.sweeper.union: a grid sets the seed, which --until-decided adds")
         overrides = grid.expand(self._loader, params, arguments, yaml_values.groups(self._zip), each, union)
         jobs = Composer(self._config, self._loader).jobs(overrides)
