@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import regbench
@@ -107,7 +108,10 @@ def test_a_sweep_in_python_is_a_frame_of_its_runs(own_process: None) -> None:
         (lambda: regbench.train("+study=norms"), "is a sweep. In Python: regbench.sweep('+study=norms')"),
         (lambda: regbench.train("--plan"), "--plan: is a flag of the command line, and has no meaning in Python"),
         (lambda: regbench.train(["seed=1"]), "* takes a list apart: regbench.train(*words)"),
-        (lambda: regbench.train(epochs={}), "{}: must be text, a number, True, False, None or a list"),
+        (lambda: regbench.train(epochs={}), "epochs={}: must be text, a number, True, False, None or a list"),
+        (lambda: regbench.train(None), "null: a word must be text"),  # type: ignore[arg-type]
+        (lambda: regbench.sweep(norm={"none"}), "norm={'none'}: must be text, a number, True, False, None or a list"),
+        (lambda: regbench.sweep(norm=[]), "norm=[]: needs at least one value"),
         (lambda: regbench.sweep("norm=none,bacth"), "Did you mean 'batch'?"),
         (lambda: regbench.sweep(seed=[0, -1]), "seed=-1: must be"),
         (lambda: regbench.sweep("norm=none,batch", margin=1.0), "margin: belongs to until_decided=True"),
@@ -132,3 +136,21 @@ def test_importing_imports_next_to_nothing() -> None:
     assert not modules & {"torch", "pandas", "numpy", "scipy", "pydantic", "hydra"}
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         regbench.laod  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"margin": math.inf}, "--margin inf: must be a finite number above 0"),
+        ({"margin": math.nan}, "--margin nan: must be a finite number above 0"),
+        ({"margin": -1}, "--margin -1: must be a finite number above 0"),
+        ({"correction": "bonferroni"}, "--correction bonferroni: no value"),
+        ({"select": "best"}, "select best: no value 'best' in select. Did you mean 'best_val'?"),
+        ({"frame": "runs"}, "compare('runs'): takes rows of regbench.load"),
+    ],
+)
+def test_compare_refuses_what_decides_nothing(wrong: dict[str, Any], message: str) -> None:
+    """With an infinite margin every row would be equivalent."""
+    right = {"frame": pd.DataFrame({"norm": ["none"]}), "by": "norm", "baseline": "norm=none"}
+    with pytest.raises(regbench.UserError, match=re.escape(message)):
+        regbench.compare(**right | wrong)

@@ -10,11 +10,11 @@ from regbench.analysis import summary
 from regbench.analysis.corrections import Correction
 from regbench.analysis.groups import config_keys, differing
 from regbench.analysis.table import Against
-from regbench.errors import UserError
+from regbench.errors import UserError, no_such
 from regbench.records import epochs
 from regbench.records import frame as records
 from regbench.records.frame import Runs
-from regbench.records.metrics import Selection
+from regbench.records.metrics import SELECTIONS, Selection
 from regbench.tables.record import to_frame
 from regbench.text import shown
 
@@ -95,6 +95,10 @@ def compare(
     Raises:
         UserError: the metric, a key, column or baseline does not exist; `anytime` has no baseline.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise UserError(f"compare({frame!r}): takes rows of regbench.load, as in compare(regbench.load('runs'))")
+    if select not in SELECTIONS:
+        raise UserError(f"select {select}: {no_such('value', str(select), 'select', SELECTIONS)}")
     if anytime and not baseline:
         raise UserError("anytime: needs a baseline, as it is about the verdicts")
     texts = [f"{key}={shown(value)}" for key, value in baseline.items()] if isinstance(baseline, Mapping) else baseline
@@ -201,7 +205,7 @@ def _with_progress(words: Sequence[str], values: Mapping[str, object], progress:
         UserError: a word is no text.
     """
     key = "runtime.progress"
-    if wrong := next((word for word in words if not isinstance(word, str)), None):
-        raise UserError(f"{shown(wrong)}: a word must be text; * takes a list apart: regbench.train(*words)")
+    if wrong := [word for word in words if not isinstance(word, str)]:
+        raise UserError(f"{shown(wrong[0])}: a word must be text; * takes a list apart: regbench.train(*words)")
     given = key in values or any(word.startswith(key) for word in words)
     return {**values} if given else {**values, key: progress}

@@ -36,6 +36,40 @@ def test_mistakes_are_one_line_and_write_nothing(invoke: Invoke) -> None:
     assert not Path("runs/again/note.json").exists()
 
 
+def test_a_note_is_only_written_beside_the_runs_of_a_study(invoke: Invoke) -> None:
+    """One within a run would keep `rm` from removing it."""
+    run = next(Path("runs/again").glob("*-*"))
+    assert (
+        invoke("note", str(run), "x").err
+        == f"error: {run}: is a run, and a note is about a study: regbench note runs/again\n"
+    )
+    assert "error: runs: is a folder of studies." in invoke("note", "runs", "x").err
+    assert invoke("note", "again", "x").err == "error: no directory 'again'. Did you mean 'runs/again'?\n"
+    assert not list(Path().rglob("note.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--tag", "two words"], "--tag two words: must be one word of at most 100 characters"),
+        (["ü" * 5000], "TEXT: has 5,000 characters, and a note has room for 8,192 bytes"),
+    ],
+)
+def test_a_note_that_could_not_be_read_again_is_refused(invoke: Invoke, words: list[str], line: str) -> None:
+    assert line in invoke("note", "runs/again", *words).err
+    assert not Path("runs/again/note.json").exists()
+
+
+def test_a_study_is_found_by_the_name_in_the_list(invoke: Invoke) -> None:
+    assert invoke("summary", "again").err == "error: no directory 'again'. Did you mean 'runs/again'?\n"
+
+
+@pytest.mark.parametrize("command", ["summary", "curves", "effects"])
+def test_a_short_name_stands_for_a_run(invoke: Invoke, command: str) -> None:
+    run = next(Path("runs/again").glob("*-*"))
+    assert "no directory" not in invoke(command, run.name.rpartition("-")[2][:6]).err
+
+
 def test_a_damaged_note_is_none(invoke: Invoke) -> None:
     Path("runs/again/note.json").write_text("{")
     assert "again: " not in invoke("studies").out

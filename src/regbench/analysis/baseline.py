@@ -9,8 +9,10 @@ from regbench.errors import UserError, no_such
 from regbench.text import shown
 
 
-def spec(texts: Sequence[str]) -> dict[str, str]:
+def spec(texts: Sequence[str], option: str = "--baseline ") -> dict[str, str]:
     """Parse `["norm=none,init=xavier"]` into a mapping; commas inside brackets do not separate.
+
+    `option` is what the user has written before them, for messages.
 
     Raises:
         UserError: a part is not KEY=VALUE, or names a key twice.
@@ -19,10 +21,10 @@ def spec(texts: Sequence[str]) -> dict[str, str]:
     for part in (part for text in texts for part in re.split(r",(?![^\[]*\])", text)):
         key, equals, value = (word.strip() for word in part.partition("="))
         if not (key and equals and value):
-            alone = " The default run stands alone: --baseline default" if part.strip() == "default" else ""
-            raise UserError(f"--baseline {part}: must be KEY=VALUE, like norm=none.{alone}")
+            alone = ". The default run stands alone: --baseline default" if part.strip() == "default" else ""
+            raise UserError(f"{option}{part}: must be KEY=VALUE, like norm=none{alone}")
         if key in wanted:
-            raise UserError(f"--baseline {key}={value}: {key}={wanted[key]} is given too. Name each key once")
+            raise UserError(f"{option}{key}={value}: {key}={wanted[key]} is given too. Name each key once")
         wanted[key] = value
     return wanted
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from regbench.analysis.baseline import spec
 from regbench.analysis.choice import Choice, Tuning
-from regbench.analysis.corrections import Correction
+from regbench.analysis.corrections import CORRECTIONS, Correction
 from regbench.analysis.default_run import DEFAULT
 from regbench.analysis.groups import Values
 from regbench.analysis.intervals import Estimate
 from regbench.analysis.together import Together
-from regbench.errors import UserError
+from regbench.errors import UserError, no_such
 from regbench.records.metrics import Metric, Selection
 
 if TYPE_CHECKING:
@@ -162,6 +162,14 @@ class Against:
     margin: float | None = None
     correction: Correction = "holm"
     anytime: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UserError if there is no such correction, or the margin decides nothing or everything."""
+        if self.correction not in CORRECTIONS:
+            wrong = no_such("value", self.correction, "--correction", CORRECTIONS)
+            raise UserError(f"--correction {self.correction}: {wrong}")
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            raise UserError(f"--margin {self.margin}: must be a finite number above 0")
 
     @property
     def is_default(self) -> bool:

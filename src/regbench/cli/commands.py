@@ -92,6 +92,7 @@ def summary(
     """
     from regbench.analysis.summary import compare
     from regbench.records.frame import load
+    from regbench.records.names import run_path_of
     from regbench.tables import formats, terminal
 
     more = _columns(show)
@@ -101,7 +102,7 @@ def summary(
         )
     check_decimal_comma(decimal_comma, csv_file, output, file)
     against = options.against(baseline, margin, correction, anytime)
-    runs = load(dirs or ("runs",))
+    runs = load([run_path_of(name) for name in dirs or ("runs",)])
     tables = [
         compare(
             runs,
@@ -203,11 +204,14 @@ def effects(
     """
     from regbench.analysis.effects import effects as effects_of
     from regbench.records.frame import load
+    from regbench.records.names import run_path_of
     from regbench.tables import effects as tables
     from regbench.tables import terminal
 
     check_decimal_comma(decimal_comma, csv_file, output, file)
-    variance = effects_of(load(dirs or ("runs",)), split(by), metric, select, where, statuses)
+    variance = effects_of(
+        load([run_path_of(name) for name in dirs or ("runs",)]), split(by), metric, select, where, statuses
+    )
     ordered = tables.in_order(variance, sort) if sort else variance
     to_csv = partial(tables.to_csv, ordered, decimal_comma=decimal_comma)
     if csv_file:

@@ -41,7 +41,16 @@ def curves(
     from regbench.analysis.question import Question
     from regbench.console import console
     from regbench.records.frame import load
+    from regbench.records.names import run_path_of
     from regbench.tables import chart
 
-    question = Question(load(dirs or ("runs",)), split(by), split(cols), split(metrics), select, where, statuses)
+    question = Question(
+        load([run_path_of(name) for name in dirs or ("runs",)]),
+        split(by),
+        split(cols),
+        split(metrics),
+        select,
+        where,
+        statuses,
+    )
     chart.show(curves_of(question, x=x), console())  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from regbench.cli.names import key_for
+from regbench.cli.words import EMPTY
 from regbench.config.run_config import AXES
 from regbench.config.vocabulary import GROUPS, RECIPES, Vocabulary
 from regbench.errors import UserError, nearest, visible
@@ -19,7 +20,7 @@ def check_characters(words: Sequence[str]) -> None:
     for word in words:
         shown = f"'{visible(word)}'"
         if not word.strip():
-            raise UserError(f"{shown}: an argument is empty, perhaps a variable of the shell that is not set")
+            raise UserError(f"{shown}: {EMPTY}")
         if word.endswith("\r"):
             raise UserError(f"{shown}: ends in '\\r': the script has the line ends of Windows, which dos2unix removes")
         bare = _QUOTED.sub("", word)

@@ -39,7 +39,7 @@ def train(words: Sequence[str], values: Mapping[str, object]) -> "RunStatus":
         UserError: a name or value is wrong, or the words mean a sweep.
         OSError: the run's files cannot be written.
     """
-    line = _line([*words, *(f"{key}={_written(value)}" for key, value in values.items())])
+    line = _line([*words, *(_word(key, value) for key, value in values.items())])
     with _hydra(line) as hydra:
         config = hydra.compose_config("config", _overrides(line), RunMode.RUN, from_shell=False)
         if config.hydra.mode == RunMode.MULTIRUN:
@@ -152,9 +152,19 @@ def _sweep_words(key: str, value: object) -> list[str]:
     several = value if isinstance(value, list | tuple | range) else [value]
     if key in ("zip", "where"):
         return [f"{key}={text}" for text in several]
+    if not several:
+        raise UserError(f"{key}={value!r}: needs at least one value")
     if key == "union":
         return [f"{key}={' | '.join(map(_grid, several))}"]
-    return [f"{key}={','.join(map(_written, several))}"]
+    return [f"{key}={','.join(_word(key, one).removeprefix(f'{key}=') for one in several)}"]
+
+
+def _word(key: str, value: object) -> str:
+    """Write `key=value`; raises UserError if the value is of no type that a config has."""
+    try:
+        return f"{key}={_written(value)}"
+    except UserError as error:
+        raise UserError(f"{key}={error}") from None
 
 
 def _grid(grid: object) -> str:

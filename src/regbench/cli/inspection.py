@@ -40,7 +40,7 @@ def explain(words: tuple[str, ...], long: bool, tune: tuple[str, ...], output: s
     if not wanted:
         places = " ".join(map(str, dirs))
         raise UserError(f"explain needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
-    found = cell.runs_behind(load(dirs or ("runs",)), spec(wanted), split(tune))
+    found = cell.runs_behind(load(dirs or ("runs",)), spec(wanted, option=""), split(tune))
     writers = {"table": cell.to_lines if long else cell.to_table, "csv": cell.to_csv, "json": cell.to_json}
     put(writers[format_of(output, file, list(writers))](found), file)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import click
 
 from regbench.analysis.corrections import CORRECTIONS, Correction
+from regbench.cli.words import EMPTY
 from regbench.errors import UserError
 from regbench.records.files import STATES
 from regbench.records.metrics import SELECTIONS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from regbench.analysis.table import Against
 
 GIVEN = "regbench.given"  # where a command's context keeps the values as they were typed
+_MAY_BE_EMPTY = ("text",)  # of a note: it takes the text away
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -44,6 +46,7 @@ class Command(click.Command):
                 first = False
             spread.append(word)
         self._check_once(ctx, spread)
+        self._check_filled(ctx)
         return super().parse_args(ctx, spread)
 
     def _check_once(self, ctx: click.Context, args: list[str]) -> None:
@@ -56,6 +59,15 @@ class Command(click.Command):
         for option, times in Counter(order).items():
             if times > 1 and isinstance(option, click.Option) and not (option.multiple or option.is_flag):
                 raise UserError(f"{max(option.opts, key=len)}: is given {times} times, and takes one value")
+
+    def _check_filled(self, ctx: click.Context) -> None:
+        """Raise UserError if a value is empty: `rm "$STUDY"` with an unset variable means no folder, not this one."""
+        for parameter in self.params:
+            given = ctx.meta[GIVEN].get(parameter.name)
+            values = given if isinstance(given, list | tuple) else [given]
+            if parameter.name not in _MAY_BE_EMPTY and any(isinstance(v, str) and not v.strip() for v in values):
+                option = f"{parameter.opts[0]} " if isinstance(parameter, click.Option) else ""
+                raise UserError(f"{option}'': {EMPTY}")
 
 
 def _with_home(word: str) -> str:

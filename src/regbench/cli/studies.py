@@ -11,6 +11,8 @@ from regbench.cli.options import Command
 from regbench.cli.output import format_of
 from regbench.cli.runs import put
 from regbench.errors import UserError
+from regbench.records.files import RUN
+from regbench.records.names import no_directory
 from regbench.tables.choices import RUN_LIST_FORMATS
 
 
@@ -52,14 +54,24 @@ def note(study: Path, text: str | None, tags: tuple[str, ...], gone: tuple[str, 
     """
     from regbench.records import notes
 
-    if not study.is_dir():
-        raise UserError(f"no directory '{study}': regbench studies lists what there is")
-    if study.is_symlink():
-        raise UserError(f"{study}: is a link, which is not written through. Name the folder that it leads to")
+    _check_study(study)
     before = notes.read(study)
+    notes.check(text or "", tags)
     if absent := [tag for tag in gone if tag not in before.tags]:
         raise UserError(f"--untag {absent[0]}: the study has no such tag")
     if text is not None or tags or gone:
         kept = [tag for tag in dict.fromkeys([*before.tags, *tags]) if tag not in gone]
         notes.write(study, notes.Note(text=before.text if text is None else text, tags=kept))
     click.echo(notes.line(study) or f"{study}: no note")
+
+
+def _check_study(path: Path) -> None:
+    """Raise UserError unless the path is a folder that `regbench studies` could list."""
+    if not path.is_dir():
+        raise no_directory(path, "regbench studies lists what there is")
+    if path.is_symlink():
+        raise UserError(f"{path}: is a link, which is not written through. Name the folder that it leads to")
+    if (path / RUN).exists():
+        raise UserError(f"{path}: is a run, and a note is about a study: regbench note {path.parent}")
+    if any(path.glob(f"*/*/{RUN}")) and not any(path.glob(f"*/{RUN}")):
+        raise UserError(f"{path}: is a folder of studies. Name one: regbench studies {path} lists them")

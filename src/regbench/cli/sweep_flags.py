@@ -59,7 +59,7 @@ def _value(flag: str, given: str | None, rest: list[str]) -> str:
     if flag in _WHOLE and not (given.isascii() and given.isdigit()):
         raise UserError(f"{flag} {given}: must be a whole number")
     if flag in _NUMBER and not _is_number(given):
-        raise UserError(f"{flag} {given}: must be a number above 0")
+        raise UserError(f"{flag} {given}: must be a finite number above 0")
     return str(QuotedString(given, Quote.single).with_quotes()) if flag == "--baseline" else given
 
 

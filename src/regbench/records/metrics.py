@@ -73,7 +73,7 @@ def named(text: str, recorded: Iterable[str] = ()) -> Metric:
     name, colon, direction = text.partition(":")
     allowed = {*METRICS, *recorded}
     if name not in allowed:
-        raise UserError(no_such("metric", name, "the summary", allowed))
+        raise UserError(f"--metric {text}: {no_such('metric', name, 'the summary', allowed)}")
     if colon and direction not in _DIRECTIONS:
         raise UserError(f"--metric {text}: {no_such('direction', direction, repr(text), _DIRECTIONS)}")
     if not colon and name not in METRICS:

@@ -44,6 +44,13 @@ def run_path_of(name: str | Path) -> Path:
     return runs[0] if runs else path
 
 
+def no_directory(path: Path, cure: str) -> UserError:
+    """Say that there is no such folder, and what to do unless there is one in `runs`: lists leave that out."""
+    inside = _RUNS / path
+    meant = f"Did you mean '{inside}'?" if inside.is_dir() else cure
+    return UserError(f"no directory '{path}'. {meant}")
+
+
 def check_is_run(path: Path) -> None:
     """Raise UserError unless the path is the directory of a run."""
     if not path.is_dir():

@@ -1,10 +1,11 @@
 """The note and the tags that a user gives a study: a file in its folder, which stays when its runs are removed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from regbench.errors import UserError
 from regbench.guarded import read_bounded
 from regbench.records.files import write_atomically
 from regbench.records.names import short_name
@@ -12,6 +13,8 @@ from regbench.text import printable
 
 NOTE = "note.json"
 _MOST_BYTES = 2**16
+_MOST_TEXT = 2**13  # JSON writes a character of 1 byte in up to 6
+_MOST_TAG = 100
 
 
 class Note(BaseModel):
@@ -39,6 +42,15 @@ def line(study: Path) -> str:
 def lines(runs: Iterable[Path]) -> list[str]:
     """Write the notes of the studies that the runs are in, each once."""
     return list(filter(None, map(line, dict.fromkeys(run.parent for run in runs))))
+
+
+def check(text: str, tags: Sequence[str]) -> None:
+    """Raise UserError if a text is too long to be read again, or a tag is no single word."""
+    if len(text.encode(errors="replace")) > _MOST_TEXT:
+        raise UserError(f"TEXT: has {len(text):,} characters, and a note has room for {_MOST_TEXT:,} bytes")
+    for tag in tags:
+        if tag.split() != [tag] or len(tag) > _MOST_TAG:
+            raise UserError(f"--tag {tag}: must be one word of at most {_MOST_TAG} characters. Give --tag for each")
 
 
 def write(study: Path, note: Note) -> None:

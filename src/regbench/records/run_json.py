@@ -13,10 +13,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, Validation
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
 from regbench.config.run_config import ID_LENGTH, flat
-from regbench.errors import UserError
 from regbench.guarded import read_bounded
 from regbench.records.files import FORMAT, PRUNED_ERROR, RUN, State, Status
 from regbench.records.metrics import MOST_FIGURE
+from regbench.records.names import no_directory
 
 RECIPES = ("experiment", "recipe")  # where a run came from: columns that are no part of its identity
 
@@ -238,7 +238,7 @@ def find(roots: Iterable[Path]) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()
     for root in roots:
         if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-            raise UserError(f"no directory '{root}'. Train a run first (regbench train), or name where your runs are")
+            raise no_directory(root, "Train a run first (regbench train), or name where your runs are")
         yield from _walk(root, seen)
 
 
