@@ -176,6 +176,7 @@ def _columns(show: tuple[str, ...]) -> list[str]:
 @options.select
 @options.where
 @options.status
+@options.searched
 @click.option(
     "--sort", metavar="COLUMN", help="By effect, df, share, F, p; -COLUMN reverses.  [default: greatest share first]"
 )
@@ -190,6 +191,7 @@ def effects(
     select: Selection,
     where: tuple[str, ...],
     statuses: tuple[str, ...],
+    searched: bool,
     sort: str | None,
     csv_file: Path | None,
     decimal_comma: bool,
@@ -207,7 +209,7 @@ def effects(
     from regbench.tables import terminal
 
     check_decimal_comma(decimal_comma, csv_file, output, file)
-    variance = effects_of(load(dirs or ("runs",)), split(by), metric, select, where, statuses)
+    variance = effects_of(load(dirs or ("runs",)), split(by), metric, select, where, statuses, searched)
     ordered = tables.in_order(variance, sort) if sort else variance
     to_csv = partial(tables.to_csv, ordered, decimal_comma=decimal_comma)
     if csv_file:
