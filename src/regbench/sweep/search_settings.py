@@ -6,10 +6,23 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from regbench.config.registry import Checked
-from regbench.config.wording import wrong_value
-from regbench.errors import UserError
+from regbench.config.wording import words, wrong_value
+from regbench.errors import UserError, nearest
 
 Direction = Literal["minimize", "maximize"]
+Sampler = Literal["tpe", "random", "qmc", "cmaes", "gp"]
+Pruner = Literal["median", "hyperband", "successive_halving", "none"]
+_OPTUNA_NAMES: dict[str, Sampler | Pruner] = {  # which people know from its pages
+    "TPESampler": "tpe",
+    "RandomSampler": "random",
+    "QMCSampler": "qmc",
+    "CmaEsSampler": "cmaes",
+    "GPSampler": "gp",
+    "MedianPruner": "median",
+    "HyperbandPruner": "hyperband",
+    "SuccessiveHalvingPruner": "successive_halving",
+    "NopPruner": "none",
+}
 
 
 class Settings(Checked):
@@ -17,9 +30,9 @@ class Settings(Checked):
 
     n_trials: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
-    sampler: Literal["tpe", "random"]
+    sampler: Sampler
     metric: Literal["val_loss", "val_acc", "train_loss", "train_acc"]
-    pruner: Literal["median", "none"]
+    pruner: Pruner
     warmup: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=0)]
     storage: str | None
@@ -52,6 +65,20 @@ def check(values: Mapping[str, Any]) -> Settings:
         UserError: a value is wrong. The test images choose nothing: no metric is theirs.
     """
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate({key: _short(value) for key, value in values.items()})
     except ValidationError as error:
-        raise wrong_value(error, Settings, "hydra.sweeper.") from None
+        raise _wrong(error) from None
+
+
+def _wrong(error: ValidationError) -> UserError:
+    """Describe a wrong value, with the nearest of Optuna's names if no short name is near."""
+    wrong, first = wrong_value(error, Settings, "hydra.sweeper."), error.errors(include_url=False)[0]
+    field = Settings.model_fields.get(str(first["loc"][0]))
+    short = words(field.annotation) if field else []
+    hint = nearest(str(first["input"]), [name for name, meant in _OPTUNA_NAMES.items() if meant in short])
+    return UserError(f"{wrong}.{hint}") if hint and "Did you mean" not in str(wrong) else wrong
+
+
+def _short(value: Any) -> Any:
+    """Return the short name of what Optuna calls so: tpe for TPESampler."""
+    return _OPTUNA_NAMES.get(value, value) if isinstance(value, str) else value
