@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from regbench.errors import UserError
 from regbench.experiment.recording import Recording
 from regbench.training.stack import Stack
 
@@ -181,6 +182,36 @@ def test_two_starts_share_the_trials(tmp_path: Path, sampler: str) -> None:
     assert other.begun() == asked, "each start can wait for the other's"
 
 
+def test_starts_share_the_trials_by_a_journal_in_a_shared_folder(tmp_path: Path) -> None:
+    storage = f"journal:{tmp_path / 'optuna.log'}"
+    one, other = a_search(tmp_path, storage=storage), a_search(tmp_path, storage=storage)
+    assert one.ask([]) + other.ask([]) == list(range(6))
+    one.prune(0)
+    other.prune(0)
+    assert (one.done(), other.begun()) == (1, [1, 2, 3, 4, 5])
+    assert {path.name for path in tmp_path.iterdir()} == {"optuna.log"}, "no lock is left, and no database made"
+
+
+def test_a_file_that_is_no_journal_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("one\ntwo\n")
+    with pytest.raises(UserError, match=r"notes\.txt: cannot be opened \(the file is no journal of Optuna\)"):
+        a_search(tmp_path, storage=f"journal:{file}")
+    assert file.read_text() == "one\ntwo\n"
+
+
+@pytest.mark.slow
+def test_a_search_in_a_journal_resumes(train: Callable[..., Any]) -> None:
+    words = [*SEARCH, RATES, *TINY, "hydra.sweeper.storage='journal:optuna.log'"]
+    assert train(*words, "hydra.sweeper.n_trials=2").code == 0
+    ended = train(*words, "hydra.sweeper.n_trials=3")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("3 trials: 2 done already, 1 still to run\n")
+    assert "3 complete" in ended.out
+    assert len(records()) == 3
+    assert not list(Path().rglob("optuna.db"))
+
+
 def test_starts_that_count_at_once_ask_for_no_more_than_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = a_search(tmp_path), a_search(tmp_path)
     monkeypatch.setattr(other, "done", lambda: -4)  # what it counted before the first start asked
@@ -212,7 +243,7 @@ def test_a_search_draws_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
 def test_a_database_that_another_start_makes_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlalchemy
 
-    from regbench.sweep import trials
+    from regbench.sweep import storage
 
     make, calls = optuna.create_study, []
 
@@ -223,7 +254,7 @@ def test_a_database_that_another_start_makes_is_opened_again(tmp_path: Path, mon
         return make(**arguments)
 
     monkeypatch.setattr(optuna, "create_study", first_too_early)
-    monkeypatch.setattr(trials, "_SECONDS", 0)
+    monkeypatch.setattr(storage, "_SECONDS", 0)
     assert a_search(tmp_path).all() == []
     assert len(calls) == 2
 
@@ -415,6 +446,9 @@ def test_no_pruning_if_so_wished(train: Any) -> None:
         (["where=norm == batch"], "where=norm == batch: is false for each choice and both ends of each interval"),
         (["hydra.sweeper.storage=foo"], "hydra.sweeper.storage=foo: cannot be opened"),
         (["hydra.sweeper.storage='sqlite:////nonexistent/x.db'"], "/nonexistent/x.db: cannot be opened"),
+        (["hydra.sweeper.storage='journal:none/x.log'"], "journal:none/x.log: cannot be opened (No such file or"),
+        (["hydra.sweeper.storage='journal:.'"], "journal:.: cannot be opened (Is a directory)"),
+        (["hydra.sweeper.storage='journal:'"], "journal:: cannot be opened (No such file or directory)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

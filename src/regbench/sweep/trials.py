@@ -1,7 +1,6 @@
-"""The trials of a search in Optuna's database: ask for them, tell how they ended, show the best."""
+"""The trials of a search in Optuna's storage: ask for them, tell how they ended, show the best."""
 
 import hashlib
-import time
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -10,21 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from regbench.errors import UserError
 from regbench.experiment.run import Stop
 from regbench.records import epochs
 from regbench.records.run_status import RunStatus
 from regbench.sweep.pruning import Median
 from regbench.sweep.sampling import ByNumber
-from regbench.sweep.search_settings import Direction, Settings
+from regbench.sweep.search_settings import Settings
 from regbench.sweep.space import Space
+from regbench.sweep.storage import opened
 
 _DATABASE = "optuna.db"
-_TRIES, _SECONDS = 20, 0.5  # at opening a database, and between them
-_SECONDS_FOR_WRITERS = 120
 _SHOWN = 10  # of the best trials
 _BATCH = "batch"  # attribute of a trial: the number of the first trial that was asked for with it
 _SURPLUS = "surplus"  # attribute of a trial that another start asked for in its place
@@ -37,12 +33,13 @@ class Trials:
     def __init__(self, folder: Path, name: str, settings: Settings, space: Space) -> None:
         """Open the database, which is in the folder unless the settings name another; make what is missing."""
         self._settings, self._space = settings, space
-        folder.mkdir(parents=True, exist_ok=True)
+        if not settings.storage:
+            folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         what = repr((sorted(space.fixed), sorted(map(repr, space.dimensions.items())), settings.metric))
         self.name = f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
-        self._study = _opened(settings.storage or f"sqlite:///{folder / _DATABASE}", self.name, settings.direction)
+        self._study = opened(settings.storage or f"sqlite:///{folder / _DATABASE}", self.name, settings.direction)
         self._study.sampler = ByNumber(settings.sampler, settings.seed)
 
     def all(self) -> Sequence[FrozenTrial]:
@@ -145,50 +142,6 @@ class Trials:
 def _told_meanwhile() -> AbstractContextManager[None]:
     """Let another start, which looked after the same trial, have been quicker: it tells the same."""
     return suppress(optuna.exceptions.UpdateFinishedTrialError)
-
-
-def _opened(storage: str, name: str, direction: Direction) -> optuna.Study:
-    """Open a study, or make it.
-
-    Raises:
-        UserError: the database cannot be opened.
-    """
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            return optuna.create_study(
-                storage=_storage(storage),
-                study_name=name,
-                direction=direction,
-                load_if_exists=True,
-                pruner=optuna.pruners.NopPruner(),
-            )
-        except (
-            sqlalchemy.exc.IntegrityError,
-            sqlalchemy.exc.OperationalError,
-            optuna.exceptions.StorageInternalError,
-        ) as error:
-            # Another start makes the tables, or the study, at the same moment
-            if not tries_left or "unable to open" in str(error):
-                raise _not_opened(storage, error) from None
-            time.sleep(_SECONDS)
-        except Exception as error:  # of Optuna, of SQLAlchemy, or of the database's driver
-            raise _not_opened(storage, error) from None
-    raise AssertionError("the last try returns or raises")
-
-
-def _storage(storage: str) -> str | optuna.storages.RDBStorage:
-    """Return the database; one in a file waits for other starts as long as they write."""
-    if not storage.startswith("sqlite:"):
-        return storage
-    return optuna.storages.RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": _SECONDS_FOR_WRITERS}})
-
-
-def _not_opened(storage: str, error: Exception) -> UserError:
-    reason = " ".join(str(error).split()).partition(" (Background")[0]
-    return UserError(
-        f"hydra.sweeper.storage={storage}: cannot be opened ({type(error).__name__}: {reason[:120]}). "
-        "Write a database's URL, as sqlite:///optuna.db"
-    )
 
 
 def _values(trial: FrozenTrial, keys: Iterable[str]) -> list[str]:
