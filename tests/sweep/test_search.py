@@ -1,5 +1,6 @@
 """Searches by Optuna: what a sweep's words span, what is told, and that the same command resumes."""
 
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState  # noqa: E402
 
 from regbench.records.run_status import RunStatus  # noqa: E402
-from regbench.sweep.pruning import Median  # noqa: E402
+from regbench.sweep.pruning import Pruning  # noqa: E402
 from regbench.sweep.ranges import override_parser  # noqa: E402
+from regbench.sweep.search_settings import Settings, check  # noqa: E402
 from regbench.sweep.space import distribution, written  # noqa: E402
 
 TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "epochs=1", "runtime.threads=1"]
@@ -145,7 +147,7 @@ def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monk
         ([RATES, "hydra.sweeper.metric=test_acc"], "hydra.sweeper.metric=test_acc: must be one of val_loss"),
         ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be an integer of at least 1"),
         ([RATES, "hydra.sweeper.seed=abc"], "hydra.sweeper.seed=abc: must be an integer of at least 0"),
-        ([RATES, "hydra.sweeper.sampler=grid"], "must be tpe or random"),
+        ([RATES, "hydra.sweeper.sampler=grid"], "must be one of tpe, random, qmc, cmaes, gp"),
         ([RATES, "data.val_size=0"], "needs validation images"),
         (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
         (["optimizer.lr=range(1,0)"], "holds no number"),
@@ -162,24 +164,83 @@ def test_a_mistake_is_one_line_and_nothing_is_trained(train: Any, words: list[st
     assert not list(Path().iterdir())
 
 
+def settings_of(**settings: Any) -> Settings:
+    values = {"n_trials": 6, "batch": 4, "sampler": "tpe", "metric": "val_loss", "pruner": "none", "warmup": 0}
+    return check({**values, "seed": 0, "storage": None, **settings})
+
+
 def a_search(tmp_path: Path, **settings: Any) -> Any:
-    """A search of one rate, as one of its starts has it."""
-    from regbench.sweep import search_settings
+    """A search of a rate and a share, as one of its starts has it."""
     from regbench.sweep.space import Space
     from regbench.sweep.trials import Trials
 
-    values = {"n_trials": 6, "batch": 4, "sampler": "tpe", "metric": "val_loss", "pruner": "none", "warmup": 0}
-    checked = search_settings.check({**values, "seed": 0, "storage": None, **settings})
-    return Trials(tmp_path / "study", "study", checked, Space({"optimizer.lr": FloatDistribution(1e-4, 1e-1)}, []))
+    dimensions = {"optimizer.lr": FloatDistribution(1e-4, 1e-1), "dropout": FloatDistribution(0, 0.9)}
+    return Trials(tmp_path / "study", "study", settings_of(**settings), Space(dimensions, []))
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_samplers_and_pruners_have_their_names_of_optuna() -> None:
+    named = settings_of(sampler="GPSampler", pruner="HyperbandPruner")
+    assert (named.sampler, named.pruner) == ("gp", "hyperband")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("sampler", "tpee", "must be one of tpe, random, qmc, cmaes, gp. Did you mean 'tpe'?"),
+        (
+            "pruner",
+            "hyperbnad",
+            "must be one of median, hyperband, successive_halving, none. Did you mean 'hyperband'?",
+        ),
+    ],
+)
+def test_a_wrong_name_is_told_the_nearest(key: str, value: str, expected: str) -> None:
+    with pytest.raises(UserError) as raised:
+        settings_of(**{key: value})
+    assert str(raised.value) == f"hydra.sweeper.{key}={value}: {expected}"
+
+
+def test_a_sampler_whose_package_is_missing_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regbench.sweep.sampling.find_spec", lambda name: None)
+    message = "hydra.sweeper.sampler=cmaes: the package cmaes is not installed. Install it with: "
+    with pytest.raises(UserError, match=f"^{message}"):
+        a_search(tmp_path, sampler="cmaes")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
 def test_two_starts_share_the_trials(tmp_path: Path, sampler: str) -> None:
     one, other = a_search(tmp_path, sampler=sampler), a_search(tmp_path, sampler=sampler)
     asked = one.ask([]) + other.ask([])
     assert sorted(asked) == list(range(6))
     assert len({trial.params["optimizer.lr"] for trial in one.all()}) == 6, "none is asked twice"
     assert other.begun() == asked, "each start can wait for the other's"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["qmc", "gp", "cmaes"])
+def test_a_sampler_asks_for_no_trial_twice_and_searches_near_the_best(
+    tmp_path: Path, sampler: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if sampler == "cmaes":
+        pytest.importorskip("cmaes", reason="pip install 'regbench[optuna]'")
+    from regbench.sweep.storage import opened
+
+    settings = {"storage": f"journal:{tmp_path / 'optuna.log'}", "sampler": sampler, "n_trials": 16, "batch": 12}
+    one, other = a_search(tmp_path, **settings), a_search(tmp_path, **settings)
+    study = opened(settings["storage"], one.name, "minimize")
+    for number in one.ask([]):
+        study.tell(number, (one.all()[number].params["dropout"] - 0.6) ** 2)
+    other.ask([])
+    shares = [trial.params["dropout"] for trial in one.all()]
+    assert len(set(shares)) == 16
+    assert capsys.readouterr().err == ""
+    if sampler == "gp":
+        assert max(abs(share - 0.6) for share in shares[12:]) < max(abs(share - 0.6) for share in shares[:12])
+    if sampler == "qmc":
+        assert max(b - a for a, b in itertools.pairwise(sorted(shares))) < 0.12, "it leaves no gaps"
 
 
 def test_starts_share_the_trials_by_a_journal_in_a_shared_folder(tmp_path: Path) -> None:
@@ -287,9 +348,14 @@ def rows(losses: list[float]) -> list[dict[str, float]]:
     return [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, 1)]
 
 
-def answers(pruning: Median, losses: list[float]) -> list[bool]:
+def answers(pruning: Pruning, losses: list[float]) -> list[bool]:
     """After each epoch of a run that nothing happens to."""
     return [pruning(rows(losses)[:end]) for end in range(1, len(losses) + 1)]
+
+
+def median(others: list[Any], warmup: int = 0, metric: str = "val_loss") -> Pruning:
+    settings = settings_of(pruner="median", warmup=warmup, metric=metric)
+    return Pruning(settings, 3, "study", len(others), others)
 
 
 @pytest.fixture
@@ -314,24 +380,67 @@ def others() -> list[Any]:
 def test_a_trial_worse_than_the_median_by_then_is_pruned(
     others: list[Any], losses: list[float], warmup: int, expected: list[bool]
 ) -> None:
-    assert answers(Median("val_loss", "minimize", warmup, others), losses) == expected
+    assert answers(median(others, warmup), losses) == expected
 
 
 def test_whoever_asks_again_gets_the_same_answer(others: list[Any]) -> None:
     for losses in FIGURES[5:]:
-        expected = answers(Median("val_loss", "minimize", 0, others), losses)
+        expected = answers(median(others), losses)
         for end in (1, 2, 3):
-            assert Median("val_loss", "minimize", 0, others)(rows(losses)[:end]) == expected[end - 1], "after a kill"
+            assert median(others)(rows(losses)[:end]) == expected[end - 1], "after a kill"
 
 
 def test_an_accuracy_is_pruned_from_below(others: list[Any]) -> None:
-    pruning = Median("val_acc", "maximize", 0, others)
+    pruning = median(others, metric="val_acc")
     assert pruning([{"epoch": 1, "val_acc": 0.69}])
-    assert not Median("val_acc", "maximize", 0, others)([{"epoch": 1, "val_acc": 0.71}])
+    assert not median(others, metric="val_acc")([{"epoch": 1, "val_acc": 0.71}])
 
 
 def test_few_trials_prune_none(others: list[Any]) -> None:
-    assert not Median("val_loss", "minimize", 0, others[:4])(rows([9.0]))
+    assert not median(others[:4])(rows([9.0]))
+
+
+def halving(others: list[Any], pruner: str = "successive_halving", number: int = 9, warmup: int = 0) -> Pruning:
+    return Pruning(settings_of(pruner=pruner, warmup=warmup), 9, "study", number, others)
+
+
+def trial_of(*losses: float, state: TrialState = TrialState.COMPLETE) -> Any:
+    value = losses[-1] if state == TrialState.COMPLETE else None
+    return optuna.trial.create_trial(state=state, value=value, intermediate_values=dict(enumerate(losses, start=1)))
+
+
+HALVED = [trial_of(0.5, *[0.4] * 8), *(trial_of(0.5 + 0.1 * n, state=TrialState.PRUNED) for n in range(1, 8))]
+
+
+@pytest.mark.parametrize(
+    ("losses", "warmup", "expected"),
+    [
+        ([0.55, 0.5], 0, [False, False]),  # among the best quarter after the first epoch: the next question is later
+        ([0.65, 0.5], 0, [True, False]),
+        ([0.65, 0.5], 1, [False, True]),  # the first rung is after the warmup
+        ([0.1, 0.1, 0.1, 0.9], 0, [False, False, False, True]),  # worse than the one that came to epoch 4
+    ],
+)
+def test_successive_halving_keeps_the_best_quarter_of_each_rung(
+    losses: list[float], warmup: int, expected: list[bool]
+) -> None:
+    assert answers(halving(HALVED, warmup=warmup), losses) == expected
+
+
+def test_hyperband_divides_the_trials_by_their_numbers() -> None:
+    """A trial that is worse than all others is pruned after the first epoch, after a later one, or never."""
+    ends = []
+    for number in range(20):
+        others = [trial_of(*[0.1] * 9) for _ in range(number)]
+        told = answers(halving(others, "hyperband", number), [0.9] * 9)
+        ends.append(told.index(True) + 1 if True in told else 0)
+    assert set(ends[10:]) == {1, 3, 9}, "brackets start at the powers of 3"
+
+
+def test_trials_that_are_not_over_change_no_answer() -> None:
+    """Those of its own batch have numbers only; those of another start may still train."""
+    running = trial_of(0.01, state=TrialState.RUNNING)
+    assert answers(halving([*HALVED, running]), [0.55, 0.5]) == [False, False]
 
 
 PRUNED_SEARCH = [
@@ -367,9 +476,7 @@ def test_pruned_trials_stop_early_and_are_no_failure(train: Callable[..., Any]) 
     assert f"{10 - len(pruned)} complete, {len(pruned)} pruned" in ended.out
     for trial in found[5:]:
         figures = [{"epoch": epoch, "val_loss": loss} for epoch, loss in sorted(trial.intermediate_values.items())]
-        asked = [
-            Median("val_loss", "minimize", 0, found[:5])(figures[:end]) for end in range(1, min(len(figures), 2) + 1)
-        ]
+        asked = [median(found[:5])(figures[:end]) for end in range(1, min(len(figures), 2) + 1)]
         assert asked == [False] * (len(asked) - 1) + [trial.state == TrialState.PRUNED]
 
     before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("run.json")}

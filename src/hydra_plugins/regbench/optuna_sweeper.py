@@ -21,12 +21,12 @@ class _OptunaConf:
     params: dict[str, Any] = field(default_factory=dict)
     n_trials: Any = 20  # of the whole search, those of earlier starts included
     batch: Any = 4  # trials asked for at once, which are trained together
-    sampler: Any = "tpe"  # or random
+    sampler: Any = "tpe"  # or random, qmc, cmaes, gp; Optuna's names, as TPESampler, are the same
     metric: Any = "val_loss"  # or val_acc, train_loss, train_acc: of the epoch that validation chose
-    pruner: Any = "median"  # or none: every trial is trained to its end
+    pruner: Any = "median"  # or hyperband, successive_halving, none: every trial is trained to its end
     warmup: Any = 0  # epochs of a trial in which it is not pruned
     seed: Any = 0  # of the sampler
-    storage: Any = None  # null: optuna.db in the study's folder
+    storage: Any = None  # null: optuna.db in the study's folder; a database's URL, or journal:PATH
     where: list[str] = field(default_factory=list)  # conditions: a trial for which one is false is not trained
     zip: list[list[str]] = field(default_factory=list)  # from here on: of the other sweeper, and refused
     each: dict[str, str] = field(default_factory=dict)

@@ -56,6 +56,7 @@ class Search:
         if settings.metric.startswith("val") and not first.config.data.args.get("val_size"):
             raise UserError(f"hydra.sweeper.metric={settings.metric}: needs validation images: data.val_size=5000")
         self._runtime = first.config.runtime
+        self._epochs = max(run.config.epochs for run in samples)
         self._reporter = Reporter(self._runtime.progress)
         self._runs: dict[int, Run] = {}  # of this start, by the number of the trial
 
@@ -115,7 +116,8 @@ class Search:
                 trials.prune(number)
                 watch.leave_out()
                 continue
-            runs[number] = run = replace(plan.runs[0], stop=trials.pruning(known, number), trial=(trials.name, number))
+            stop = trials.pruning(known, number, self._epochs)
+            runs[number] = run = replace(plan.runs[0], stop=stop, trial=(trials.name, number))
             if plan.pending:
                 pending[run.path] = run
         self._runs |= runs

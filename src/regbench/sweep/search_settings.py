@@ -10,6 +10,19 @@ from regbench.config.wording import wrong_value
 from regbench.errors import UserError
 
 Direction = Literal["minimize", "maximize"]
+Sampler = Literal["tpe", "random", "qmc", "cmaes", "gp"]
+Pruner = Literal["median", "hyperband", "successive_halving", "none"]
+_OPTUNA_NAMES: dict[str, Sampler | Pruner] = {  # which people know from its pages
+    "TPESampler": "tpe",
+    "RandomSampler": "random",
+    "QMCSampler": "qmc",
+    "CmaEsSampler": "cmaes",
+    "GPSampler": "gp",
+    "MedianPruner": "median",
+    "HyperbandPruner": "hyperband",
+    "SuccessiveHalvingPruner": "successive_halving",
+    "NopPruner": "none",
+}
 
 
 class Settings(Checked):
@@ -17,9 +30,9 @@ class Settings(Checked):
 
     n_trials: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
-    sampler: Literal["tpe", "random"]
+    sampler: Sampler
     metric: Literal["val_loss", "val_acc", "train_loss", "train_acc"]
-    pruner: Literal["median", "none"]
+    pruner: Pruner
     warmup: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=0)]
     storage: str | None
@@ -52,6 +65,11 @@ def check(values: Mapping[str, Any]) -> Settings:
         UserError: a value is wrong. The test images choose nothing: no metric is theirs.
     """
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate({key: _short(value) for key, value in values.items()})
     except ValidationError as error:
         raise wrong_value(error, Settings, "hydra.sweeper.") from None
+
+
+def _short(value: Any) -> Any:
+    """Return the short name of what Optuna calls so: tpe for TPESampler."""
+    return _OPTUNA_NAMES.get(value, value) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from regbench.experiment.run import Stop
 from regbench.records import epochs
 from regbench.records.run_status import RunStatus
-from regbench.sweep.pruning import Median
+from regbench.sweep.pruning import Pruning
 from regbench.sweep.sampling import ByNumber
 from regbench.sweep.search_settings import Settings
 from regbench.sweep.space import Space
@@ -33,6 +33,7 @@ class Trials:
     def __init__(self, folder: Path, name: str, settings: Settings, space: Space) -> None:
         """Open the database, which is in the folder unless the settings name another; make what is missing."""
         self._settings, self._space = settings, space
+        sampler = ByNumber(settings.sampler, settings.seed)
         if not settings.storage:
             folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -40,7 +41,7 @@ class Trials:
         what = repr((sorted(space.fixed), sorted(map(repr, space.dimensions.items())), settings.metric))
         self.name = f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
         self._study = opened(settings.storage or f"sqlite:///{folder / _DATABASE}", self.name, settings.direction)
-        self._study.sampler = ByNumber(settings.sampler, settings.seed)
+        self._study.sampler = sampler
 
     def all(self) -> Sequence[FrozenTrial]:
         """Return the trials as they are now, by number."""
@@ -88,12 +89,15 @@ class Trials:
         before = self.all()[:number]
         return sum(trial.state != TrialState.FAIL for trial in before) >= self._settings.n_trials
 
-    def pruning(self, trials: Sequence[FrozenTrial], number: int) -> Stop | None:
-        """Return what decides whether to give a trial up, by the trials that were over before its batch began."""
+    def pruning(self, trials: Sequence[FrozenTrial], number: int, epochs: int) -> Stop | None:
+        """Return what decides whether to give a trial up, by the trials that were over before its batch began.
+
+        `epochs` are the most that a trial of this search has.
+        """
         if self._settings.pruner == "none":
             return None
         before = trials[: trials[number].user_attrs.get(_BATCH, number)]
-        return Median(self._settings.metric, self._settings.direction, self._settings.warmup, before)
+        return Pruning(self._settings, epochs, self.name, number, before)
 
     def tell(self, number: int, status: RunStatus) -> None:
         """Tell how a trial's run ended; a run that another process trains is left to that process.
