@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from golden.records import NORMS, record, write
+from regbench.analysis.effects import effects
 from regbench.analysis.summary import compare
 from regbench.analysis.table import Against
 from regbench.records.frame import Runs, load
@@ -38,6 +41,20 @@ def test_searched_runs_have_no_interval_unless_asked_for(tmp_path: Path) -> None
     wanted = compare(load([tmp_path]), ["norm"], against=against, searched=True)
     assert all(row.estimate.half_width for row in wanted.rows)
     assert "intervals and verdicts do not account for that" in "\n".join(footer(wanted))
+
+
+def test_effects_of_searched_runs_have_shares_and_no_p_unless_asked_for(tmp_path: Path) -> None:
+    searched(tmp_path)
+    for seed, figure in enumerate((0.9, 0.93, 0.91)):
+        write(tmp_path, record(seed=seed, norm=NORMS["layer"], test_acc=figure), f"layer{seed}")
+    runs = load([tmp_path])
+    plain, wanted = effects(runs, ["norm"]), effects(runs, ["norm"], as_if_fixed=True)
+    assert all(term.f is None and term.p is None and term.p_adjusted is None for term in plain.terms)
+    assert [term.share for term in plain.terms] == [term.share for term in wanted.terms]
+    assert wanted.terms[0].p == pytest.approx(wanted.terms[0].p_adjusted)
+    chosen = "A search chose 6 of 9 completed runs by the figures of others: "
+    assert plain.notes[-1] == f"{chosen}no F, no p. --searched shows them all the same."
+    assert wanted.notes[-1] == f"{chosen}F and p do not account for that."
 
 
 def test_ordinary_runs_have_intervals_beside_the_trials_that_where_leaves_out(tmp_path: Path) -> None:

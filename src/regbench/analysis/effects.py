@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from regbench.analysis import clocks
 from regbench.analysis.clocks import is_clock
 from regbench.analysis.design import Design, design
 from regbench.analysis.groups import checked, differing
+from regbench.analysis.searched import note, searched
 from regbench.analysis.selection import Where, metric_of, selected
 from regbench.errors import UserError
 from regbench.records import epochs
@@ -19,12 +20,16 @@ from regbench.records.frame import Runs
 from regbench.records.metrics import Metric, Selection
 from regbench.text import plural
 
+_SEED, _RESIDUAL = "seed", "residual"
 _ROUNDING = 1e-12  # of a figure, relative: what fitting leaves of float64's 16 digits
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One source of variance. `share` is of the total sum of squares; only terms of keys have F, p and Holm's p."""
+    """One source of variance. `share` is of the total sum of squares; only terms of keys have F, p and Holm's p.
+
+    They have none either where a search chose the runs.
+    """
 
     term: str
     df: int
@@ -33,6 +38,11 @@ class Effect:
     f: float | None = None
     p: float | None = None
     p_adjusted: float | None = None
+
+    @property
+    def is_of_keys(self) -> bool:
+        """Whether it is a key or an interaction, not the seed or what is left."""
+        return self.term not in (_SEED, _RESIDUAL)
 
 
 @dataclass(frozen=True)
@@ -50,11 +60,13 @@ def effects(
     select: Selection = "best_val",
     where: Where = None,
     statuses: Sequence[str] = (),
+    as_if_fixed: bool = False,
 ) -> Effects:
     """Estimate main effects and two-way interactions of the keys (default: those that differ) by `anova_lm`.
 
     Sums of squares are of type II: each main effect beside the others, each interaction beside all else. In a balanced
-    design they are the classical ones, and the shares add up to 1.
+    design they are the classical ones, and the shares add up to 1. Runs that a search chose by the figures of others
+    get no F and no p unless they are taken `as_if_fixed`.
 
     Raises:
         UserError: the metric or a key does not exist, no run fulfils `where`, a key or the seed has fewer than two
@@ -70,15 +82,28 @@ def effects(
     names = checked(keys, frame) or differing(frame)
     runs_by_key = design(frame, names, epochs.figures(frame, chosen, select))
     runs_by_key.check()
-    return Effects(_terms(runs_by_key), tuple(_notes(runs_by_key, chosen)))
+    chosen_runs = searched(frame, list(runs_by_key.every.index.isin(runs_by_key.counted.index)))
+    terms, tested = _terms(runs_by_key), as_if_fixed or not chosen_runs
+    return Effects(
+        terms if tested else tuple(replace(term, f=None, p=None, p_adjusted=None) for term in terms),
+        (*_notes(runs_by_key, chosen, tested), *_searched(chosen_runs, len(runs_by_key.counted), tested)),
+    )
 
 
-def _notes(runs: Design, metric: Metric) -> Iterator[str]:
+def _searched(number: int, of: int, tested: bool) -> Iterator[str]:
+    if number and tested:
+        yield note(number, of, "F and p do not account for that.")
+    elif number:
+        yield note(number, of, "no F, no p. --searched shows them all the same.")
+
+
+def _notes(runs: Design, metric: Metric, tested: bool) -> Iterator[str]:
     number = plural(len(runs.counted), "run")
     yield f"{metric.name}: share of its variance over {number}, by type II sums of squares; the seed is the block."
-    yield "p: F test against the residual; p Holm: corrected for all terms of keys."
-    if note := runs.unbalanced():
-        yield note
+    if tested:
+        yield "p: F test against the residual; p Holm: corrected for all terms of keys."
+    if unbalanced := runs.unbalanced():
+        yield unbalanced
     if runs.lost:
         yield f"{plural(runs.lost, 'run')} diverged, failed, unfinished or without the figure: not in these sums."
 
@@ -101,7 +126,7 @@ def _terms(runs: Design) -> tuple[Effect, ...]:
         for (term, label), p in zip(labels.items(), corrected, strict=True)
     ]
     rest = [
-        Effect(**_size(variance[row], label, total)) for row, label in (("C(seed)", "seed"), ("Residual", "residual"))
+        Effect(**_size(variance[row], label, total)) for row, label in (("C(seed)", _SEED), ("Residual", _RESIDUAL))
     ]
     return (*sorted(terms, key=lambda effect: -effect.share), *rest)
 

@@ -13,6 +13,7 @@ from regbench.analysis.baseline import baselines, default
 from regbench.analysis.groups import Group, Values, averaged, column, sortable
 from regbench.analysis.intervals import estimate
 from regbench.analysis.pairing import Block, Members, blocks, shared
+from regbench.analysis.searched import searched
 from regbench.analysis.table import Against, Row
 from regbench.analysis.tuning import Tuned
 from regbench.records import epochs
@@ -49,8 +50,7 @@ class Sample:
         self.figures = epochs.figures(frame, metric, select)
         chosen = tuned.tuning.keys if tuned else ()
         self.varying = [key for key in averaged(frame, groups) if key not in chosen]  # within a group
-        searches = zip(column(frame, "search"), self.statuses, strict=True) if "search" in frame else ()
-        self.searched = sum(search == search and status == "completed" for search, status in searches)
+        self.searched = searched(frame, [status == "completed" for status in self.statuses])
         self.independent = not self.shared and (as_if_fixed or not self.searched)
         self._seeds, self._stacks = column(frame, "seed"), column(frame, "stack")
 

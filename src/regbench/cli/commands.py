@@ -177,6 +177,7 @@ def _columns(show: tuple[str, ...]) -> list[str]:
 @options.select
 @options.where
 @options.status
+@options.searched
 @click.option(
     "--sort", metavar="COLUMN", help="By effect, df, share, F, p; -COLUMN reverses.  [default: greatest share first]"
 )
@@ -191,6 +192,7 @@ def effects(
     select: Selection,
     where: tuple[str, ...],
     statuses: tuple[str, ...],
+    searched: bool,
     sort: str | None,
     csv_file: Path | None,
     decimal_comma: bool,
@@ -209,9 +211,8 @@ def effects(
     from regbench.tables import terminal
 
     check_decimal_comma(decimal_comma, csv_file, output, file)
-    variance = effects_of(
-        load([run_path_of(name) for name in dirs or ("runs",)]), split(by), metric, select, where, statuses
-    )
+    runs = load([run_path_of(name) for name in dirs or ("runs",)])
+    variance = effects_of(runs, split(by), metric, select, where, statuses, searched)
     ordered = tables.in_order(variance, sort) if sort else variance
     to_csv = partial(tables.to_csv, ordered, decimal_comma=decimal_comma)
     if csv_file:

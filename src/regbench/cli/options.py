@@ -161,7 +161,7 @@ shrink = click.option(
 searched = click.option(
     "--searched",
     is_flag=True,
-    help="Show intervals and verdicts even over runs that a search chose by the figures of others.",
+    help="Show intervals, p and verdicts even over runs that a search chose by the figures of others.",
 )
 x = click.option(
     "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What the axis of curves counts."

@@ -22,11 +22,11 @@ def draw(found: Effects) -> "Figure":
     bars = axes.barh(
         places,
         [100 * effect.share for effect in found.terms],
-        color=[style.GREY if effect.p is None else style.BLUE for effect in found.terms],
+        color=[style.BLUE if effect.is_of_keys else style.GREY for effect in found.terms],
         height=0.7,
     )
     for bar, effect in zip(bars, found.terms, strict=True):
-        bar.set_hatch("////" if effect.p is None else "")
+        bar.set_hatch("" if effect.is_of_keys else "////")
         bar.set_edgecolor(style.paper())
     axes.bar_label(bars, [_label(effect) for effect in found.terms], padding=3, fontsize=6)
     names = [words.term(effect.term) for effect in found.terms]

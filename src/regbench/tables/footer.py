@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from regbench.analysis.intervals import LEVEL
+from regbench.analysis.searched import note
 from regbench.analysis.table import Table
 from regbench.analysis.together import Together
 from regbench.tables.contrast_notes import ENOUGH, contrast_notes, contrast_remarks, in_short, legend_of
@@ -153,14 +154,11 @@ def _remarks(table: Table) -> Iterator[str]:
 
 def _searched(table: Table) -> Iterator[str]:
     """Say that a search chose runs by the figures of others, and what that means for intervals."""
-    if table.searched:
-        chosen = (
-            f"A search chose {table.searched} of {plural(table.completed, 'completed run')} by the figures of others"
-        )
-        if table.as_if_fixed:
-            yield f"{chosen}: intervals and verdicts do not account for that."
-        else:
-            yield f"{chosen}: no interval, no test. --searched shows them all the same; new seeds of the best are fair."
+    if table.searched and table.as_if_fixed:
+        yield note(table.searched, table.completed, "intervals and verdicts do not account for that.")
+    elif table.searched:
+        consequence = "no interval, no test. --searched shows them all the same; new seeds of the best are fair."
+        yield note(table.searched, table.completed, consequence)
 
 
 def _luck(table: Table) -> Iterator[str]:
