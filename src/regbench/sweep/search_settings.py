@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from regbench.config.registry import Checked
-from regbench.config.wording import wrong_value
-from regbench.errors import UserError
+from regbench.config.wording import words, wrong_value
+from regbench.errors import UserError, nearest
 
 Direction = Literal["minimize", "maximize"]
 Sampler = Literal["tpe", "random", "qmc", "cmaes", "gp"]
@@ -67,7 +67,16 @@ def check(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate({key: _short(value) for key, value in values.items()})
     except ValidationError as error:
-        raise wrong_value(error, Settings, "hydra.sweeper.") from None
+        raise _wrong(error) from None
+
+
+def _wrong(error: ValidationError) -> UserError:
+    """Describe a wrong value, with the nearest of Optuna's names if no short name is near."""
+    wrong, first = wrong_value(error, Settings, "hydra.sweeper."), error.errors(include_url=False)[0]
+    field = Settings.model_fields.get(str(first["loc"][0]))
+    short = words(field.annotation) if field else []
+    hint = nearest(str(first["input"]), [name for name, meant in _OPTUNA_NAMES.items() if meant in short])
+    return UserError(f"{wrong}.{hint}") if hint and "Did you mean" not in str(wrong) else wrong
 
 
 def _short(value: Any) -> Any:
