@@ -125,6 +125,13 @@ def test_runs_are_sorted_those_without_a_value_last(key: list[Any], expected: st
     assert "".join(entry.path.name for entry in listing([runs]).by(*key).entries) == expected
 
 
+def test_the_epochs_stand_in_one_column(tmp_path: Path) -> None:
+    for number, epochs in enumerate((2, 3)):
+        write(tmp_path / "shorter", record(seed=0, epochs=epochs), f"r{number}")
+    head, *_ = to_table(listing([tmp_path / "shorter"])).splitlines()
+    assert head.split() == ["status", "age", "epochs", "test", "%", "run"]
+
+
 def test_the_table_fits_and_keeps_paths_whole(runs: Path, invoke: Callable[..., Ended]) -> None:
     result = invoke("ls", "--show", "seed,norm.eps", "--sort", "seed", "--reverse")
     head, *rows, empty, foot = result.out.splitlines()

@@ -41,7 +41,7 @@ def to_table(
         UserError: `show` or `by` names a key that no run has.
     """
     _check({"--show": show, "--by": by}, listing)
-    keys = list(by) or [key for key in listing.differing if key not in show]
+    keys = list(by) or [key for key in listing.differing if key not in (*show, *_HEADINGS)]
     entries = listing.entries[:limit]
     cells = _cells(entries, [_column(key, entries) for key in [*keys, *show]])
     if room and not by and width(cells) > room:
