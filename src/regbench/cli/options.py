@@ -1,5 +1,6 @@
 """The options that commands share, and how they are read."""
 
+import errno
 import os
 import re
 from collections import Counter
@@ -166,10 +167,20 @@ searched = click.option(
 x = click.option(
     "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What the axis of curves counts."
 )
+
+
+def _reachable(_: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file in a folder that there is not, before any work is done for it."""
+    if path and not path.expanduser().parent.is_dir():
+        raise UserError(f"{option.opts[0]} {path}: cannot be written: {os.strerror(errno.ENOENT)}")
+    return path
+
+
 csv_file = click.option(
     "--csv",
     "csv_file",
     type=click.Path(path_type=Path),
+    callback=_reachable,
     metavar="FILE",
     help="Write the table as CSV too; - is the standard output. null is written (null).",
 )
@@ -180,7 +191,8 @@ decimal_comma = click.option(
 
 def file_option(help: str) -> Callable[[_Function], _Function]:
     """Offer --output FILE, `-o` for short."""
-    return click.option("--output", "-o", "file", type=click.Path(path_type=Path), metavar="FILE", help=help)
+    path = click.Path(path_type=Path)
+    return click.option("--output", "-o", "file", type=path, metavar="FILE", callback=_reachable, help=help)
 
 
 output_file = file_option(
