@@ -1,6 +1,7 @@
 import csv
 import gc
 import json
+import re
 import shutil
 import signal
 import sys
@@ -332,7 +333,7 @@ def test_a_run_killed_between_row_and_checkpoint(run):
 
 
 @pytest.mark.parametrize("damage", ["checkpoint.pt cut", "checkpoint.pt gone", "metrics.csv gone", "run.json torn"])
-def test_a_damaged_directory_is_trained_to_the_same_numbers(run, damage):
+def test_a_damaged_directory_is_trained_to_the_same_numbers(run, damage, capsys):
     whole, stopped = run("norm=batch"), run("norm=batch")
     whole.train()
     stopped.stop(2 * STEPS + 2)
@@ -343,6 +344,8 @@ def test_a_damaged_directory_is_trained_to_the_same_numbers(run, damage):
     else:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     assert stopped.train() == "completed"
+    warned = re.findall(rf"warning: .*{name} is (?:damaged|no JSON)", capsys.readouterr().err)
+    assert len(warned) == (how != "gone")
     assert stopped.numbers() == whole.numbers()
 
 

@@ -13,7 +13,7 @@ from regbench.experiment.failure import Failure, diverted_warnings
 from regbench.experiment.provenance import heading, recipes
 from regbench.experiment.reporter import HEADER, Reporter, resuming, scores
 from regbench.experiment.run import Run
-from regbench.records.files import Status
+from regbench.records.files import RUN, Status
 from regbench.records.predictions import Answers, encoded
 from regbench.records.rows import Epoch, Progress
 from regbench.records.run_dir import RunDir
@@ -26,10 +26,12 @@ State = dict[str, Any] | None  # after a run's last saved epoch; None before the
 
 
 def _of_damage(directory: RunDir, state: State) -> list[str]:
-    """Say in one line that saved states are not used, and what the run does instead."""
-    if not directory.states.damaged:
+    """Say in one line that the record or saved states are not used, and what the run does instead."""
+    record = [f"{RUN} {directory.damaged_record}"] if directory.damaged_record else []
+    found = [*record, *(f"{name} is damaged: {reason}" for name, reason in directory.states.damaged.items())]
+    if not found:
         return []
-    names = "; ".join(f"{name} is damaged: {reason}" for name, reason in directory.states.damaged.items())
+    names = "; ".join(found)
     instead = f"resumes after epoch {state['epoch']}" if state else "begins again"
     return [visible(f"{directory.path / names}. The run {instead}")]
 

@@ -37,7 +37,7 @@ from regbench.records.files import (
     write_atomically,
 )
 from regbench.records.locks import cannot_lock
-from regbench.records.run_json import content_of, is_pruned, why
+from regbench.records.run_json import Record, UnreadableError, content_of, is_pruned, parse, why
 from regbench.records.run_status import RunStatus, run_path, study_path
 from regbench.records.run_tables import RunTables
 from regbench.records.saved_states import SavedStates
@@ -91,6 +91,7 @@ class RunDir:
         self.tables = RunTables(self.path)
         self.states = SavedStates(self.path, identity, needs)
         self._record: dict[str, Any] = {}
+        self.damaged_record: str | None = None  # why the run.json that was there is not used
         self._lock = FileLock(self.path / LOCK, blocking=False)
 
     def __enter__(self) -> "RunDir":
@@ -119,11 +120,17 @@ class RunDir:
         return self
 
     def _check_record(self) -> None:
-        """Raise UserError if there is a run.json that cannot be read now: it may be that of a finished run."""
+        """Find out whether there is a damaged run.json.
+
+        Raises:
+            UserError: it cannot be read now: it may be that of a finished run.
+        """
         try:
-            content_of(self.path)
+            parse(content_of(self.path), Record)
         except FileNotFoundError:
             return
+        except UnreadableError as error:
+            self.damaged_record = str(error)
         except OSError as error:
             if error.errno not in ODD:
                 raise UserError(f"{self.path / RUN} {why(error)}") from None
