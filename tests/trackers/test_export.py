@@ -92,6 +92,14 @@ def test_tensorboard_shows_histograms_with_their_counts() -> None:
     np.testing.assert_allclose(bins[:, 0], np.linspace(-1, 1, 65)[:-1])
 
 
+def test_a_file_in_the_place_of_a_store_is_one_line() -> None:
+    train()
+    Path("store").write_text("mine")
+    with pytest.raises(UserError, match="store: must be a folder, and a file stands there"):
+        told("tensorboard")
+    assert Path("store").read_text() == "mine"
+
+
 def test_seeds_of_a_config_are_one_group() -> None:
     paths = [train(*words) for words in (("seed=0",), ("seed=1",), ("seed=0", "optimizer.lr=0.1"))]
     first, second, other = (story.read(path) for path in paths)

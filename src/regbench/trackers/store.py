@@ -7,6 +7,7 @@ from typing import Protocol
 
 from filelock import FileLock
 
+from regbench.errors import UserError
 from regbench.records.files import write_atomically
 from regbench.trackers.story import Mark, Story
 
@@ -41,7 +42,10 @@ class FolderStore:
         self._marks: dict[str, Mark] = {}
 
     def __enter__(self) -> "FolderStore":
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UserError(f"{self.place}: must be a folder, and a file stands there") from None
         self._stack.enter_context(FileLock(self.folder / _LOCK))
         ledger = self.folder / _LEDGER
         known = json.loads(ledger.read_bytes()) if ledger.exists() else {}
