@@ -92,14 +92,6 @@ def test_tensorboard_shows_histograms_with_their_counts() -> None:
     np.testing.assert_allclose(bins[:, 0], np.linspace(-1, 1, 65)[:-1])
 
 
-def test_a_file_in_the_place_of_a_store_is_one_line() -> None:
-    train()
-    Path("store").write_text("mine")
-    with pytest.raises(UserError, match="store: must be a folder, and a file stands there"):
-        told("tensorboard")
-    assert Path("store").read_text() == "mine"
-
-
 def test_seeds_of_a_config_are_one_group() -> None:
     paths = [train(*words) for words in (("seed=0",), ("seed=1",), ("seed=0", "optimizer.lr=0.1"))]
     first, second, other = (story.read(path) for path in paths)
@@ -215,7 +207,7 @@ def test_the_command_says_what_is_new_and_mistakes_in_one_line(command: Callable
     assert command("export", "--to", "tensorboard") == (0, "tensorboard: 0 new runs, 0 new epochs of 1 run\n")
     Path("file").touch()
     code, text = command("export", "--to", "tensorboard", "--store", "file")
-    assert (code, text.count("\n")) == (1, 1) and text.startswith("error: tensorboard: file cannot be written")
+    assert (code, text) == (2, "error: file: must be a folder, and a file stands there\n")
     assert command("export", "nowhere", "--to", "tensorboard")[0] == 2
     assert command("export", "--to", "tensorboard", "-o", "x")[0] == 2
     assert command("export", "--to", "onnx", "--store", "x")[0] == 2
