@@ -131,7 +131,7 @@ def test_a_failed_run_ends_the_rounds(train, monkeypatch):
         (["norm=batch", "--until-decided"], "--until-decided: compares rows, and the sweep has one"),
         (["norm=none,batch", "--until-decided", "--max-seeds", "3"], "--max-seeds 3: must be at least 6"),
         (["norm=none,batch", "--until-decided", "--max-seeds", "many"], "--max-seeds many: must be a whole number"),
-        (["norm=none,batch", "--until-decided", "--margin", "0"], "--margin 0: must be a number above 0"),
+        (["norm=none,batch", "--until-decided", "--margin", "0"], "--margin 0: must be a finite number above 0"),
         (["norm=none,batch", "--until-decided", "--margin"], "--margin: needs a value, as in --margin 0.2"),
         (["norm=none,batch", "--margin", "0.2"], "--margin: belongs to --until-decided"),
         (["norm=none,batch", "--pilot", "3"], "--pilot: belongs to --plan"),
