@@ -29,7 +29,7 @@ def test_info_says_what_a_report_of_a_fault_needs(
         "sha256": "8b4aac1638c992e4cd83a065746a676450d55bae4bcdd3d7890a0f8499f1e1dc",
         "here": True,
     }
-    assert known["extras"]["optuna"] == {"optuna": version("optuna")}
+    assert known["extras"]["optuna"]["optuna"] == version("optuna")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGBENCH_CONFIG_PATH", str(tmp_path))
     text = invoke("info").out
