@@ -327,7 +327,7 @@ def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.
         monkeypatch.delitem(sys.modules, f"regbench.sweep.{module}", raising=False)
     ended = train(*SEARCH, RATES, *TINY)
     assert ended.code == 2
-    assert f"Install it with: {sys.executable} -m pip install 'optuna>=" in ended.err
+    assert f"Install it with: {sys.executable} -m pip install " in ended.err and "'optuna>=" in ended.err
 
 
 # Pruning

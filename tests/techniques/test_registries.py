@@ -411,7 +411,7 @@ def test_betas_are_two(name, betas):
 
 def test_items_of_different_ranges_are_told_apart():
     values = yaml_values("optimizer", "rprop")
-    ranges = "a number in (0, 1), then a number above 1. As in 'optimizer.etas=[0.5]'"
+    ranges = "a number in (0, 1), then a number above 1"
     assert one_line("optimizer", values | {"etas": [1.5, 1.2]}) == "optimizer.etas[0]=1.5: must be a number in (0, 1)"
     assert one_line("optimizer", values | {"etas": [0.5, 0.9]}) == "optimizer.etas[1]=0.9: must be a number above 1"
     assert one_line("optimizer", values | {"etas": 0.5}) == f"optimizer.etas=0.5: must be a list of 2, {ranges}"

@@ -44,7 +44,7 @@ def test_a_tracker_that_fails_costs_one_warning(capfd: pytest.CaptureFixture[str
     run = trained("tensorboard")
     warning = capfd.readouterr().err
     assert warning.count("\n") == 1
-    assert warning.startswith("warning: tracker=tensorboard: FileExistsError")
+    assert warning.startswith("warning: tracker=tensorboard: tensorboard: must be a folder, and a file stands there")
     assert warning.endswith(f"To write the runs later: regbench export {run.path} --to tensorboard\n")
 
 

@@ -74,7 +74,7 @@ def _hint(name: str, value: Any, annotation: Any) -> str:
     if isinstance(value, float) and annotation is str:
         return " In quotes a number is text"
     if isinstance(value, int | float | str) and _is_list(annotation) and "[" not in name:
-        return f" As in '{name}=[{','.join([shown(value)] * _length(annotation))}]'"
+        return f" As in '{name}=[{','.join([shown(value)] * length)}]'" if (length := _length(annotation)) else ""
     if isinstance(value, list | tuple) and value and not _is_list(annotation):
         plain = f"{name}={','.join(map(shown, value))}"
         return f" {f'A sweep is -m {plain}' if len(value) > 1 else f'Write {plain}'}, without brackets"
@@ -82,8 +82,11 @@ def _hint(name: str, value: Any, annotation: Any) -> str:
 
 
 def _length(annotation: Any) -> int:
-    """Return how many items a list must have; 1 for a list of any length."""
-    return len(get_args(annotation)) if get_origin(annotation) is tuple and Ellipsis not in get_args(annotation) else 1
+    """Return how many alike items a list must have: 1 for a list of any length, 0 if no value can be all of them."""
+    items = get_args(annotation)
+    if get_origin(annotation) is not tuple or Ellipsis in items:
+        return 1
+    return len(items) if len(set(map(_describe, items))) == 1 else 0
 
 
 def _is_list(annotation: Any) -> bool:

@@ -10,8 +10,9 @@ from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 from regbench.console import console
-from regbench.errors import not_installed
+from regbench.errors import UserError, not_installed
 
+_MISTAKE = f"{UserError.__module__}.{UserError.__name__}: "  # how Python begins the last line of one
 _PATIENCE = 60  # seconds for the last words, after the training
 
 
@@ -70,7 +71,10 @@ def _end(teller: _Teller, folders: Sequence[Path]) -> None:
             if code:
                 said.seek(0)
                 lines = said.read().decode(errors="replace").strip().splitlines()
-                _warn(kind, f"{lines[-1] if lines else f'exit code {code}'}. {_by_hand(kind, folders)}")
+                _warn(
+                    kind,
+                    f"{lines[-1].removeprefix(_MISTAKE) if lines else f'exit code {code}'}. {_by_hand(kind, folders)}",
+                )
 
 
 def _by_hand(kind: str, folders: Sequence[Path]) -> str:
