@@ -195,7 +195,7 @@ def test_what_does_not_fit_becomes_one_column_of_changes(runs: Path) -> None:
         ["norm=batch", "seed=1", "default/b"],
         ["seed=2", "default/c"],
         ["seed=3", "default/d"],
-        ["dropout=0.1", "clip_norm=1", "epochs=6", "ba…", "default/e"],
+        ["dropout=0.1", "clip_norm=1", "batch_size=…", "default/e"],
     ]
     assert max(map(len, text.splitlines())) == 80
 
