@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import best_of
-from regbench.sweep.engines.workers import cores
+from regbench.sweep.engines.units import cores
 from regbench.text import plural
 
 _BARE = (
