@@ -176,6 +176,8 @@ def sweep(
     if len(goal) > 1 and not until_decided:
         raise UserError(f"{list(goal)[1]}: belongs to until_decided=True")
     paths = in_python.sweep(words, _with_progress(words, values, progress), goal)
+    if not paths:
+        raise UserError("hydra.sweeper.max_seconds: the time was over before a run began")
     places = {str(path): place for place, path in enumerate(paths)}
     return load(paths).sort_values("path", key=lambda column: column.map(places), ignore_index=True)
 

@@ -23,7 +23,7 @@ def multiply():
 
 torch.set_num_threads(2)
 matrix, work = torch.ones(300, 300), multiply
-with short_waits_when_busy():
+with short_waits_when_busy(2):
     until(True)
     work = lambda: time.sleep(0.1)
     until(False)

@@ -111,9 +111,8 @@ class EngineLauncher(Launcher):
 
 def close(launcher: Launcher) -> None:
     """Have the engine of a launcher, if it has one, let go of what it holds."""
-    engine = launcher._engine if isinstance(launcher, EngineLauncher) else None
-    if engine and hasattr(engine, "close"):  # only those with workers have
-        engine.close()
+    if isinstance(launcher, EngineLauncher) and launcher._engine:
+        launcher._engine.close()
 
 
 def _plain(value: Any) -> Any:

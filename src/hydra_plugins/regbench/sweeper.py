@@ -16,6 +16,7 @@ from regbench.console import meanwhile
 from regbench.errors import UserError, no_such
 
 if TYPE_CHECKING:
+    from regbench.experiment.run import Run
     from regbench.sweep.job import Job
     from regbench.sweep.rounds import Rounds
 
@@ -98,6 +99,24 @@ class GridSweeper(Sweeper):
             self.rounds(arguments).run()
         else:
             run(self.launcher, self.jobs(arguments), self.max_seconds)
+
+    def train(self, arguments: list[str]) -> "list[Run]":
+        """Train the same from Python, and show nothing; return the runs that have begun.
+
+        Raises:
+            UserError: a setting or something in one of the runs does not fit, or only a plan is wanted.
+        """
+        self._check()
+        if self._plan:
+            raise UserError("hydra.sweeper.plan: regbench.sweep trains. To plan: regbench train -m … --plan")
+        from regbench.sweep.run import trained
+
+        try:
+            if self.until_decided:
+                return self.rounds(arguments).train()
+            return trained(self.launcher, self.jobs(arguments), self.max_seconds)
+        finally:
+            launchers.close(self.launcher)
 
     def _check(self) -> None:
         """Raise UserError unless the settings fit one another."""

@@ -92,7 +92,7 @@ def summary(
     """
     from regbench.analysis.summary import compare
     from regbench.records.frame import load
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.tables import formats, terminal
 
     more = _columns(show)
@@ -102,7 +102,7 @@ def summary(
         )
     check_decimal_comma(decimal_comma, csv_file, output, file)
     against = options.against(baseline, margin, correction, anytime)
-    runs = load([run_path_of(name) for name in dirs or ("runs",)])
+    runs = load(paths_of(dirs))
     tables = [
         compare(
             runs,
@@ -206,12 +206,12 @@ def effects(
     """
     from regbench.analysis.effects import effects as effects_of
     from regbench.records.frame import load
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.tables import effects as tables
     from regbench.tables import terminal
 
     check_decimal_comma(decimal_comma, csv_file, output, file)
-    runs = load([run_path_of(name) for name in dirs or ("runs",)])
+    runs = load(paths_of(dirs))
     variance = effects_of(runs, split(by), metric, select, where, statuses, searched)
     ordered = tables.in_order(variance, sort) if sort else variance
     to_csv = partial(tables.to_csv, ordered, decimal_comma=decimal_comma)

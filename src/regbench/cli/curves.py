@@ -41,11 +41,11 @@ def curves(
     from regbench.analysis.question import Question
     from regbench.console import console
     from regbench.records.frame import load
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.tables import chart
 
     question = Question(
-        load([run_path_of(name) for name in dirs or ("runs",)]),
+        load(paths_of(dirs)),
         split(by),
         split(cols),
         split(metrics),

@@ -26,7 +26,6 @@ from regbench.text import shown
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
-    from regbench.experiment.run import Run
     from regbench.records.run_status import RunStatus
 
 _SWEEP = "--multirun"
@@ -76,25 +75,9 @@ def sweep(words: Sequence[str], values: Mapping[str, object], goal: Mapping[str,
         sweeper: Any = Plugins.instance().instantiate_sweeper(
             hydra_context=context, task_function=lambda _: None, config=config
         )
-        if not hasattr(sweeper, "jobs"):
+        if not hasattr(sweeper, "train"):
             raise UserError("hydra/sweeper: regbench.sweep combines values; to search, run regbench train -m")
-        return [run.path for run in _trained(sweeper, _task_words(config))]
-
-
-def _trained(sweeper: Any, words: list[str]) -> "Sequence[Run]":
-    if sweeper.until_decided:
-        return cast("Sequence[Run]", sweeper.rounds(words).train())
-    from regbench.experiment.reporter import Reporter
-    from regbench.sweep import run as sweeps
-    from regbench.sweep.plan import plan, within
-    from regbench.sweep.watch import Watch
-
-    planned = plan(sweeper.jobs(words))
-    if sweeper.max_seconds is not None:
-        planned = within(planned, sweeper.max_seconds)
-    with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
-        sweeps.train(sweeper.launcher, planned.runs, planned.pending, watch)
-    return [run for run in planned.runs if not run.is_late or run.path.is_dir()]
+        return [run.path for run in sweeper.train(_task_words(config))]
 
 
 @contextmanager

@@ -95,10 +95,10 @@ def plot(
     from regbench.figures.kinds import draw
     from regbench.figures.wishes import Wishes
     from regbench.records.frame import load
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
 
     question = Question(
-        load([run_path_of(name) for name in dirs] or ("runs",)),
+        load(paths_of(dirs)),
         split(by),
         split(cols),
         split(metrics),

@@ -63,10 +63,10 @@ def report(
 
     from regbench.analysis.question import Question
     from regbench.records.frame import load
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.report.content import gather
 
-    runs = load([run_path_of(name) for name in dirs] or ("runs",))
+    runs = load(paths_of(dirs))
     question = Question(runs, split(by), split(cols), [metric], select, where, statuses, against, sort)
     content = gather(question, shlex.join(["regbench", *sys.argv[1:]]))
     for name, bytes_ in _files(content, chosen, path).items():

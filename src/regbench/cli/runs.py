@@ -59,10 +59,10 @@ def ls(
     every value.
     """
     from regbench.records.listing import listing
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.tables import run_list, study_list
 
-    runs = listing([run_path_of(name) for name in dirs or ("runs",)]).only(statuses, where).by(sort or "path", reverse)
+    runs = listing(paths_of(dirs)).only(statuses, where).by(sort or "path", reverse)
     writer = study_list if studies else run_list
     first = runs if studies else runs.first(limit)
     if csv_file:
@@ -116,13 +116,13 @@ def rm(
     regbench has not written, and anything that is not a run. A study's folder goes with its last run.
     """
     from regbench.records import removal
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
 
     if not paths and not (statuses or where):
         raise UserError("rm needs run directories, or a filter: --status failed, or --where CONDITION")
     if output == "json" and not dry_run:
         raise UserError("rm --format json: says what would be removed: add --dry-run")
-    roots = [run_path_of(name) for name in paths or ("runs",)]
+    roots = paths_of(paths)
     runs = removal.chosen(roots, statuses, where)
     if output == "json":
         _print_json(_reasons(runs, roots))

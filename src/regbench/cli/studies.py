@@ -30,10 +30,10 @@ def studies(
     DIRS hold them (default: runs). Shown besides: status, what differs, tags.
     """
     from regbench.records.listing import listing
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.tables import study_list
 
-    runs = listing([run_path_of(name) for name in dirs or ("runs",)]).only(statuses, where)
+    runs = listing(paths_of(dirs)).only(statuses, where)
     chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])
     room = shutil.get_terminal_size().columns if not file and sys.stdout and sys.stdout.isatty() else None
     text = study_list.to_table(runs, room) if chosen == "table" else getattr(study_list, RUN_LIST_FORMATS[chosen])(runs)

@@ -94,12 +94,12 @@ def export(dirs: tuple[str, ...], kind: str, store: str | None, file: Path | Non
 
 
 def _tell(dirs: tuple[str, ...], kind: str, place: str | None) -> None:
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.trackers import export as exports
 
     opened = exports.store(kind, place)
     try:
-        told = exports.export([run_path_of(name) for name in dirs or ("runs",)], opened)
+        told = exports.export(paths_of(dirs), opened)
     except UserError:
         raise
     except Exception as error:  # whatever the tracker raises

@@ -1,7 +1,5 @@
 """The command that follows a sweep while it trains: watch."""
 
-from pathlib import Path
-
 import click
 
 from regbench.analysis.corrections import Correction
@@ -47,10 +45,10 @@ def watch(
     from regbench.console import console
     from regbench.records.frame import load
     from regbench.records.listing import listing
-    from regbench.records.names import run_path_of
+    from regbench.records.names import paths_of
     from regbench.tables import live
 
-    roots = [run_path_of(name) for name in dirs] or [Path("runs")]
+    roots = paths_of(dirs)
     against = options.against(baseline, margin, correction, anytime)
 
     def look() -> live.Look:

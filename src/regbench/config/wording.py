@@ -73,8 +73,9 @@ def _hint(name: str, value: Any, annotation: Any) -> str:
         return f" A range is -m '{name}=range({ends[1]},{int(ends[2]) + 1})'"
     if isinstance(value, float) and annotation is str:
         return " In quotes a number is text"
-    if isinstance(value, int | float | str) and _is_list(annotation) and "[" not in name:
-        return f" As in '{name}=[{','.join([shown(value)] * length)}]'" if (length := _length(annotation)) else ""
+    length = _length(annotation)
+    if isinstance(value, int | float | str) and _is_list(annotation) and "[" not in name and length:
+        return f" As in '{name}=[{','.join([shown(value)] * length)}]'"
     if isinstance(value, list | tuple) and value and not _is_list(annotation):
         plain = f"{name}={','.join(map(shown, value))}"
         return f" {f'A sweep is -m {plain}' if len(value) > 1 else f'Write {plain}'}, without brackets"

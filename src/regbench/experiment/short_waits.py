@@ -20,9 +20,9 @@ _PARALLEL = 1 << 17  # numbers that torch adds with at least two threads
 
 
 @contextmanager
-def short_waits_when_busy() -> Iterator[None]:
-    """Watch over a block that trains on a CPU. Without effect outside Linux, with one thread, and for other OpenMPs."""
-    if torch.get_num_threads() == 1 or _seconds_without_core() is None:
+def short_waits_when_busy(threads: int) -> Iterator[None]:
+    """Watch over a block that trains with so many threads. Without effect outside Linux, and for other OpenMPs."""
+    if threads == 1 or _seconds_without_core() is None:
         yield
         return
     with _thread(_watch):

@@ -76,7 +76,7 @@ def record(runs: Sequence[Run], directories: Sequence[RunDir], machine: Machine,
     recording = Recording(runs, directories, reporter, alone=len(places) == 1).part(places)
     try:
         states = recording.begin({**facts(machine.device, machine.threads), "stack": len(places)})
-        with recording.library_warnings(), short_waits_when_busy():
+        with recording.library_warnings(), short_waits_when_busy(machine.threads):
             _train_in_halves(recording, states, machine)
     except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
         recording.interrupt()

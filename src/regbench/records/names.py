@@ -44,6 +44,11 @@ def run_path_of(name: str | Path) -> Path:
     return runs[0] if runs else path
 
 
+def paths_of(names: Sequence[str | Path]) -> list[Path]:
+    """Return what names on a command line mean: paths, or short names as lists print them; `runs` without any."""
+    return list(map(run_path_of, names or (_RUNS,)))
+
+
 def no_directory(path: Path, cure: str) -> UserError:
     """Say that there is no such folder, and what to do unless there is one in `runs`: lists leave that out."""
     inside = _RUNS / path

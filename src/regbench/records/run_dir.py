@@ -1,7 +1,6 @@
 """Write one run's directory: append, finish atomically, resume. The only writer of runs/."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,8 +36,9 @@ from regbench.records.files import (
     write_atomically,
 )
 from regbench.records.locks import cannot_lock
-from regbench.records.run_json import Record, UnreadableError, content_of, is_pruned, parse, why
-from regbench.records.run_status import RunStatus, run_path, study_path
+from regbench.records.place import check_place, no_place
+from regbench.records.run_json import content_of, is_pruned, why
+from regbench.records.run_status import RunStatus, run_path
 from regbench.records.run_tables import RunTables
 from regbench.records.saved_states import SavedStates
 
@@ -51,28 +51,6 @@ WRITTEN = (  # what a run from the beginning removes; `regbench rm` removes it, 
     *(RUN, METRICS, LAYERS, PRETRAIN, LOG, CHECKPOINT, EARLIER, MODEL),
     *(PREDICTED, CORRECT, HISTOGRAMS),
 )
-
-
-def check_place(config: RunConfig, run: Path) -> None:
-    """Find out whether the folders of the study and the run can be written, without making them.
-
-    Raises:
-        UserError: one cannot be written, or is a link.
-    """
-    study = study_path(config.runtime)
-    try:
-        link = next((folder for folder in (study, run) if folder.is_symlink()), None)
-        folder = next(folder for folder in (study, *study.parents) if folder.exists())
-    except OSError as error:
-        raise _no_place(config, error.strerror) from None
-    if link:
-        raise UserError(f"{link}: is a link, which is not written through. Name the place by runtime.dir, or remove it")
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise _no_place(config, folder)
-
-
-def _no_place(config: RunConfig, culprit: object) -> UserError:
-    return UserError(f"runtime.dir={config.runtime.dir}: must be a folder that can be written: {culprit}")
 
 
 class RunDir:
@@ -104,7 +82,7 @@ class RunDir:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _no_place(self.config, f"{self.path}: {error.strerror}") from None
+            raise no_place(self.config, f"{self.path}: {error.strerror}") from None
         try:
             self._lock.acquire()
         except Timeout:
@@ -113,24 +91,19 @@ class RunDir:
             raise UserError(cannot_lock(self.path, error)) from None
         try:
             self._check_record()
-            self._record = dict(RunStatus.read(self.path, self.identity).record)
+            there = RunStatus.read(self.path, self.identity)
+            self._record, self.damaged_record = dict(there.record), there.damage
         except BaseException:  # Ctrl-C as well
             self._lock.release()
             raise
         return self
 
     def _check_record(self) -> None:
-        """Find out whether there is a damaged run.json.
-
-        Raises:
-            UserError: it cannot be read now: it may be that of a finished run.
-        """
+        """Raise UserError if there is a run.json that cannot be read now: it may be that of a finished run."""
         try:
-            parse(content_of(self.path), Record)
+            content_of(self.path)
         except FileNotFoundError:
             return
-        except UnreadableError as error:
-            self.damaged_record = str(error)
         except OSError as error:
             if error.errno not in ODD:
                 raise UserError(f"{self.path / RUN} {why(error)}") from None

@@ -50,10 +50,17 @@ def check_names(config: RunConfig) -> None:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What a run's directory says of it. `record` is its run.json; empty where there is none, or another run's."""
+    """What a run's directory says of it.
+
+    Attributes:
+        path: the directory.
+        record: its run.json; empty where there is none, or another run's.
+        damage: why its run.json holds no run.
+    """
 
     path: Path
     record: Mapping[str, Any] = field(repr=False)
+    damage: str | None = None
 
     @classmethod
     def read(cls, path: Path, identity: str) -> "RunStatus":
@@ -61,7 +68,9 @@ class RunStatus:
         try:
             content = content_of(path)
             known = parse(content, Record)
-        except (OSError, UnreadableError):
+        except UnreadableError as error:
+            return cls(path, {}, str(error))
+        except OSError:
             return cls(path, {})
         ours = known.identity == identity and (known.status != "completed" or _has_figures(known))
         return cls(path, json.loads(content) if ours else {})

@@ -13,7 +13,7 @@ from regbench.errors import UserError
 from regbench.experiment.checks import check_machine, check_techniques
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
-from regbench.records.run_dir import check_place
+from regbench.records.place import check_place
 from regbench.sweep.forecast import forecast
 from regbench.sweep.job import Job
 from regbench.sweep.refusals import Passed, Refusals

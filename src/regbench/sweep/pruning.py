@@ -37,9 +37,9 @@ class Pruning:
             trials: those that were asked for before its batch, by their numbers.
         """
         self._settings, self._epochs, self._search, self._number = settings, epochs, search, number
-        ended = [(trial.state, trial.value, trial.intermediate_values) for trial in trials]
         self._before = [
-            (state, value if state == TrialState.COMPLETE else None, steps) for state, value, steps in ended
+            (trial.state, trial.value if trial.state == TrialState.COMPLETE else None, trial.intermediate_values)
+            for trial in trials
         ]
         self._epoch, self._answer = 0, False
 

@@ -44,15 +44,10 @@ def run(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None = Non
     Raises:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
     """
-    _check_engine(launcher)
-    if max_seconds is not None:
-        _check_limit(max_seconds, launcher)
-    planned = plan(jobs)
-    reporter = Reporter(planned.runs[0].config.runtime.progress)
+    planned = _planned(launcher, jobs, max_seconds)
+    runs, reporter = planned.runs, Reporter(planned.runs[0].config.runtime.progress)
     reporter.say(str(planned), "bold")
     start = time.monotonic()
-    planned = planned if max_seconds is None else within(planned, max_seconds)
-    runs = planned.runs
     with resumable(lambda: f"{count_ended(runs)} of {plural(len(runs), 'run')}"), Watch(reporter, len(runs)) as watch:
         train(launcher, runs, planned.pending, watch)
     seconds = time.monotonic() - start
@@ -63,6 +58,27 @@ def run(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None = Non
     if left := len(planned.pending) - len(begun):
         over = f"{left} of {plural(len(runs), 'run')} left, as hydra.sweeper.max_seconds={max_seconds:g} are over"
         reporter.say(f"\n{over}. To resume: {_command()}", "bold")
+
+
+def trained(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None) -> list[Run]:
+    """Train the whole sweep as `run` does, and show nothing besides progress; return the runs that have begun.
+
+    Raises:
+        UserError: as `run`.
+    """
+    planned = _planned(launcher, jobs, max_seconds)
+    with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
+        train(launcher, planned.runs, planned.pending, watch)
+    return [run for run in planned.runs if not run.is_late or run.path.is_dir()]
+
+
+def _planned(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None) -> Plan:
+    """Check everything before the first run trains; the time of `max_seconds` begins."""
+    _check_engine(launcher)
+    if max_seconds is None:
+        return plan(jobs)
+    _check_limit(max_seconds, launcher)
+    return within(plan(jobs), max_seconds)
 
 
 def _check_limit(seconds: float, launcher: Launcher) -> None:

@@ -39,6 +39,9 @@ class Engine(Protocol):
     def train(self, runs: Unit, watch: "Watch") -> None:
         """Train the runs. A run that fails stops no other."""
 
+    def close(self) -> None:
+        """Let go of what is kept from one `train` to the next."""
+
 
 class Workers(ABC):
     """An engine that has other processes train. Whatever happens to a worker, its runs say so; the others go on."""
