@@ -117,7 +117,7 @@ def test_a_sweep_in_python_is_a_frame_of_its_runs(own_process: None) -> None:
         (lambda: regbench.sweep("norm=none,batch", margin=1.0), "margin: belongs to until_decided=True"),
         (lambda: regbench.sweep("norm=none,batch", until_decided=True, max_seeds=3), "max-seeds 3: must be at least 6"),
         (lambda: regbench.sweep("hydra.sweeper.plan=true", seed=[0, 1]), "regbench.sweep trains. To plan: "),
-        (lambda: regbench.sweep("hydra.sweeper.max_seconds=-1", seed=[0, 1]), "max_seconds=-1: must be a number above 0"),
+        (lambda: regbench.sweep("hydra.sweeper.max_seconds=-1", seed=[0, 1]), "max_seconds=-1: must be a number above"),
         (lambda: regbench.sweep("hydra.sweeper.max_seconds=1e-9", seed=[0, 1]), "was over before a run began"),
         (lambda: regbench.sweep("hydra/sweeper=optuna", seed=[0, 1]), "to search, run regbench train -m"),
     ],
