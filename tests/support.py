@@ -21,7 +21,8 @@ from regbench.config.location import config_dir
 from regbench.config.registry import Option
 from regbench.config.run_config import AXES, RunConfig
 from regbench.data.split import Split, load_split
-from regbench.experiment.checks import checked, registries
+from regbench.experiment.checks import check, registries
+from regbench.experiment.resolving import resolved
 from regbench.experiment.run import Run
 from regbench.images import Images
 from regbench.records.rows import Epoch
@@ -39,11 +40,11 @@ def composed(*overrides: str) -> RunConfig:
     """
     composer, defaults = _composer()
     if any(word.startswith(("+", "~")) for word in overrides):  # a recipe chooses too
-        return checked(composer.compose(overrides))
+        return check(resolved(composer.compose(overrides)))
     words = [word.split("=", 1) for word in overrides]
     chosen = defaults | {key: value for key, value in words if key in AXES}
     values = [f"{key}={value}" for key, value in words if key not in AXES]
-    return checked(composer.compose([f"{axis}={name}" for axis, name in chosen.items()] + values))
+    return check(resolved(composer.compose([f"{axis}={name}" for axis, name in chosen.items()] + values)))
 
 
 @cache

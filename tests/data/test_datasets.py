@@ -126,11 +126,3 @@ def test_a_sweep_reads_the_data_once(monkeypatch, empty_caches, make_option):
     assert read == [Path("here")]
     load_split(option, 0, CPU, Path("there"))
     assert read == [Path("here"), Path("there")]
-
-
-def test_cache_dir_is_the_setting_or_the_system_s(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    assert datasets.cache_dir("~/data") == tmp_path / "data"
-    assert datasets.cache_dir("relative") == Path("relative")
-    assert datasets.cache_dir(None).name == "regbench"

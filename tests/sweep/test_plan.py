@@ -11,10 +11,10 @@ import torch
 from regbench.config.run_config import RunConfig
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
-from regbench.sweep import plan as planning
 from regbench.sweep.plan import Plan, plan, stacks
 from regbench.sweep.run import train
 from regbench.sweep.watch import Watch
+from regbench.training import machine
 
 # The device is not part of what a run is: another seed makes the runs on another device others.
 ON_EITHER = [
@@ -31,14 +31,14 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(config: RunConfig, elsewhere: str | None = None) -> torch.device:
         return torch.device("cpu" if config.runtime.device == "cpu" else "mps")
 
-    monkeypatch.setattr(planning, "find_device", find)
+    monkeypatch.setattr(machine, "find_device", find)
 
 
 def planned(make_config: Any, folder: Path, overrides: Sequence[Sequence[str]]) -> Plan:
     jobs: list[Any] = []
     for words in overrides:
         config = make_config(*words, f"runtime.dir={folder}")
-        jobs.append(SimpleNamespace(overrides=words, check=lambda config=config: config))
+        jobs.append(SimpleNamespace(overrides=words, resolved={}, check=lambda config=config: config))
     return plan(jobs)
 
 

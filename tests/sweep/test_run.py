@@ -16,7 +16,6 @@ from filelock import FileLock
 
 from regbench.errors import UserError
 from regbench.records.run_dir import RunDir
-from regbench.sweep import plan
 from regbench.training.stack import Stack
 
 pytestmark = [pytest.mark.usefixtures("own_process"), pytest.mark.slow]
@@ -469,7 +468,7 @@ def test_a_crash_outside_of_training_is_no_mistake(train, monkeypatch):
     def crash(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(plan, "check_techniques", crash)
+    monkeypatch.setattr(checks, "check_techniques", crash)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         train("-m", "seed=0,1", *TINY)
 

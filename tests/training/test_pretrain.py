@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from regbench.data.datasets import cache_dir
+from regbench.config.location import cache_dir
 from regbench.data.split import load_split
 from regbench.errors import UserError
 from regbench.models.architectures import build, skeleton

@@ -44,14 +44,11 @@ def train(words: Sequence[str], values: Mapping[str, object]) -> "RunStatus":
         if config.hydra.mode == RunMode.MULTIRUN:
             raise UserError(f"{' '.join(words)}: is a sweep. In Python: regbench.sweep({', '.join(map(repr, words))})")
         HydraConfig.instance().set_config(config)
-        from regbench.experiment import train as experiment  # after the config: torch takes seconds to import
-        from regbench.experiment.checks import checked
-        from regbench.experiment.reporter import Reporter
-        from regbench.experiment.run import Run
+        from regbench.experiment import single
+        from regbench.experiment.resolving import resolved
         from regbench.sweep.job import without_hydra
 
-        run = Run(checked(without_hydra(config)), _task_words(config))
-        return experiment.run(run, Reporter(run.config.runtime.progress))
+        return single.run(resolved(without_hydra(config)), _task_words(config))
 
 
 def sweep(words: Sequence[str], values: Mapping[str, object], goal: Mapping[str, object]) -> list[Path]:

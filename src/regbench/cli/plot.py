@@ -172,7 +172,8 @@ def _test_images(run: Mapping[str, object], test_set: str) -> "NDArray[np.uint8]
     if name == "mnist":
         images, labels = mnist_test()
     else:
-        from regbench.data.datasets import cache_dir, load  # torch takes seconds to import
+        from regbench.config.location import cache_dir
+        from regbench.data.datasets import load  # torch takes seconds to import
 
         path, cache = run.get("data.path"), run.get("runtime.cache")
         found = load(

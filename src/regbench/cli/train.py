@@ -24,7 +24,6 @@ from regbench.cli.hydra_errors import explain, is_mistake
 from regbench.cli.train_help import short_help, whole_help
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.user_files import FLAG
-from regbench.console import meanwhile
 from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, leave_without_memory, one_line
 
 _OF_SWEEP = ("params", "each", "union", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
@@ -76,20 +75,15 @@ def _prepare(line: CommandLine) -> None:
 def _job(composed: DictConfig, statuses: list[str], line: CommandLine) -> None:
     """Train a run that Hydra composed: the only one, or one job of a sweep by a launcher that is not regbench's."""
     try:
-        with meanwhile("loading torch"):
-            from regbench.experiment import train as experiment
-            from regbench.experiment.checks import checked
-            from regbench.experiment.reporter import Reporter
-            from regbench.experiment.run import Run
+        from regbench.experiment import single
+        from regbench.experiment.resolving import resolved
 
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         if not sweep:
             _check_is_run(line)
         title = f"#{HydraConfig.get().job.num + 1}  {' '.join(overrides)}" if sweep else ""
-        run = Run(checked(composed), overrides)
-        status = experiment.run(run, Reporter(run.config.runtime.progress, title=title))
-        statuses.append(str(status.state))
+        statuses.append(str(single.run(resolved(composed), overrides, title).state))
     except BrokenPipeError:
         raise
     except (UserError, OmegaConfBaseException) as error:

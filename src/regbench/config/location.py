@@ -4,6 +4,8 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from regbench.errors import UserError
 from regbench.text import file_name
 
@@ -41,3 +43,8 @@ def user_path(key: str, value: str) -> Path:
         return Path(value).expanduser()
     except RuntimeError:
         raise UserError(f"{key}={file_name(value)}: no home folder for {Path(value).parts[0]}") from None
+
+
+def cache_dir(setting: str | None) -> Path:
+    """Where downloads are kept: the setting of `runtime.cache`, or else the system's place for caches."""
+    return user_cache_path("regbench") if setting is None else user_path("runtime.cache", setting)

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from platformdirs import user_cache_path
 from pydantic import Field
 
-from regbench.config.location import user_path
 from regbench.config.registry import Option, Registry
 from regbench.data import download, idx
 from regbench.data import image_folder as folder
@@ -95,11 +93,6 @@ def class_count(option: Option) -> int:
     """
     path = option.args.get("path")
     return CLASSES if path is None else len(folder.listed(path)["train"].classes)
-
-
-def cache_dir(setting: str | None) -> Path:
-    """Where downloads are kept: the setting of `runtime.cache`, or else the system's place for caches."""
-    return user_cache_path("regbench") if setting is None else user_path("runtime.cache", setting)
 
 
 @once

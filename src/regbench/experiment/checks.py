@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from pydantic import ValidationError
 
+from regbench.config.location import cache_dir
 from regbench.config.registry import Registry
 from regbench.config.run_config import RunConfig
 from regbench.config.wording import wrong_value
-from regbench.data.datasets import DATASETS, cache_dir, is_here
+from regbench.data.datasets import DATASETS, is_here
 from regbench.data.split import training_size
 from regbench.errors import UserError, no_such
 from regbench.experiment.first_step import check_schedule, check_step
-from regbench.experiment.resolving import resolved
 from regbench.models.architectures import MODELS, skeleton
 from regbench.records.run_status import check_names
 from regbench.techniques.activation import ACTIVATIONS
@@ -140,13 +139,3 @@ def check(composed: Mapping[str, Any]) -> RunConfig:
         raise wrong_value(error, RunConfig) from None
     check_names(config)
     return config
-
-
-def checked(composed: DictConfig) -> RunConfig:
-    """Turn what Hydra composed, without its hydra node, into a checked config.
-
-    Raises:
-        UserError: a key or option that does not exist, a wrong type, a value out of range.
-        OmegaConfBaseException: an interpolation leads nowhere; a value is missing.
-    """
-    return check(resolved(composed))

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from regbench.config.location import CHECKOUT, PACKAGE, config_dir, user_config_dirs
-from regbench.data.datasets import DATASETS, cache_dir, digest, is_here
+from regbench.config.location import CHECKOUT, PACKAGE, cache_dir, config_dir, user_config_dirs
+from regbench.data.datasets import DATASETS, digest, is_here
 from regbench.experiment.provenance import facts
 from regbench.models.dense import onednn_is_faster
 from regbench.training.machine import fastest_device

@@ -98,6 +98,12 @@ class Reporter:
             self._bar.stop()
             self._bar = None
 
+    def trained_already(self, status: "RunStatus") -> "RunStatus":
+        """Say that a run is not trained again, and show its end."""
+        self.say("already trained (force=true trains it again)")
+        self.result(status)
+        return status
+
     def result(self, status: "RunStatus") -> None:
         """Show the end of a run: its losses, its test figures, or why it has none, and where it is kept."""
         if self._alone and self.mode == "bar":

@@ -5,24 +5,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regbench.config.run_config import RunConfig
-from regbench.data.datasets import digest
-from regbench.records.run_dir import RunDir
 from regbench.records.run_status import RunStatus, run_path
-from regbench.training.state_needs import StateNeeds
+
+if TYPE_CHECKING:
+    from regbench.records.run_dir import RunDir
 
 Stop = Callable[[Sequence[Mapping[str, Any]]], bool]  # decides from the rows of metrics.csv so far
 
 
 @dataclass(frozen=True)
 class Run:
-    """One checked run, and the overrides that say what it is.
+    """One checked run, and the overrides that say what it is. To look at it takes no torch.
 
     Attributes:
         stop: decides after each epoch whether to prune it.
         trial: the search that chose its values, and the number.
+        known_digest: the digest of its data, where it was taken before.
         begin_before: a time in seconds since 1970: a sweep leaves the run untrained if it comes to it later.
     """
 
@@ -31,6 +32,7 @@ class Run:
     stop: Stop | None = None
     trial: tuple[str, int] | None = None
     begin_before: float | None = None
+    known_digest: str | None = None
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -46,6 +48,10 @@ class Run:
     @cached_property
     def data_digest(self) -> str:
         """Sha256 over the data: the same folder may hold other images tomorrow."""
+        if self.known_digest:
+            return self.known_digest
+        from regbench.data.datasets import digest
+
         return digest(self.config.data.name, self.config.data.args.get("path"))
 
     @cached_property
@@ -62,8 +68,11 @@ class Run:
         """Look at the directory as it is now."""
         return RunStatus.read(self.path, self.identity)
 
-    def directory(self, alone: bool = False) -> RunDir:
+    def directory(self, alone: bool = False) -> "RunDir":
         """The directory to write into, inside a `with` block; `alone`: the run is no part of a sweep."""
+        from regbench.records.run_dir import RunDir
+        from regbench.training.state_needs import StateNeeds
+
         wish = self.config.runtime.keep_state
         keeps_state = alone if wish == "auto" else wish
         return RunDir(self.config, self.identity, partial(StateNeeds, self.config), keeps_state)

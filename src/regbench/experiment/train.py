@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import torch
 
+from regbench.config.location import cache_dir
 from regbench.config.run_config import RunConfig
-from regbench.data.datasets import cache_dir
 from regbench.data.split import Split, load_split
 from regbench.errors import UserError
 from regbench.experiment.checks import check_machine, check_techniques
@@ -36,11 +36,10 @@ def run(run: Run, reporter: Reporter) -> RunStatus:
     """
     check_techniques(run.config)
     if run.status().finished and not run.config.force:
-        reporter.say("already trained (force=true trains it again)")
-    else:
-        machine = whole(run.config, check_machine(run.config))
-        with following(run.config.runtime.tracker, [run.path]), run.directory(alone=True) as directory:
-            record([run], [directory], machine, reporter)
+        return reporter.trained_already(run.status())
+    machine = whole(run.config, check_machine(run.config))
+    with following(run.config.runtime.tracker, [run.path]), run.directory(alone=True) as directory:
+        record([run], [directory], machine, reporter)
     status = run.status()
     reporter.result(status)
     return status

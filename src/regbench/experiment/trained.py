@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from regbench.config.defaults import completed
+from regbench.config.location import cache_dir
 from regbench.config.registry import Option
 from regbench.config.run_config import RunConfig
 from regbench.data import download, image_folder
-from regbench.data.datasets import CLASSES, cache_dir
+from regbench.data.datasets import CLASSES
 from regbench.data.split import affine, load_split
 from regbench.errors import UserError
 from regbench.experiment.checks import check

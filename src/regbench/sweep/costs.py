@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from regbench.sweep.observed_run import ObservedRun
-from regbench.sweep.speed import work
+
+
+def _work(observed: ObservedRun) -> float:
+    from regbench.sweep.speed import work  # with torch
+
+    return work(observed.run.config)
 
 
 class Costs:
@@ -21,11 +26,11 @@ class Costs:
         """Return the cost of an epoch of a run, in seconds once any run has trained one."""
         if seconds := self._of_shape.get(observed.shape):
             return sum(seconds) / len(seconds)
-        return self._pace * work(observed.run.config)
+        return self._pace * _work(observed)
 
     @cached_property
     def _pace(self) -> float:
         """The seconds of a unit of work in the runs that have trained; 1 before."""
         measured = [observed for observed in self._runs if observed.seconds]
-        works = sum(work(observed.run.config) for observed in measured)
+        works = sum(_work(observed) for observed in measured)
         return sum(observed.seconds for observed in measured) / works if works else 1.0

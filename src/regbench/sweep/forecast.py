@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from regbench.config.location import user_path
+from regbench.config.location import cache_dir, user_path
 from regbench.config.run_config import RunConfig
-from regbench.data.datasets import cache_dir, is_here
+from regbench.data.datasets import is_here
 from regbench.experiment.run import Run
 from regbench.models.architectures import skeleton, weight_count
 from regbench.sweep.known_times import KnownTimes
@@ -55,10 +55,8 @@ class Forecast:
         yield from (f"{name}: not downloaded yet" for name in self.missing)
 
 
-def forecast(pending: Sequence[Run], groups: Sequence[Group]) -> Forecast | None:
-    """Estimate what the runs will take; None if there is none to train."""
-    if not pending:
-        return None
+def forecast(pending: Sequence[Run], groups: Sequence[Group]) -> Forecast:
+    """Estimate what the runs will take."""
     seconds, source = _time([run.config for run in pending], groups)
     missing = dict.fromkeys(run.config.data.name for run in pending if not _is_here(run.config))
     return Forecast(seconds, source, sum(_bytes(run.config) for run in pending), list(missing))

@@ -4,13 +4,15 @@ import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from regbench.config.run_config import flat
 from regbench.records.run_json import Recorded, UnreadableError, content_of, find, parse
-from regbench.training.stacking import Group
+
+if TYPE_CHECKING:
+    from regbench.training.stacking import Group
 
 _NO_MATTER = ("epochs", "runtime.dir", "runtime.cache", "runtime.progress")  # to the time of an epoch
 
@@ -25,7 +27,7 @@ class _Timed(Recorded):
 class KnownTimes:
     """The seconds of an epoch of completed runs on this machine, for shapes of runs."""
 
-    def __init__(self, folder: Path, groups: Sequence[Group]) -> None:
+    def __init__(self, folder: Path, groups: "Sequence[Group]") -> None:
         """Read the runs below a folder, if there is one, that have the shape of a group."""
         self._names = {_names(group) for group in groups}
         self._seconds: dict[tuple[Any, ...], list[float]] = {}
@@ -41,7 +43,7 @@ class KnownTimes:
                 key = (names, *(values[name] for name in names), record.stack > 1)
                 self._seconds.setdefault(key, []).append(record.result.seconds / values["epochs"])
 
-    def seconds(self, group: Group) -> float | None:
+    def seconds(self, group: "Group") -> float | None:
         """Return the median seconds of an epoch of a run of this shape; None if no such run is known."""
         names, values = _names(group), dict(flat(group.shape))
         key = (names, *(values[name] for name in names), len(group.places) > 1)
@@ -49,7 +51,7 @@ class KnownTimes:
         return median(times) if times else None
 
 
-def _names(group: Group) -> tuple[str, ...]:
+def _names(group: "Group") -> tuple[str, ...]:
     return tuple(key for key in group.shape if key not in _NO_MATTER)
 
 

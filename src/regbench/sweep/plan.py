@@ -4,26 +4,26 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS, RunConfig
 from regbench.errors import UserError
-from regbench.experiment.checks import check_machine, check_techniques
+from regbench.experiment.checked_before import CheckedBefore
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.place import check_place
-from regbench.sweep.forecast import forecast
 from regbench.sweep.job import Job
 from regbench.sweep.refusals import Passed, Refusals
 from regbench.sweep.resolution import resolution
 from regbench.sweep.wording import distinguishing
 from regbench.tables import as_json
 from regbench.text import plural
-from regbench.training import stacking
-from regbench.training.machine import find_device
-from regbench.training.stacking import Group
+
+if TYPE_CHECKING:
+    import torch
+
+    from regbench.sweep.forecast import Forecast
+    from regbench.training.stacking import Group
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Plan:
 
     runs: Sequence[Run]
     pending: Sequence[Run]
-    groups: Sequence[Group]  # of the pending runs: those that train as one model
+    groups: "Sequence[Group]"  # of the pending runs: those that train as one model
     reasons: Sequence[str]  # why there is more than one group
     duplicates: int
 
@@ -83,6 +83,8 @@ def stacks(runs: Sequence[Run]) -> list[list[Run]]:
 
 def shapes(runs: Sequence[Run], elsewhere: str | None = None) -> list[list[Run]]:
     """Divide the runs into those that could train as one model if it may be large; `elsewhere`: see `find_device`."""
+    from regbench.training import stacking
+
     configs, places_on = [run.config for run in runs], _by_device([run.config for run in runs], elsewhere)
     return [
         [runs[places[place]] for place in group.places]
@@ -95,16 +97,22 @@ def _distinct(jobs: Iterable[Job]) -> tuple[list[Run], int]:
     """Check the jobs; return their runs, each once, and how many came again."""
     runs: dict[Path, Run] = {}
     duplicates = 0
-    refusals, techniques = Refusals(), _Techniques()
+    refusals, techniques, before = Refusals(), _Techniques(), CheckedBefore()
     for job in jobs:  # one by one: the number of a job counts while it is checked
         with refusals.of(job):
-            run = Run(job.check(), job.overrides)
-            techniques.check(run.config)
+            run = before.finished(job.resolved, job.overrides) or _checked(job, techniques, before)
             duplicates += run.path in runs
             runs.setdefault(run.path, run)
             refusals.passed(run)
     refusals.raise_first()
     return list(runs.values()), duplicates
+
+
+def _checked(job: Job, techniques: "_Techniques", before: CheckedBefore) -> Run:
+    run = Run(job.check(), job.overrides)
+    techniques.check(run.config)
+    before.keep(job.resolved, run)
+    return run
 
 
 class _Techniques:
@@ -122,6 +130,8 @@ class _Techniques:
 
 
 def _refusal(config: RunConfig) -> UserError | None:
+    from regbench.experiment.checks import check_techniques  # with torch
+
     try:
         check_techniques(config)
     except UserError as error:
@@ -131,6 +141,10 @@ def _refusal(config: RunConfig) -> UserError | None:
 
 def _check_places(runs: Sequence[Run], is_pending: Sequence[bool], download: bool) -> None:
     """Check the data and the machine of the pending runs, and where they are kept."""
+    if not any(is_pending):
+        return
+    from regbench.experiment.checks import check_machine  # with torch
+
     refusals = Refusals()
     for run, left in zip(runs, is_pending, strict=True):
         with refusals.of(Passed(run)):
@@ -140,23 +154,29 @@ def _check_places(runs: Sequence[Run], is_pending: Sequence[bool], download: boo
     refusals.raise_first()
 
 
-def _by_device(configs: Sequence[RunConfig], elsewhere: str | None = None) -> dict[torch.device, list[int]]:
+def _by_device(configs: Sequence[RunConfig], elsewhere: str | None = None) -> "dict[torch.device, list[int]]":
+    from regbench.training.machine import find_device
+
     places_on: dict[torch.device, list[int]] = {}
     for place, config in enumerate(configs):
         places_on.setdefault(find_device(config, elsewhere), []).append(place)
     return places_on
 
 
-def _grouped(configs: Sequence[RunConfig]) -> tuple[list[Group], list[str]]:
+def _grouped(configs: Sequence[RunConfig]) -> "tuple[list[Group], list[str]]":
     """Group the runs by device, then those that train as one model; say why there is more than one group."""
+    if not configs:
+        return [], []
+    from regbench.training import stacking
+
     places_on = _by_device(configs)
-    groups: list[Group] = []
+    groups: list[stacking.Group] = []
     reasons = [f"runtime.device differs: {', '.join(map(str, places_on))}"] * (len(places_on) > 1)
     for device, places in places_on.items():
         on_device = [configs[place] for place in places]
         stacked = stacking.groups(on_device, device)
         reasons += stacking.reasons(stacked, on_device, device)
-        groups += [Group([places[place] for place in group.places], group.shape) for group in stacked]
+        groups += [stacking.Group([places[place] for place in group.places], group.shape) for group in stacked]
     return groups, list(dict.fromkeys(reasons))
 
 
@@ -182,17 +202,26 @@ def show(plan: Plan, reporter: Reporter, workers: str = "") -> None:
         reporter.console.print(table)
     for line in [*_why_several(plan), *[workers] * bool(workers)]:
         reporter.say(line)
-    if takes := forecast(plan.pending, plan.groups):
+    if takes := _forecast(plan):
         for line in takes.lines():
             reporter.say(line)
     if shows := resolution(plan.runs):
         reporter.say(shows.line())
 
 
+def _forecast(plan: Plan) -> "Forecast | None":
+    """Estimate what the runs will take; None if there is none to train."""
+    if not plan.pending:
+        return None
+    from regbench.sweep.forecast import forecast  # with torch
+
+    return forecast(plan.pending, plan.groups)
+
+
 def to_json(plan: Plan) -> str:
     """Write the runs with the stacks that they train in, the forecast, and what the seeds can show."""
     stack_of = {plan.pending[place].path: number for number, group in enumerate(plan.groups) for place in group.places}
-    takes, shows = forecast(plan.pending, plan.groups), resolution(plan.runs)
+    takes, shows = _forecast(plan), resolution(plan.runs)
     content = {
         "total": len(plan.runs),
         "to_train": len(plan.pending),

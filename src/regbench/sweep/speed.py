@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from regbench.config.location import cache_dir
 from regbench.config.registry import Option
 from regbench.config.run_config import RunConfig
-from regbench.data.datasets import cache_dir, is_here
+from regbench.data.datasets import is_here
 from regbench.data.split import load_split
 from regbench.images import SIDE
 from regbench.models.architectures import skeleton

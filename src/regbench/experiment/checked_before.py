@@ -1,0 +1,123 @@
+"""Which configs this very program has checked before: a finished run is found again without torch.
+
+Checking a config takes the signatures of the techniques, and with them torch, which takes seconds to import. A line of
+a file in the cache says what a composed config came to. It counts while the program's files are those that wrote it,
+and only to find a run that is finished: what trains is always checked.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from regbench.config.location import PACKAGE, cache_dir
+from regbench.config.registry import Option
+from regbench.config.run_config import AXES, RunConfig
+from regbench.errors import UserError
+from regbench.experiment.run import Run
+from regbench.guarded import append, read_bounded
+from regbench.records.files import write_atomically
+
+FILE = "checked.jsonl"
+_MOST_BYTES = 4_000_000  # some 3,000 configs; then the file begins anew
+_MOST_SEED = 10**18  # a longer one makes a name that may be too long
+
+
+class CheckedBefore:
+    """What the cache says of configs. Its file is read once; without a cache nothing is known."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, dict[str, Any]] = {}
+
+    def finished(self, values: Mapping[str, Any], overrides: Sequence[str]) -> Run | None:
+        """Return the finished run that composed values mean; None if it is not known, or has to be trained."""
+        with suppress(UserError, ValidationError, LookupError, TypeError, ValueError, OSError):
+            known = self._lines(_file(values))[_key(values)]
+            run = Run(_config(known["config"], values["seed"]), overrides, known_digest=known["data_digest"])
+            return run if run.status().finished and not run.config.force else None
+        return None
+
+    def keep(self, values: Mapping[str, Any], run: Run) -> None:
+        """Remember that composed values were checked, and are this run; the data of a folder may change."""
+        if "path" in run.config.data.args:
+            return
+        with suppress(UserError, LookupError, TypeError, OSError):
+            lines, key = self._lines(_file(values)), _key(values)
+            if key not in lines:
+                lines[key] = {"config": run.config.dump(), "data_digest": run.data_digest}
+                _write(_file(values), json.dumps({"key": key, **lines[key]}))
+
+    def _lines(self, file: Path) -> dict[str, Any]:
+        if file not in self._known:
+            self._known[file] = _read(file)
+        return self._known[file]
+
+
+def _file(values: Mapping[str, Any]) -> Path:
+    return cache_dir(values["runtime"]["cache"]) / FILE
+
+
+def _key(values: Mapping[str, Any]) -> str:
+    """Name composed values, whatever their seed.
+
+    Raises:
+        TypeError: the seed, or another value, is none that is remembered.
+    """
+    if type(values["seed"]) is not int or not 0 <= values["seed"] < _MOST_SEED:
+        raise TypeError("seed")
+    rest = {key: value for key, value in values.items() if key != "seed"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _config(dumped: Mapping[str, Any], seed: int) -> RunConfig:
+    options = {axis: Option(dumped[axis]["name"], {**dumped[axis]}) for axis in AXES}
+    for option in options.values():
+        del option.args["name"]
+    return RunConfig.model_validate({**dumped, **options, "seed": seed})
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Read the lines of a file that these files of the program wrote."""
+    known: dict[str, Any] = {}
+    with suppress(OSError):
+        first, *lines = read_bounded(file).decode(errors="replace").splitlines() or [""]
+        for line in lines if first == _program() else []:
+            with suppress(ValueError, TypeError, LookupError):
+                content = json.loads(line)
+                known[content["key"]] = content
+    return known
+
+
+def _write(file: Path, line: str) -> None:
+    """Append a line; begin anew if the file is another program's, or has grown large.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    head = _program()
+    try:
+        goes_on = file.stat().st_size < _MOST_BYTES and read_bounded(file)[: len(head)].decode() == head
+    except (OSError, ValueError):
+        goes_on = False
+    if goes_on:
+        append(file, f"{line}\n".encode())
+    else:
+        write_atomically(file, f"{head}\n{line}\n".encode())
+
+
+@cache
+def _program() -> str:
+    """Name the files that decide what a config means: those of the package, of torch and of pydantic."""
+    others = (find_spec(name) for name in ("torch", "pydantic"))
+    versions = [Path(spec.origin).with_name("version.py") for spec in others if spec and spec.origin]
+    stats = [(str(file), file.stat()) for file in (*sorted(PACKAGE.rglob("*.py")), *versions)]
+    files = [(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats]
+    return hashlib.sha256(repr((sys.version, files)).encode()).hexdigest()
