@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from regbench.errors import UserError
+from regbench.experiment import checks
 from regbench.records.run_dir import RunDir
 from regbench.training.stack import Stack
 
