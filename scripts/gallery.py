@@ -95,7 +95,7 @@ SWEEPS = (
             Picture(
                 "histograms",
                 "One run up close: batch norm brings what enters each activation to one scale, and the gradients "
-                "shrink as training goes on.",
+                "shrink as training continues.",
                 "--where norm=batch --where seed=0",
                 "histograms.png",
             ),
@@ -136,7 +136,7 @@ SWEEPS = (
         (
             Picture(
                 "curves",
-                "Without dropout the training loss goes on falling while the validation loss stands still: "
+                "Without dropout the training loss keeps falling while the validation loss stays where it is: "
                 "overfitting. With dropout the gap closes.",
                 "--metric train_loss,val_loss --cols dropout --log y",
                 "curves.svg",

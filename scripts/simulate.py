@@ -171,7 +171,7 @@ def _table(figures: _Floats) -> Table:
 def planned(tables: int, seeds: int, rows: int, pilot: int | None = None) -> Shares:
     """Return how often the smallest difference of a plan is found, by that many seeds of rows and a baseline.
 
-    The spread is known, or measured by so many seeds of a `pilot` with four rows.
+    The spread is known, or measured by n seeds of a `pilot` with four rows.
     """
     draw, level = np.random.default_rng(7), ALPHA / rows
     size = power.smallest_difference(seeds, level)

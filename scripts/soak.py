@@ -36,7 +36,7 @@ def _start(words: list[str], folder: str) -> int:
 
 @click.command()
 @click.option("--runs", default=2000, show_default=True, help="How many.")
-@click.option("--each", default=100, show_default=True, help="A line for so many runs.")
+@click.option("--each", default=100, show_default=True, help="Runs to a line.")
 @click.option("--launcher", default="local", show_default=True, type=click.Choice(["local", "processes"]))
 @click.argument("words", nargs=-1)
 def main(runs: int, each: int, launcher: str, words: tuple[str, ...]) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 # What a file that stands in the wrong place raises; anything else may pass, and what cannot be read now is not lost.
 ODD = (errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO)
-MOST_BYTES = 64 * 2**20  # of a file that is read whole: a hundred times what regbench writes
+_MOST_BYTES = 64 * 2**20  # of a file that is read whole: a hundred times what regbench writes
 
 # Opening a pipe does not wait for its other end. Windows lacks some of these, and links that anyone may make.
 _GUARDED = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
 
 
-def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
+def read_bounded(path: Path, most: int = _MOST_BYTES) -> bytes:
     """Read a regular file that others may have left: a pipe would block, a device never ends.
 
     Raises:
@@ -29,7 +29,7 @@ def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
-def check_regular(path: Path, most: int = MOST_BYTES) -> None:
+def check_regular(path: Path, most: int = _MOST_BYTES) -> None:
     """Raise unless a file that another library opens by its name is a regular one.
 
     Raises:

@@ -7,7 +7,7 @@ _NEAR_ALIAS = 0.75  # as near as two of four letters that are swapped
 
 # Other names for what regbench has, in lower case without - and _. Where several are listed, the first that is allowed
 # is meant. A name may be followed by the values that it needs: `xavier init.distribution=uniform`.
-ALIASES: dict[str, tuple[str, ...]] = {
+_ALIASES: dict[str, tuple[str, ...]] = {
     # models
     "ann": ("mlp",),
     "conv": ("cnn",),
@@ -230,7 +230,7 @@ def meant(given: str, names: Iterable[str]) -> str | None:
     """Return the allowed name that is certainly meant, with the values that it needs: another spelling, an alias."""
     forms, form = _forms(names), _form(given)
     for word in (form, form.removesuffix("lr"), form.removesuffix("norm")):  # of torch's StepLR and BatchNorm
-        aliases = (alias for alias in ALIASES.get(word, ()) if alias.partition(" ")[0] in forms.values())
+        aliases = (alias for alias in _ALIASES.get(word, ()) if alias.partition(" ")[0] in forms.values())
         if name := forms.get(word) or next(aliases, None):
             return name
     return None
@@ -239,7 +239,7 @@ def meant(given: str, names: Iterable[str]) -> str | None:
 def _near_alias(given: str, names: Iterable[str]) -> str | None:
     """Return the allowed name whose alias has few other letters: `doen`, for done, is completed."""
     allowed = list(names)
-    match = get_close_matches(_form(given), ALIASES, n=1, cutoff=_NEAR_ALIAS)
+    match = get_close_matches(_form(given), _ALIASES, n=1, cutoff=_NEAR_ALIAS)
     return meant(match[0], allowed) if match else None
 
 

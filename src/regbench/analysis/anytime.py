@@ -59,7 +59,7 @@ def _evidence(differences: _Floats) -> _Floats:
     return np.exp(most) * shares
 
 
-def one_sided(differences: _Floats) -> _Floats:
+def _one_sided(differences: _Floats) -> _Floats:
     """Return the p, for each table of [tables, seeds], of differences that are not above 0: 1 / max E."""
     if not differences.shape[1]:
         return np.ones(len(differences))
@@ -76,7 +76,7 @@ def two_sided(differences: Sequence[float]) -> float:
     """Return twice the p of the side to which the mean difference points: at least as much as a two-sided p."""
     values = np.asarray(differences, dtype=np.float64)
     side = 1.0 if values.mean() >= 0 else -1.0
-    return min(1.0, 2 * float(one_sided(side * values[None])[0]))
+    return min(1.0, 2 * float(_one_sided(side * values[None])[0]))
 
 
 def half_width(differences: Sequence[float]) -> float | None:
@@ -104,7 +104,7 @@ def _lower(values: _Floats, alpha: float) -> float | None:
     low, high = float(values.min() - np.ptp(values)), float(values.max())
     for _ in range(_ZOOMS):
         centres = np.linspace(low, high, _GRID)
-        kept = np.flatnonzero(one_sided(values - centres[:, None]) > alpha)
+        kept = np.flatnonzero(_one_sided(values - centres[:, None]) > alpha)
         first = int(kept[0]) if len(kept) else _GRID - 1
         if first == 0:
             return None
@@ -115,7 +115,7 @@ def _lower(values: _Floats, alpha: float) -> float | None:
 def equivalence(differences: Sequence[float], margin: float) -> float:
     """Return the p of two one-sided games that the differences lie within ± margin: the larger of both."""
     values = np.asarray(differences, dtype=np.float64)
-    return float(one_sided(np.stack([values + margin, margin - values])).max())
+    return float(_one_sided(np.stack([values + margin, margin - values])).max())
 
 
 def sign_test(differences: Sequence[float]) -> float:

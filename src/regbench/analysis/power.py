@@ -13,7 +13,7 @@ from regbench.analysis import inference
 
 _Floats = NDArray[np.float64]
 
-POWER = 0.8
+_POWER = 0.8
 _SIMULATED = 12  # pairs: with more of them the power of t at the reachable level is that of signs
 _DRAWS = 3000
 _HALVINGS = 12
@@ -43,11 +43,11 @@ def smallest_difference(pairs: int, alpha: float) -> float | None:
 def _least(power: Callable[[float], float]) -> float | None:
     """Bisect for the least size with enough power."""
     low, high = 0.0, _LARGEST
-    if power(high) < POWER:
+    if power(high) < _POWER:
         return None
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+        low, high = (low, middle) if power(middle) >= _POWER else (middle, high)
     return high
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from regbench.cli.words import OWN_CONFIGS
 from regbench.config.short_keys import SHORT
 
-Candidates = dict[str, str]  # what may stand there, each with a word of help
+_Candidates = dict[str, str]  # what may stand there, each with a word of help
 _SPREAD = ("--by", "--rows", "--cols", "--show", "--tune")  # options that take several values
 _RUNS = Path("runs")
 
@@ -25,7 +25,7 @@ def answer(shell: str, words: Sequence[str], index: Mapping[str, Any]) -> str:
     return "".join(f"{name[cut:]}\n" for name in found)
 
 
-def candidates(words: Sequence[str], index: Mapping[str, Any]) -> Candidates:
+def candidates(words: Sequence[str], index: Mapping[str, Any]) -> _Candidates:
     """Return what may stand in the place of the last of the words that follow `regbench`.
 
     An empty answer leaves the place to the names of files.
@@ -42,11 +42,11 @@ def candidates(words: Sequence[str], index: Mapping[str, Any]) -> Candidates:
     return _of_command(index["options"].get(command, {}), before, typed, index)
 
 
-def _beginning(found: Mapping[str, str], typed: str) -> Candidates:
+def _beginning(found: Mapping[str, str], typed: str) -> _Candidates:
     return {name: about for name, about in found.items() if name.startswith(typed)}
 
 
-def _of_command(options: Mapping[str, Any], before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Candidates:
+def _of_command(options: Mapping[str, Any], before: Sequence[str], typed: str, index: Mapping[str, Any]) -> _Candidates:
     """Complete an option, the value of one, or an argument: a run, a study, KEY=VALUE."""
     flag, equals, value = typed.partition("=")
     if equals and flag in options:
@@ -77,7 +77,7 @@ def _is_spread(option: str, before: Sequence[str]) -> bool:
     return option in _SPREAD and before[-1] != option
 
 
-def _of_value(about: Mapping[str, Any], typed: str, index: Mapping[str, Any]) -> Candidates:
+def _of_value(about: Mapping[str, Any], typed: str, index: Mapping[str, Any]) -> _Candidates:
     """Complete a value: one of the choices, a key, KEY=VALUE; several keys with commas."""
     kind = about["kind"]
     if kind == "pair":
@@ -90,7 +90,7 @@ def _of_value(about: Mapping[str, Any], typed: str, index: Mapping[str, Any]) ->
     return _beginning(dict.fromkeys(about["choices"], ""), typed)
 
 
-def _pairs(typed: str, index: Mapping[str, Any]) -> Candidates:
+def _pairs(typed: str, index: Mapping[str, Any]) -> _Candidates:
     """Complete KEY=VALUE of runs."""
     key, equals, value = typed.partition("=")
     if not equals:
@@ -98,11 +98,11 @@ def _pairs(typed: str, index: Mapping[str, Any]) -> Candidates:
     return {f"{key}={name}": about for name, about in _beginning(_values(key, index, []), value).items()}
 
 
-def _axes(index: Mapping[str, Any]) -> Candidates:
+def _axes(index: Mapping[str, Any]) -> _Candidates:
     return {f"{axis}=": "" for axis in index["axes"]}
 
 
-def _places(typed: str) -> Candidates:
+def _places(typed: str) -> _Candidates:
     """Name the folders that may hold runs: studies of runs/, below a study its runs."""
     folder, slash, start = typed.rpartition("/")
     where = Path(folder or slash or ".")
@@ -120,7 +120,7 @@ def _folders(where: Path) -> Iterator[str]:
         return
 
 
-def _of_train(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Candidates:
+def _of_train(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> _Candidates:
     """Complete an override or a flag."""
     flags = index["flags"]
     if before and (choices := flags.get(before[-1], {}).get("choices")):
@@ -144,11 +144,11 @@ def _of_train(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Ca
     }
 
 
-def _keys(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Candidates:
+def _keys(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> _Candidates:
     """Complete a key: without a first letter those of no axis, else also the arguments of the options chosen."""
     given = {word.partition("=")[0] for word in before}
     chosen = index["defaults"] | {key: value for key, _, value in (word.partition("=") for word in before)}
-    names: Candidates = {f"{group}=": "recipe" for group in index["recipes"]} if typed.startswith("+") else {}
+    names: _Candidates = {f"{group}=": "recipe" for group in index["recipes"]} if typed.startswith("+") else {}
     names |= _axes(index) | {f"{name}=": "" for name in (*SHORT, "zip", "where", "union", *index["groups"])}
     for key, about in index["keys"].items():
         axis = key.partition(".")[0]
@@ -158,10 +158,10 @@ def _keys(before: Sequence[str], typed: str, index: Mapping[str, Any]) -> Candid
     return {name: about for name, about in _beginning(names, typed).items() if name[:-1] not in given}
 
 
-def _values(key: str, index: Mapping[str, Any], before: Sequence[str]) -> Candidates:
+def _values(key: str, index: Mapping[str, Any], before: Sequence[str]) -> _Candidates:
     """Return the values of a key: the options of an axis, the words that it allows, else its default."""
     if key in index["axes"]:
-        options: Candidates = index["axes"][key]
+        options: _Candidates = index["axes"][key]
         return options | _own_options(key, before)
     if key in index["recipes"]:
         return dict.fromkeys(index["recipes"][key], "") | _own_options(key.lstrip("+"), before)
@@ -174,7 +174,7 @@ def _values(key: str, index: Mapping[str, Any], before: Sequence[str]) -> Candid
     return dict.fromkeys(index["keys"].get(SHORT.get(key, key), {"values": []})["values"], "")
 
 
-def _own_options(group: str, before: Sequence[str]) -> Candidates:
+def _own_options(group: str, before: Sequence[str]) -> _Candidates:
     """List the options of the user's own configs."""
     named = [before[place + 1] for place, word in enumerate(before[:-1]) if word in OWN_CONFIGS]
     named += [word.partition("=")[2] for word in before if word.startswith(tuple(f"{flag}=" for flag in OWN_CONFIGS))]

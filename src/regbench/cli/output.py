@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FILE_WIDTH = 120  # of a table in a file
 _STANDARD = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # names of the standard output
 CLOSED = "standard output is closed: nothing can be printed. To write a file, add --output FILE"
-Writers = Mapping[str, Callable[[], str | bytes]]  # by format
+_Writers = Mapping[str, Callable[[], str | bytes]]  # by format
 Show = Callable[["Console"], None]  # prints the table
 
 
@@ -52,7 +52,7 @@ def check_decimal_comma(wanted: bool, csv_file: Path | None, output: str | None,
         raise UserError("--decimal-comma: is for CSV: add --csv FILE or --format csv")
 
 
-def print_table(show: Show, writers: Writers, output: str | None, file: Path | None) -> None:
+def print_table(show: Show, writers: _Writers, output: str | None, file: Path | None) -> None:
     """Print a table in a format, or write it into a file.
 
     Args:

@@ -28,8 +28,8 @@ class Checked(BaseModel):
     def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[str(info.field_name)]
         items = value if isinstance(value, list) else [value]
-        if isinstance(value, bool) and on_or_off(value) in words(field.annotation):
-            return on_or_off(value)
+        if isinstance(value, bool) and _on_or_off(value) in words(field.annotation):
+            return _on_or_off(value)
         truths = bool in (field.annotation, *get_args(field.annotation))
         if not truths and any(isinstance(item, bool) for item in items):
             raise ValueError("a truth value")
@@ -43,7 +43,7 @@ class Checked(BaseModel):
         return value
 
 
-def on_or_off(value: bool) -> str:
+def _on_or_off(value: bool) -> str:
     """Return the word that YAML has read as a truth value: a bare on or off."""
     return "on" if value else "off"
 
@@ -105,7 +105,7 @@ class Registry(dict[str, _F], Generic[_F]):
             UserError: the name or an argument is unknown, an argument is missing, or a value has the wrong type or is
                 out of range.
         """
-        args = {on_or_off(key) if isinstance(key, bool) else key: value for key, value in values.items()}
+        args = {_on_or_off(key) if isinstance(key, bool) else key: value for key, value in values.items()}
         name = args.pop("name", None)
         if name is None:
             raise UserError(f"{self.axis}.name is missing: its file must begin as in name: {next(iter(self))}")

@@ -24,7 +24,7 @@ class Run:
         stop: decides after each epoch whether to prune it.
         trial: the search that chose its values, and the number.
         known_digest: the digest of its data, where it was taken before.
-        begin_before: a time in seconds since 1970: a sweep leaves the run untrained if it comes to it later.
+        begin_before: a time in seconds since 1970: a sweep that reaches the run later leaves it untrained.
     """
 
     config: RunConfig

@@ -21,7 +21,7 @@ _PARALLEL = 1 << 17  # numbers that torch adds with at least two threads
 
 @contextmanager
 def short_waits_when_busy(threads: int) -> Iterator[None]:
-    """Watch over a block that trains with so many threads. Without effect outside Linux, and for other OpenMPs."""
+    """Watch over a block that trains with n threads. Without effect outside Linux, and for other OpenMPs."""
     if threads == 1 or _seconds_without_core() is None:
         yield
         return

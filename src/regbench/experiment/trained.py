@@ -60,7 +60,7 @@ def load_model(run: Path) -> Trained:
     except RuntimeError:
         raise UserError(f"{run / MODEL}: does not fit the config of its run") from None
     kinds = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
-    model = Trained(network.to(kinds.pop()), *_scaling(config), class_names(config.data))
+    model = Trained(network.to(kinds.pop()), *_scaling(config), _class_names(config.data))
     return model.eval().requires_grad_(False)
 
 
@@ -97,7 +97,7 @@ def _scaling(config: RunConfig) -> tuple[float, float]:
     return affine(nothing, nothing, args["scaling"], args["mean"], args["std"])
 
 
-def class_names(data: Option) -> list[str]:
+def _class_names(data: Option) -> list[str]:
     """Name the classes of a data set in the order of the labels."""
     if path := data.args.get("path"):
         return image_folder.listed(path)["train"].classes

@@ -15,14 +15,14 @@ from regbench.figures.confusion import missing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ACROSS = 8  # images in a strip
+_ACROSS = 8  # images in a strip
 _MOST = 8  # rows
 _ALONE = 4  # strips of a single row
 
 
 def most(lines: int) -> int:
-    """How many images a picture of so many rows has room for, in each."""
-    return ACROSS * (_ALONE if lines == 1 else 1)
+    """Count the images that each of n rows has room for in a picture."""
+    return _ACROSS * (_ALONE if lines == 1 else 1)
 
 
 def draw(found: Sequence[Mistakes], images: NDArray[np.uint8], predicted: Predicted) -> "Figure":
@@ -35,13 +35,13 @@ def draw(found: Sequence[Mistakes], images: NDArray[np.uint8], predicted: Predic
     if not found:
         raise UserError("plot mistakes: no test image is classified wrongly more often than by the baseline")
     of_rows.check_number("mistakes", len(found), _MOST)
-    strips = sum(-(-len(one.images) // ACROSS) for one in found)
+    strips = sum(-(-len(one.images) // _ACROSS) for one in found)
     figure = style.new(0.62 * strips + 0.16 * len(found) + 0.65)
     parts = figure.subfigures(len(found), squeeze=False)[:, 0] if len(found) > 1 else [figure]
     for part, one in zip(parts, found, strict=True):
         part.suptitle(one.line.label, x=0.01, ha="left", fontsize=7)
-        rows = -(-len(one.images) // ACROSS)
-        grid = part.subplots(rows, ACROSS, squeeze=False)
+        rows = -(-len(one.images) // _ACROSS)
+        grid = part.subplots(rows, _ACROSS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
         for axes, mistake in zip(grid.flat, one.images, strict=False):

@@ -24,7 +24,6 @@ IN_COLUMN = 3  # panels side by side that a column's width holds
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 GREY = "#8C8C8C"
 SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
-FORMATS = ("png", "svg", "pdf")
 MOST_LINES = 18  # that can be told apart
 
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)

@@ -11,7 +11,7 @@ from regbench.records.files import write_atomically
 from regbench.records.names import short_name
 from regbench.text import printable
 
-NOTE = "note.json"
+_NOTE = "note.json"
 _MOST_BYTES = 2**16
 _MOST_TEXT = 2**13  # JSON writes a character of 1 byte in up to 6
 _MOST_TAG = 100
@@ -27,7 +27,7 @@ class Note(BaseModel):
 def read(study: Path) -> Note:
     """Read the note of a study; an empty one where there is none, or it is damaged."""
     try:
-        return Note.model_validate_json(read_bounded(study / NOTE, _MOST_BYTES))
+        return Note.model_validate_json(read_bounded(study / _NOTE, _MOST_BYTES))
     except (OSError, ValidationError):
         return Note()
 
@@ -59,4 +59,4 @@ def write(study: Path, note: Note) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    write_atomically(study / NOTE, note.model_dump_json(indent=1).encode() + b"\n")
+    write_atomically(study / _NOTE, note.model_dump_json(indent=1).encode() + b"\n")

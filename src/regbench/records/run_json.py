@@ -85,7 +85,7 @@ class _Git(TypedDict, total=False):
     dirty: Any
 
 
-class Searched(BaseModel):
+class _Searched(BaseModel):
     """The search that chose the values of a run: its name, the number of the trial, and how that stands."""
 
     name: str
@@ -103,7 +103,7 @@ class Recorded(BaseModel):
     data_digest: str | None = None  # of older runs
     experiment: str | None = None  # the NAME of +experiment=NAME
     recipe: str | None = None  # the NAME of +study=NAME
-    search: Searched | None = None  # of a trial
+    search: _Searched | None = None  # of a trial
     error: str | None = None
     result: _Result | None
 

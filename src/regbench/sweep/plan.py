@@ -62,7 +62,7 @@ def plan(jobs: Iterable[Job], download: bool = True) -> Plan:
 
 
 def within(plan: Plan, seconds: float) -> Plan:
-    """Let no run begin later than so many seconds from now."""
+    """Let no run begin later than n seconds from now."""
     limit = time.time() + seconds  # on whichever machine it begins
     timed = {run.path: replace(run, begin_before=limit) for run in plan.runs}
     return replace(plan, runs=list(timed.values()), pending=[timed[run.path] for run in plan.pending])

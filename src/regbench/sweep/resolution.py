@@ -15,7 +15,7 @@ from regbench.text import plural
 if TYPE_CHECKING:
     import pandas as pd
 
-PILOT_ROWS = 5  # that a pilot trains: the baseline and four more
+_PILOT_ROWS = 5  # that a pilot trains: the baseline and four more
 FEWEST = 3  # seeds in common, for a spread
 _MATTER = {"model", "data", "optimizer", "epochs", "batch_size"}  # what runs must share for their spread to be alike
 _NO_MATTER = {"seed", "study", *NO_EFFECT_ON_NUMBERS}
@@ -79,7 +79,7 @@ def pilot(runs: Sequence[Run], seeds: int) -> list[Run]:
 
     rows = Rows(runs)
     base = _baseline(rows)
-    chosen = {words for place, words in enumerate(rows.words) if place < PILOT_ROWS - 1 or place == base}
+    chosen = {words for place, words in enumerate(rows.words) if place < _PILOT_ROWS - 1 or place == base}
     first = sorted({run.config.seed for run in runs})[:seeds]
     return [run for run in runs if run.config.seed in first and words_of(run.overrides) in chosen]
 

@@ -101,7 +101,7 @@ def _check_engine(launcher: Launcher) -> None:
 
 
 def show_plan(launcher: Launcher, jobs: Iterable[Job], pilot: int | None, as_json: bool) -> None:
-    """Show what a sweep would train, as text or JSON, and first train so many seeds of a `pilot`.
+    """Show what a sweep would train, as text or JSON, and first train the seeds of a `pilot`.
 
     Raises:
         UserError: something in one of the jobs does not fit; nothing is trained or written then.

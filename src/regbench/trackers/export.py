@@ -16,7 +16,7 @@ from regbench.trackers.story import Mark, read
 _CLASSES = {"tensorboard": "TensorBoard", "mlflow": "MLflow", "wandb": "WandB", "trackio": "Trackio"}
 
 
-class Told(NamedTuple):
+class _Told(NamedTuple):
     """What an export wrote: runs that were not there, epochs of these and others, and runs that it looked at."""
 
     runs: int
@@ -39,7 +39,7 @@ def store(kind: str, place: str | None) -> Store:
     return made
 
 
-def export(dirs: Iterable[Path], opened: Store) -> Told:
+def export(dirs: Iterable[Path], opened: Store) -> _Told:
     """Write of each run below the directories what the store does not have yet.
 
     Raises:
@@ -56,4 +56,4 @@ def export(dirs: Iterable[Path], opened: Store) -> Told:
             after = known or Mark(0, "")
             opened.add(story, after.epochs)
             runs, epochs = runs + (known is None), epochs + story.mark.epochs - after.epochs
-    return Told(runs, epochs, seen)
+    return _Told(runs, epochs, seen)

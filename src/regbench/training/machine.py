@@ -39,7 +39,7 @@ def shared(config: RunConfig, device: torch.device) -> Machine:
 
 
 def lanes_of(cores: int) -> int:
-    """Count the lanes of a process that has so many CPU threads."""
+    """Count the lanes of a process that has n CPU threads."""
     return cores // -(-cores // MOST_LANES)
 
 

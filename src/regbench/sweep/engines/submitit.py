@@ -88,7 +88,7 @@ class Submitit(Workers):
         executor = self._executor(crew.threads)
         parent = os.getpid() if self._cluster == "local" else None  # a cluster's jobs may outlive their parent
         with self._in_one_line(), executor.batch():
-            jobs = [executor.submit(Work(), unit, current_folder(), parent) for unit in units]
+            jobs = [executor.submit(_Work(), unit, current_folder(), parent) for unit in units]
         return dict(zip(jobs, units, strict=True))
 
     def _executor(self, threads: int) -> Any:
@@ -116,7 +116,7 @@ class Submitit(Workers):
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {said}") from None
 
 
-class Work:
+class _Work:
     """What a job does. Slurm queues the job again if it is preempted or out of time; then it resumes."""
 
     def __call__(self, unit: Unit, folder: str, parent: int | None) -> None:

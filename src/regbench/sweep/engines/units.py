@@ -24,7 +24,7 @@ class Crew:
         workers: how many train at once; None: nobody knows, and each takes as much as fits.
         threads: CPU threads of each.
         device: the kind of device that runtime.device=auto means there, `cpu` or `cuda`; None: what it means here.
-        why: where they are, and why there are so many: `Ray at 10.0.0.1:6379: 8 CPUs, 1 to a worker`.
+        why: where they are, and why there are as many: `Ray at 10.0.0.1:6379: 8 CPUs, 1 to a worker`.
     """
 
     workers: int | None
@@ -58,7 +58,7 @@ def divide(runs: Sequence["Run"], crew: Crew, runs_per_job: int | None = None) -
 
 
 def in_words(units: Sequence[Unit], crew: Crew) -> str:
-    """Write `8 units of 4 runs for 8 workers: …`, and why there are so many."""
+    """Write `8 units of 4 runs for 8 workers: …`, and why as many."""
     sizes = sorted({len(unit) for unit in units})
     of = plural(sizes[0], "run") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} runs"
     workers = f" for {plural(crew.workers, 'worker')}" if crew.workers else ""

@@ -44,7 +44,7 @@ class Engine(Protocol):
 
 
 class Workers(ABC):
-    """An engine that has other processes train. Whatever happens to a worker, its runs say so; the others go on."""
+    """An engine that has other processes train. Whatever happens to a worker, its runs say so; the others continue."""
 
     def __init__(self, common: Common) -> None:
         self._common = common
