@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from pydantic import ValidationError
 
 from regbench.config.registry import Registry
@@ -14,7 +13,7 @@ from regbench.data.datasets import DATASETS, cache_dir, is_here
 from regbench.data.split import training_size
 from regbench.errors import UserError, no_such
 from regbench.experiment.first_step import check_schedule, check_step
-from regbench.experiment.resolving import resolved
+from regbench.experiment.resolving import Composed, resolved
 from regbench.models.architectures import MODELS, skeleton
 from regbench.records.run_status import check_names
 from regbench.techniques.activation import ACTIVATIONS
@@ -142,7 +141,7 @@ def check(composed: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-def checked(composed: DictConfig) -> RunConfig:
+def checked(composed: Composed) -> RunConfig:
     """Turn what Hydra composed, without its hydra node, into a checked config.
 
     Raises:

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regbench.config.run_config import AXES
 from regbench.sweep.job import without_hydra
+from regbench.sweep.plain_values import plain_values, replaced
 
 _HYDRA_VALUE = re.compile(r"\$\{\s*hydra:")  # an interpolation that may differ from job to job
 
@@ -36,6 +37,7 @@ class _Frame:
     config: DictConfig
     defaults: Sequence[ResultDefault]
     nodes: dict[tuple[str, str], DictConfig | None] = field(default_factory=dict)
+    templates: dict[tuple[str, ...], Mapping[str, Any] | None] = field(default_factory=dict)
 
     @cached_property
     def differs_by_job(self) -> bool:
@@ -59,6 +61,7 @@ class Frames:
     """Composes jobs that choose on the same axes from one frame.
 
     A job is a copy of the frame with its own options in place; the function with which Hydra sets values sets them.
+    Most jobs set plain values for keys that are there: `values` does so in plain dicts, which is 50 times as fast.
     """
 
     def __init__(self, master: DictConfig, loader: ConfigLoader) -> None:
@@ -79,25 +82,55 @@ class Frames:
         inside._process_config_searchpath(self._name, self._parser.parse_overrides(self._always), self._files)
         self._frames: dict[tuple[tuple[str, ...], tuple[str, ...]], _Frame] = {}
 
+    def values(self, overrides: Sequence[str]) -> dict[str, Any] | None:
+        """Return the values of one job; None unless they are plain and its overrides replace some that are there.
+
+        Jobs share what their overrides do not replace.
+
+        Raises:
+            HydraException: Hydra cannot follow the overrides.
+        """
+        parsed, frame, options = self._read(overrides)
+        names = tuple(options.values())
+        if names not in frame.templates:
+            config = self._chosen(frame, options)
+            frame.templates[names] = None if config is None else plain_values(config)
+        template = frame.templates[names]
+        return None if template is None else replaced(template, self._settings(parsed))
+
     def compose(self, overrides: Sequence[str]) -> DictConfig | None:
         """Return the config of one job, without its hydra node; None where its parts depend on one another.
 
         Raises:
             HydraException: Hydra cannot follow the overrides.
         """
+        parsed, frame, options = self._read(overrides)
+        if any(map(_differs_by_job, parsed)) or (config := self._chosen(frame, options)) is None:
+            return None
+        self._apply(self._settings(parsed), config)
+        return config
+
+    def _read(self, overrides: Sequence[str]) -> tuple[list[Override], _Frame, dict[str, str]]:
+        """Parse overrides; return them, their frame, and the options that they choose, by axis."""
         parsed = [self._parse(word) for word in overrides]
         structure = tuple(str(override.input_line) for override in parsed if self._is_structure(override))
         options = {override.key_or_group: str(override.value()) for override in parsed if _is_option(override)}
-        frame = self._frame(structure, options)
+        return parsed, self._frame(structure, options), options
+
+    def _chosen(self, frame: _Frame, options: Mapping[str, str]) -> DictConfig | None:
+        """Copy the frame with these options in place; None where its parts depend on one another."""
         nodes = {axis: self._node(frame, axis, option) for axis, option in options.items()}
-        if frame.differs_by_job or None in nodes.values() or any(map(_differs_by_job, parsed)):
+        if frame.differs_by_job or None in nodes.values():
             return None
         config = copy.deepcopy(frame.config)
         for axis, node in nodes.items():
             if options[axis] != frame.options[axis]:
                 config[axis] = node
-        self._apply([word for word in parsed if not _is_option(word) and not self._is_structure(word)], config)
         return config
+
+    def _settings(self, parsed: Sequence[Override]) -> list[Override]:
+        """Return the overrides that set values."""
+        return [override for override in parsed if not _is_option(override) and not self._is_structure(override)]
 
     def _is_structure(self, override: Override) -> bool:
         """Whether it changes the defaults list, or Hydra itself: `+experiment=x`, `~norm`, `data@more=kmnist`."""
