@@ -37,6 +37,9 @@ _WEIGHTS_AS_ONE = 400_000
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
 _WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
 _FEATURE_COPIES = 3  # features, their gradient, a mask
+# Up to this many weights, an image goes through a real model to count its features: on torch's meta device its first
+# layer takes 4 s of CPU time (AMD Zen 3), in which torch imports its compiler and sympy.
+_MOST_REAL_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def free_memory(device: torch.device) -> int:
 def run_memory(config: RunConfig) -> int:
     """Estimate the bytes that one run takes in training."""
     model = deepcopy(skeleton(config))
-    features = 0
+    device = "cpu" if weight_count(model) <= _MOST_REAL_WEIGHTS else "meta"
+    model, features = model.to_empty(device=device), 0
 
     def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
         nonlocal features
@@ -115,7 +119,8 @@ def run_memory(config: RunConfig) -> int:
 
     for layer in model.modules():
         layer.register_forward_hook(count)
-    model.eval()(torch.empty(1, SIDE, SIDE, device="meta"))
+    with torch.no_grad():
+        model.eval()(torch.empty(1, SIDE, SIDE, device=device))
     width = 8 if config.precision == "fp64" else 4
     per_image = SIDE * SIDE + _FEATURE_COPIES * features
     return width * (_WEIGHT_COPIES * weight_count(model) + config.batch_size * per_image)
