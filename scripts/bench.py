@@ -3,8 +3,10 @@
 import click
 
 from benchmarks.epoch import epoch
+from benchmarks.peers import peers
 from benchmarks.plan import plan
 from benchmarks.stack import stack
+from benchmarks.startup import startup
 from benchmarks.summary import summary
 from benchmarks.sweep import sweep
 
@@ -14,7 +16,7 @@ def main() -> None:
     """Compare regbench with what people would write instead."""
 
 
-for command in (epoch, plan, stack, summary, sweep):
+for command in (epoch, peers, plan, stack, startup, summary, sweep):
     main.add_command(command)
 
 
