@@ -9,6 +9,7 @@ from benchmarks.stack import stack
 from benchmarks.startup import startup
 from benchmarks.summary import summary
 from benchmarks.sweep import sweep
+from benchmarks.timings import timings
 
 
 @click.group()
@@ -16,7 +17,7 @@ def main() -> None:
     """Compare regbench with what people would write instead."""
 
 
-for command in (epoch, peers, plan, stack, startup, summary, sweep):
+for command in (epoch, peers, plan, stack, startup, summary, sweep, timings):
     main.add_command(command)
 
 

@@ -24,7 +24,7 @@ from benchmarks.peers_torch import Taken, stacked
 from benchmarks.stack import products_alone, sweep_seconds
 from regbench.data import datasets
 
-_BARE = "bare loops"
+BARE = "bare loops"
 _JAX = Path(__file__).with_name("peers_jax.py")
 _UNKNOWN = math.nan
 _Way = Callable[[], Taken]
@@ -77,7 +77,7 @@ def _ways(model: str, runs: int, images: int, is_compiled: bool, data: Path | No
     ways: dict[str, _Way] = {
         "regbench train -m": partial(_whole_command, [*words, f"seed=range(0,{runs})"]),
         "the same, planned": lambda: _only_whole(fresh(sweep_seconds, runs, words)),
-        _BARE: lambda: Taken(*fresh(bare_sweep, runs, model, images)),
+        BARE: lambda: Taken(*fresh(bare_sweep, runs, model, images)),
         "torch.func.vmap": partial(fresh, stacked, runs, model, images, False),
     }
     if is_compiled:
@@ -144,7 +144,7 @@ def show(best: dict[str, Taken], faults: dict[str, str], runs: int, title: str) 
     table.columns[0].no_wrap = True
     table.title = f"{title}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     for name, taken in best.items():
-        ratio = best[_BARE].whole / taken.whole if _BARE in best else _UNKNOWN
+        ratio = best[BARE].whole / taken.whole if BARE in best else _UNKNOWN
         compiling, right = taken.compiling, taken.accuracy * 100
         cells = [(taken.training / runs, ".3f"), (taken.whole / runs, ".3f"), (ratio, ".2f"), (compiling, ".1f")]
         table.add_row(name, *(_cell(value, form) for value, form in [*cells, (right, ".2f")]))
