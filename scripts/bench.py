@@ -3,6 +3,7 @@
 import click
 
 from benchmarks.epoch import epoch
+from benchmarks.memory import memory
 from benchmarks.peers import peers
 from benchmarks.plan import plan
 from benchmarks.stack import stack
@@ -17,7 +18,7 @@ def main() -> None:
     """Compare regbench with what people would write instead."""
 
 
-for command in (epoch, peers, plan, stack, startup, summary, sweep, timings):
+for command in (epoch, memory, peers, plan, stack, startup, summary, sweep, timings):
     main.add_command(command)
 
 

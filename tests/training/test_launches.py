@@ -14,8 +14,8 @@ from regbench.training.stack import Stack
 from support import CPU, SMALL, SMALL_CNN, batch, composed
 
 RUNS = 3
-MOST = 40  # launches of a step of the stacked mlp with adam
-ALLOCATES = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+MOST = 40  # launches of a step of the stacked mlp with adam; 35 with torch 2.14
+FREE = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view"}  # no kernel
 # Operations that wait for the GPU, or copy a number of Python to it, which a recording of CUDA refuses.
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "lift_fresh", "_unique2", "item"}
 
@@ -38,7 +38,7 @@ class Launches(TorchDispatchMode):
         if isinstance(result, Tensor):
             assert result.device == CPU
         view = all(value.alias_info and not value.alias_info.is_write for value in operation._schema.returns)
-        if name not in ALLOCATES and (operation._schema.is_mutable or not view):
+        if name not in FREE and (operation._schema.is_mutable or not view):
             self.names[name] += 1
         return result
 
