@@ -6,6 +6,7 @@ from benchmarks.epoch import epoch
 from benchmarks.memory import memory
 from benchmarks.peers import peers
 from benchmarks.plan import plan
+from benchmarks.scale import scale
 from benchmarks.stack import stack
 from benchmarks.startup import startup
 from benchmarks.summary import summary
@@ -18,7 +19,7 @@ def main() -> None:
     """Compare regbench with what people would write instead."""
 
 
-for command in (epoch, memory, peers, plan, stack, startup, summary, sweep, timings):
+for command in (epoch, memory, peers, plan, scale, stack, startup, summary, sweep, timings):
     main.add_command(command)
 
 
