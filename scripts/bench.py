@@ -3,10 +3,15 @@
 import click
 
 from benchmarks.epoch import epoch
+from benchmarks.memory import memory
+from benchmarks.peers import peers
 from benchmarks.plan import plan
+from benchmarks.scale import scale
 from benchmarks.stack import stack
+from benchmarks.startup import startup
 from benchmarks.summary import summary
 from benchmarks.sweep import sweep
+from benchmarks.timings import timings
 
 
 @click.group()
@@ -14,7 +19,7 @@ def main() -> None:
     """Compare regbench with what people would write instead."""
 
 
-for command in (epoch, plan, stack, summary, sweep):
+for command in (epoch, memory, peers, plan, scale, stack, startup, summary, sweep, timings):
     main.add_command(command)
 
 

@@ -16,7 +16,8 @@ from regbench.data import datasets
 BATCH = 100
 TEST_IMAGES, VAL_IMAGES = 10_000, 5_000
 
-_LR, _MEAN, _STD = 1e-3, 0.1307, 0.3081
+LR = 1e-3
+_MEAN, _STD = 0.1307, 0.3081
 _Batches = Iterable[tuple[Tensor, Tensor]]
 
 
@@ -34,41 +35,52 @@ def network(model: str = "mlp") -> nn.Sequential:
 
 def bare_epochs(epochs: int = 3) -> list[float]:
     """Seconds of each epoch of the default mlp, trained and validated."""
-    seconds, _ = _bare_loop("mlp", 55_000, epochs)
+    seconds, _, _ = _bare_loop("mlp", 55_000, epochs)
     return seconds
 
 
 def bare_sweep_seconds(runs: int, model: str, images: int) -> float:
     """Seconds of n runs, one after another: one epoch of training and validation each, and the test."""
-    return sum(_bare_run_seconds(model, images) for _ in range(runs))
+    return bare_sweep(runs, model, images)[1]
 
 
-def _bare_run_seconds(name: str, images: int) -> float:
-    (seconds,), model = _bare_loop(name, images, 1)
+def bare_sweep(runs: int, model: str, images: int) -> tuple[float, float, float, float]:
+    """Seconds of the training, the same with validation and test, and of compiling; the mean test accuracy."""
+    training, whole, right = map(sum, zip(*(_bare_run(model, images) for _ in range(runs)), strict=True))
+    return training, whole, 0.0, right / runs
+
+
+def _bare_run(name: str, images: int) -> tuple[float, float, float]:
+    (seconds,), training, model = _bare_loop(name, images, 1)
     test = datasets.load("mnist", Path())
     start = time.perf_counter()
-    x = _scaled(test.test_images)
-    _evaluate(model, zip(x.split(1_000), test.test_labels.split(1_000), strict=True))
-    return seconds + time.perf_counter() - start
+    x = scaled(test.test_images)
+    _, hits = _evaluate(model, zip(x.split(1_000), test.test_labels.split(1_000), strict=True))
+    return training, seconds + time.perf_counter() - start, hits / len(x)
 
 
-def _bare_loop(name: str, count: int, epochs: int) -> tuple[list[float], nn.Module]:
-    """The same training and evaluation with nothing around it: images scaled beforehand, fused adam, no reports."""
+def _bare_loop(name: str, count: int, epochs: int) -> tuple[list[float], float, nn.Module]:
+    """The same training and evaluation with nothing around it: images scaled beforehand, fused adam, no reports.
+
+    Seconds of each epoch, and those of all training without validation; the model.
+    """
     images = datasets.load("mnist", Path())
-    x, y = _scaled(images.train_images), images.train_labels
+    x, y = scaled(images.train_images), images.train_labels
     train_x, train_y, val_x, val_y = x[:count], y[:count], x[-VAL_IMAGES:], y[-VAL_IMAGES:]
     model = network(name)
-    optimizer = torch.optim.Adam(model.parameters(), lr=_LR, fused=True)
-    seconds = []
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
+    seconds, training = [], 0.0
     for _ in range(epochs):
         start = time.perf_counter()
         _train_epoch(model, optimizer, train_x, train_y)
+        training += time.perf_counter() - start
         _evaluate(model, zip(val_x.split(1_000), val_y.split(1_000), strict=True))
         seconds.append(time.perf_counter() - start)
-    return seconds, model
+    return seconds, training, model
 
 
-def _scaled(images: Tensor) -> Tensor:
+def scaled(images: Tensor) -> Tensor:
+    """Images of bytes, scaled as in training."""
     return images.float().div_(255).sub_(_MEAN).div_(_STD)
 
 
@@ -106,7 +118,7 @@ def loader_seconds() -> float:
         train, val = random_split(_torchvision_mnist(Path(folder)), [55_000, VAL_IMAGES])
         loaders = DataLoader(train, BATCH, shuffle=True), DataLoader(val, 1_000)
         model = network()
-        return _loader_epoch(model, torch.optim.Adam(model.parameters(), lr=_LR, fused=True), *loaders)
+        return _loader_epoch(model, torch.optim.Adam(model.parameters(), lr=LR, fused=True), *loaders)
 
 
 def _torchvision_mnist(folder: Path) -> Any:

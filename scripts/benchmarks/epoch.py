@@ -32,7 +32,7 @@ def epoch(rounds: int, threads: int, loader: bool, beside: int) -> None:
     if threads:
         torch.set_num_threads(threads)
     with _busy_programs(beside):
-        best = best_of(rounds, {"regbench train": lambda: min(_regbench_epochs()), _BARE: lambda: min(bare_epochs())})
+        best = best_of(rounds, {"regbench train": lambda: min(regbench_epochs()), _BARE: lambda: min(bare_epochs())})
         if loader:
             best["torchvision dataset + DataLoader"] = loader_seconds()
     _show(best, rounds)
@@ -72,7 +72,7 @@ class _Stopwatch(Reporter):
         super().epoch(record)
 
 
-def _regbench_epochs(epochs: int = 4) -> list[float]:
+def regbench_epochs(epochs: int = 4) -> list[float]:
     """Seconds of whole epochs as `regbench train` does them, checkpoints and metrics written."""
     with tempfile.TemporaryDirectory() as folder:
         overrides = [f"epochs={epochs}", f"runtime.dir={folder}"]

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from regbench.config.location import config_dir
 from regbench.config.run_config import RunConfig
-from regbench.experiment.checks import checked
+from regbench.experiment.checks import check
+from regbench.experiment.resolving import resolved
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ def config_of(overrides: list[str]) -> RunConfig:
 
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         task = OmegaConf.masked_copy(compose("config", overrides), list(RunConfig.model_fields))
-    return checked(task)
+    return check(resolved(task))
 
 
 def peak_memory() -> int:

@@ -35,14 +35,14 @@ def stack(model: str, runs: int, images: int, rounds: int, overrides: tuple[str,
     Everything counts: data split, training, validation, test, files. The bare loop trains, validates and tests.
     """
     words = [f"model={model}", f"data.train_size={images}", *overrides]
-    sweep = partial(fresh, _sweep_seconds, runs)
+    sweep = partial(fresh, sweep_seconds, runs)
     contenders: dict[str, Callable[[], float]] = {
         "regbench, stacked": partial(sweep, words),
         "regbench, one after another": partial(sweep, [*words, "runtime.stack=1"]),
         _BARE: partial(fresh, bare_sweep_seconds, runs, model, images),
     }
     if model == "mlp":
-        contenders["the products alone"] = partial(fresh, _products_alone, runs, images)
+        contenders["the products alone"] = partial(fresh, products_alone, runs, images)
     best = best_of(rounds, contenders)
     peak = max(fresh(_product_peak) for _ in range(rounds))
     _show(best, runs, runs * _operations(model, images), peak)
@@ -58,7 +58,7 @@ def _show(seconds: dict[str, float], runs: int, work: float, peak: float) -> Non
     Console().print(table)
 
 
-def _sweep_seconds(runs: int, overrides: list[str]) -> float:
+def sweep_seconds(runs: int, overrides: list[str]) -> float:
     """Seconds that a sweep over seeds takes once it is planned."""
     from regbench.training import stacking
 
@@ -92,7 +92,7 @@ def _product_seconds(a: Tensor, b: Tensor, rounds: int) -> float:
     return best
 
 
-def _products_alone(runs: int, images: int) -> float:
+def products_alone(runs: int, images: int) -> float:
     """Seconds that the products of the mlp's runs would take on operands in the cache, a thread to each core.
 
     No way of training with torch takes less: products of this size reach only a share of the peak.

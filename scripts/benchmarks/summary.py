@@ -29,7 +29,7 @@ _FIGURES = ("train_loss", "train_acc", "val_loss", "val_acc", "test_loss", "test
 _WHEN = "2026-01-01T10:00:00+00:00"
 
 
-class _Spent(NamedTuple):
+class Spent(NamedTuple):
     """What a command took."""
 
     seconds: float
@@ -43,11 +43,16 @@ def summary(runs: tuple[int, ...]) -> None:
     """Make the table of n finished RUNS (default: 100, 1,000 and 10,000) by `regbench summary`, from a cold start."""
     table = Table("runs", "seconds", "of CPU", "MB at most", title="regbench summary, the best of 3 processes")
     for count in runs or (100, 1_000, 10_000):
-        with tempfile.TemporaryDirectory() as folder:
-            _write_runs(Path(folder), count)
-            spent = min(_summarize(folder) for _ in range(3))
+        spent = summarized(count)
         table.add_row(f"{count:,}", f"{spent.seconds:.2f}", f"{spent.of_cpu:.2f}", f"{spent.megabytes:,.0f}")
     Console().print(table)
+
+
+def summarized(runs: int, rounds: int = 3) -> Spent:
+    """What `regbench summary` takes for n runs, the best of some processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write_runs(Path(folder), runs)
+        return min(_summarize(folder) for _ in range(rounds))
 
 
 def _write_runs(folder: Path, runs: int) -> None:
@@ -76,7 +81,7 @@ def _record(number: int, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _summarize(folder: str) -> _Spent:
+def _summarize(folder: str) -> Spent:
     """Run `regbench summary` once."""
     words = [sys.executable, "-c", _COMMAND, "summary", folder]
     start = time.perf_counter()
@@ -86,4 +91,4 @@ def _summarize(folder: str) -> _Spent:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status
     assert status == 0
-    return _Spent(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, float(peak or "nan"))
+    return Spent(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, float(peak or "nan"))

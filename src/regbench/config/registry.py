@@ -78,6 +78,7 @@ class Registry(dict[str, _F], Generic[_F]):
         self.axis = axis
         self._shared: Callable[..., Any] | None = None
         self._schemas: dict[str, type[BaseModel]] = {}
+        self._checked: dict[str, Option] = {}  # by its values: most runs of a sweep have the same
 
     def register(self, function: _F) -> _F:
         """Decorate a function: offer it as an option under its name."""
@@ -105,6 +106,12 @@ class Registry(dict[str, _F], Generic[_F]):
             UserError: the name or an argument is unknown, an argument is missing, or a value has the wrong type or is
                 out of range.
         """
+        written = repr(values)  # tells 1 from 1.0 and true
+        if written not in self._checked:
+            self._checked[written] = self._check(values)
+        return self._checked[written]
+
+    def _check(self, values: Mapping[str, Any]) -> Option:
         args = {_on_or_off(key) if isinstance(key, bool) else key: value for key, value in values.items()}
         name = args.pop("name", None)
         if name is None:

@@ -12,16 +12,19 @@ from omegaconf.resolvers.oc import env
 from regbench.errors import UserError
 
 _PATHS = ("runtime.dir", "runtime.cache", "data.path")  # the values that may hold a variable of the environment
+Composed = DictConfig | dict[str, Any]  # a dict: plain values, among which nothing is left to resolve
 _HIDDEN = "(a path from the environment)"
 
 
-def resolved(composed: DictConfig, complete: bool = True) -> dict[str, Any]:
+def resolved(composed: Composed, complete: bool = True) -> dict[str, Any]:
     """Return the values of a config; those of the environment stand in paths only, and are copied nowhere else.
 
     Raises:
         UserError: another value reads the environment.
         OmegaConfBaseException: an interpolation leads nowhere; a value is missing, if it must be `complete`.
     """
+    if isinstance(composed, dict):
+        return composed
     reads: list[str] = []
     with suppress(_EnvironmentError), _hidden_environment(reads):
         return _container(composed, complete)

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from regbench.experiment.resolving import Composed
 from regbench.sweep.job import Job, without_hydra
 
 if TYPE_CHECKING:
@@ -49,17 +50,21 @@ class Composer:
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(list(words))
         values = [override for override in parsed if "." in override.key_or_group and not override.is_delete()]
         chosen = [str(override.input_line) for override in parsed if override not in values]
-        composed = self.compose(chosen, number)
+        composed = self._config(chosen, number)
         for override in values:
             OmegaConf.update(composed, override.key_or_group, override.value(), force_add=True)
         return composed
 
-    def compose(self, overrides: Sequence[str], number: int = 0) -> DictConfig:
+    def compose(self, overrides: Sequence[str], number: int = 0) -> Composed:
         """Return the config of one job, without its hydra node; `number` is what `${hydra:job.num}` means in it.
 
         Raises:
             HydraException: Hydra cannot follow the overrides.
         """
+        values = self._frames.values(overrides) if self._frames else None
+        return self._config(overrides, number) if values is None else values
+
+    def _config(self, overrides: Sequence[str], number: int) -> DictConfig:
         composed = self._frames.compose(overrides) if self._frames else None
         return self._whole(overrides, number) if composed is None else composed
 

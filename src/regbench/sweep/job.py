@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 
 from regbench.config.run_config import RunConfig, flat
-from regbench.experiment.resolving import resolved
+from regbench.experiment.resolving import Composed, resolved
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Job:
     """The overrides of a job, and what they compose to, without Hydra's own node."""
 
     overrides: Sequence[str]
-    composed: DictConfig
+    composed: Composed
     error: Exception | None = None  # why the overrides cannot be composed: `composed` holds them all the same
 
     @cached_property

@@ -1,10 +1,12 @@
 """Which runs can train together as one model, how many at once, and why the others cannot."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -37,6 +39,9 @@ _WEIGHTS_AS_ONE = 400_000
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
 _WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
 _FEATURE_COPIES = 3  # features, their gradient, a mask
+# Up to this many weights, an image goes through a real model to count its features: on torch's meta device its first
+# layer takes 4 s of CPU time (AMD Zen 3), in which torch imports its compiler and sympy.
+_MOST_REAL_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,13 @@ def groups(configs: Sequence[RunConfig], device: torch.device, whole: bool = Fal
     """Group the runs into stacks, in the order of their first runs; `whole`: of any size, one to each shape."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     shapes: dict[tuple[Any, ...], dict[str, Any]] = {}
+    keys: dict[str, tuple[Any, ...]] = {}  # by shapes in full: most runs have that of another
     for place, config in enumerate(configs):
         shape = _stack_shape(config, device)
-        key = tuple((name, shown(value)) for name, value in shape.items())
+        written = json.dumps(shape)
+        if written not in keys:
+            keys[written] = tuple((name, shown(value)) for name, value in shape.items())
+        key = keys[written]
         alike.setdefault(key, []).append(place)
         shapes.setdefault(key, shape)
     sizes = {key: len(places) if whole else size(configs[places[0]], device) for key, places in alike.items()}
@@ -106,8 +115,17 @@ def free_memory(device: torch.device) -> int:
 
 def run_memory(config: RunConfig) -> int:
     """Estimate the bytes that one run takes in training."""
-    model = deepcopy(skeleton(config))
-    features = 0
+    model = skeleton(config)
+    width = 8 if config.precision == "fp64" else 4
+    per_image = SIDE * SIDE + _FEATURE_COPIES * _feature_count(model)
+    return width * (_WEIGHT_COPIES * weight_count(model) + config.batch_size * per_image)
+
+
+@lru_cache
+def _feature_count(skeleton: nn.Sequential) -> int:
+    """Count the numbers that all layers of a model together make of an image."""
+    device = "cpu" if weight_count(skeleton) <= _MOST_REAL_WEIGHTS else "meta"
+    model, features = deepcopy(skeleton).to_empty(device=device), 0
 
     def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
         nonlocal features
@@ -115,10 +133,9 @@ def run_memory(config: RunConfig) -> int:
 
     for layer in model.modules():
         layer.register_forward_hook(count)
-    model.eval()(torch.empty(1, SIDE, SIDE, device="meta"))
-    width = 8 if config.precision == "fp64" else 4
-    per_image = SIDE * SIDE + _FEATURE_COPIES * features
-    return width * (_WEIGHT_COPIES * weight_count(model) + config.batch_size * per_image)
+    with torch.no_grad():
+        model.eval()(torch.empty(1, SIDE, SIDE, device=device))
+    return features
 
 
 def evenly(places: Sequence[int], most: int) -> list[Sequence[int]]:
