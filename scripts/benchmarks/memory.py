@@ -35,7 +35,8 @@ print(kilobytes / 1000, file=sys.stderr)
 def memory(epochs: int) -> None:
     """The most MB that a process holds with 1, 8 and 32 runs that train as one model, and MB a run.
 
-    `bound` is what planning counts for a run, which decides how many runs fit (regbench.training.stacking).
+    `bound`: planning counts on this, what it estimates for a run by the share of free memory that it lets runs have
+    (regbench.training.stacking).
     """
     table = Table("", "runs", "MB at most", "MB a run", "bound", title=f"{_IMAGES:,} images, torch {torch.__version__}")
     for model in ("mlp", "cnn"):
@@ -49,10 +50,10 @@ def memory(epochs: int) -> None:
 
 
 def bound_of(model: str) -> float:
-    """MB that planning counts for a run of the default model."""
-    from regbench.training.stacking import run_memory
+    """MB of free memory that planning wants for a run of the default model."""
+    from regbench.training.stacking import MEMORY_SHARE, run_memory
 
-    return run_memory(config_of([f"model={model}"])) / 1e6
+    return run_memory(config_of([f"model={model}"])) / MEMORY_SHARE / 1e6
 
 
 def most_held(model: str, runs: int, epochs: int) -> float:

@@ -32,6 +32,7 @@ _BARELY = {
 _STEPS = {"mlp": 300, "cnn": 40}
 _CPU = torch.device("cpu")
 _CORES = (2, 4, 8, 16, 64)
+_USE = 0.8  # of a core by its lane, at least
 
 
 @click.command()
@@ -41,7 +42,10 @@ def scale(rounds: int) -> None:
     console = Console()
     for model in _STEPS:
         alone, barely = fresh(step, model, [], 1, rounds), fresh(step, model, _BARELY[model], 1, rounds)
-        console.print(_table(model, alone.of_cpu, min(barely.of_cpu, alone.of_cpu)))
+        in_lock = min(barely.of_cpu, alone.of_cpu)
+        console.print(_table(model, alone.of_cpu, in_lock))
+        most = _worthwhile(in_lock, alone.of_cpu - in_lock)
+        console.print(f"Up to {most} lanes use {_USE:.0%} of their cores; more cores want processes.")
         if torch.get_num_threads() > 1:
             together = fresh(step, model, [], 2, rounds)
             console.print(f"2 lanes here: {2 * alone.seconds / together.seconds:.2f} times as fast as one\n")
@@ -65,6 +69,11 @@ def speed_up(lanes: int, in_lock: float, outside: float) -> float:
         response = in_lock * (1 + waiting)
         waiting = count * response / (outside + response)
     return lanes * (in_lock + outside) / (outside + response)
+
+
+def _worthwhile(in_lock: float, outside: float) -> int:
+    """The most lanes of a process that use their cores well."""
+    return max(lanes for lanes in range(1, max(_CORES) + 1) if speed_up(lanes, in_lock, outside) >= _USE * lanes)
 
 
 class Step(NamedTuple):
