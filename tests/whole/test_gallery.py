@@ -27,12 +27,18 @@ def test_every_kind_has_a_picture():
 def test_every_picture_is_there_and_every_file_is_used():
     named = re.findall(r"\(pictures/(.+?)\)", page())
     assert len(set(named)) == len(named)
-    assert set(named) == {path.name for path in (ROOT / "docs/pictures").iterdir()}
+    assert set(named) == {path.name for path in (ROOT / "docs/pictures").iterdir() if path.is_file()}
     assert set(re.findall(r"\(docs/pictures/(.+?)\)", (ROOT / "README.md").read_text("utf-8"))) <= set(named)
 
 
+@pytest.mark.parametrize(("folder", "page"), [("trackers", "trackers.md"), ("tutorial", "tutorial.md")])
+def test_every_picture_of_another_page_is_there_and_used(folder, page):
+    named = re.findall(rf"\(pictures/{folder}/(.+?)\)", (ROOT / "docs" / page).read_text("utf-8"))
+    assert set(named) == {path.name for path in (ROOT / "docs/pictures" / folder).iterdir()}
+
+
 def test_the_pictures_are_small():
-    assert sum(path.stat().st_size for path in (ROOT / "docs/pictures").iterdir()) < 1_500_000
+    assert sum(path.stat().st_size for path in (ROOT / "docs/pictures").rglob("*.*")) < 1_500_000
 
 
 @pytest.mark.parametrize("file", [picture.file for picture in PICTURES if picture.file.endswith(".svg")])

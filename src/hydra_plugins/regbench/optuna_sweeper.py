@@ -15,8 +15,9 @@ from hydra_plugins.regbench import launchers
 
 @dataclass
 class _OptunaConf:
-    """Its values; `params` holds overrides as the command line does. search_settings checks what is Any."""
+    """Its values; `params` holds overrides as the command line does."""
 
+    # search_settings checks what is Any
     _target_: str = "hydra_plugins.regbench.optuna_sweeper.OptunaSweeper"
     params: dict[str, Any] = field(default_factory=dict)
     n_trials: Any = 20  # of the whole search, those of earlier starts included
