@@ -3,6 +3,7 @@
 import itertools
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,68 @@ def test_the_same_command_resumes_a_search(train: Callable[..., Any]) -> None:
 
 
 @pytest.mark.slow
+def test_after_max_seconds_no_trial_begins_and_the_same_command_resumes(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from regbench.sweep import search
+
+    words = [*SEARCH, RATES, *TINY, "hydra.sweeper.n_trials=6", "hydra.sweeper.max_seconds=1000"]
+    tell, now = search.Trials.tell, time.time
+
+    def tell_late(self: Any, *told: Any) -> None:
+        tell(self, *told)
+        monkeypatch.setattr(time, "time", lambda: now() + 1000)
+
+    monkeypatch.setattr(search.Trials, "tell", tell_late)
+    first = train(*words)
+    assert (first.code, first.err) == (0, "")
+    *_, last = first.out.splitlines()
+    assert last.startswith("4 of 6 trials left, as hydra.sweeper.max_seconds=1000 are over. To resume: regbench train ")
+    assert "2 complete" in first.out
+    monkeypatch.setattr(time, "time", now)
+    monkeypatch.setattr(search.Trials, "tell", tell)
+    second = train(*words)
+    assert second.out.startswith("6 trials: 2 done already, 4 still to run\n")
+    assert "6 complete" in second.out
+    assert " left, as " not in second.out
+
+
+@pytest.mark.slow
+def test_trials_that_were_asked_for_too_late_are_begun_by_the_next_start(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from regbench.experiment.run import Run
+
+    words = [*SEARCH, RATES, *TINY, "hydra.sweeper.n_trials=2", "hydra.sweeper.max_seconds=1000"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "is_late", property(lambda run: True))
+        patch.setattr("regbench.sweep.search.Search._is_over", property(lambda search: bool(search._runs)))
+        assert train(*words).out.splitlines()[-1].startswith("2 of 2 trials left, as ")
+    assert [trial.state for trial in trials()] == [TrialState.RUNNING] * 2, "none failed: none was begun"
+    assert train(*words).out.startswith("2 trials: 2 begun, 0 still to run\n")
+    assert [trial.state for trial in trials()] == [TrialState.COMPLETE] * 2
+
+
+@pytest.mark.slow
+def test_a_start_tries_new_values_while_another_trains_those_that_were_begun(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from regbench.sweep import search
+
+    words = [*SEARCH, RATES, *TINY, "hydra.sweeper.n_trials=4"]
+    asked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert train(*words).code == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "is_locked", lambda path: True)
+        patch.setattr(search, "train", lambda launcher, runs, *_: asked.append([run.trial[1] for run in runs]))
+        patch.setattr(search.Trials, "tell", lambda *_: None)
+        train(*words)
+    assert asked[:2] == [[2, 3], [0, 1]], "its own trials first, then those that the other start may have left"
+
+
+@pytest.mark.slow
 def test_a_trial_that_was_begun_is_finished_first(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(self: Stack, *batch: Any) -> Any:
         raise KeyboardInterrupt
@@ -149,6 +212,8 @@ def test_failed_trials_are_tried_again_and_diverged_ones_pruned(train: Any, monk
         ([RATES, "hydra.sweeper.seed=abc"], "hydra.sweeper.seed=abc: must be an integer of at least 0"),
         ([RATES, "hydra.sweeper.sampler=grid"], "must be one of tpe, random, qmc, cmaes, gp"),
         ([RATES, "data.val_size=0"], "needs validation images"),
+        ([RATES, "hydra.sweeper.max_seconds=0"], "hydra.sweeper.max_seconds=0: must be null or a number above 0"),
+        ([RATES, "hydra.sweeper.max_seconds=9", "hydra/launcher=basic"], "max_seconds=9: needs a launcher of regbench"),
         (["optimizer.lr=interval(0.1,0.01)"], "optimizer.lr=interval(0.1,0.01)"),
         (["optimizer.lr=range(1,0)"], "holds no number"),
     ],

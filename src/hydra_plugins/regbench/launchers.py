@@ -58,6 +58,7 @@ class _SubmititConf(_WorkersConf):
     cluster: Any = "local"
     folder: Any = ".submitit"  # of their logs
     parameters: Any = field(default_factory=lambda: {"timeout_min": 43200})
+    max_num_timeout: Any = 3  # how often a job that is out of time is queued again
 
 
 @dataclass

@@ -28,13 +28,13 @@ class _OptunaConf:
     warmup: Any = 0  # epochs of a trial in which it is not pruned
     seed: Any = 0  # of the sampler
     storage: Any = None  # null: optuna.db in the study's folder; a database's URL, or journal:PATH
+    max_seconds: Any = None  # after which no more trials begin
     where: list[str] = field(default_factory=list)  # conditions: a trial for which one is false is not trained
     zip: list[list[str]] = field(default_factory=list)  # from here on: of the other sweeper, and refused
     each: dict[str, str] = field(default_factory=dict)
     plan: bool = False
     until_decided: bool = False
     union: Any = field(default_factory=list)
-    max_seconds: float | None = None
     pilot: int | None = None
     format: str = "table"
     baseline: str | None = None

@@ -52,12 +52,17 @@ def run(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None = Non
         train(launcher, runs, planned.pending, watch)
     seconds = time.monotonic() - start
     compare(runs, reporter)
-    begun = [run for run in planned.pending if not _is_left(run)]
+    begun = [run for run in planned.pending if not is_left(run)]
     show_end(runs, len(begun), seconds, reporter)
     leave_if_failed(begun, "run", reporter)
-    if left := len(planned.pending) - len(begun):
-        over = f"{left} of {plural(len(runs), 'run')} left, as hydra.sweeper.max_seconds={max_seconds:g} are over"
-        reporter.say(f"\n{over}. To resume: {_command()}", "bold")
+    if max_seconds and (left := len(planned.pending) - len(begun)):
+        say_left(left, plural(len(runs), "run"), max_seconds, reporter)
+
+
+def say_left(left: int, of: str, max_seconds: float, reporter: Reporter) -> None:
+    """Say how much is left as the time is over, of how much, and how to resume."""
+    over = f"{left} of {of} left, as hydra.sweeper.max_seconds={max_seconds:g} are over"
+    reporter.say(f"\n{over}. To resume: {_command()}", "bold")
 
 
 def trained(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None) -> list[Run]:
@@ -77,19 +82,20 @@ def _planned(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None)
     _check_engine(launcher)
     if max_seconds is None:
         return plan(jobs)
-    _check_limit(max_seconds, launcher)
+    check_limit(max_seconds, launcher)
     return within(plan(jobs), max_seconds)
 
 
-def _check_limit(seconds: float, launcher: Launcher) -> None:
+def check_limit(seconds: float, launcher: Launcher) -> None:
+    """Raise UserError unless the launcher can end a sweep after so many seconds."""
     if not 0 < seconds < float("inf"):
         raise UserError(f"hydra.sweeper.max_seconds={seconds:g}: must be a number above 0")
     if not isinstance(launcher, _NamesEngine):
         raise UserError(f"hydra.sweeper.max_seconds={seconds:g}: needs a launcher of regbench: local, processes, …")
 
 
-def _is_left(run: Run) -> bool:
-    """Whether the sweep's time was over before the run had its turn, or while another process trains it."""
+def is_left(run: Run) -> bool:
+    """Tell whether the sweep's time was over before the run had its turn, or while another process trains it."""
     status = run.status()
     return run.is_late and not (status.finished or status.pruned or status.state == "failed" or lock_fault(run.path))
 

@@ -36,6 +36,7 @@ class Settings(Checked):
     warmup: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=0)]
     storage: str | None
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @property
     def direction(self) -> Direction:
@@ -44,14 +45,14 @@ class Settings(Checked):
 
 
 _FLAGS = {"plan": "--plan", "until_decided": "--until-decided"}
-OF_GRIDS = ("zip", "each", "union", "max_seconds", *_FLAGS)  # settings of regbench's other sweeper
+OF_GRIDS = ("zip", "each", "union", *_FLAGS)  # settings of regbench's other sweeper
 
 
 def refuse(values: Mapping[str, Any]) -> None:
     """Refuse what a search cannot do.
 
     Raises:
-        UserError: keys in step, single changes, several grids, a time limit, a plan or rounds are asked for.
+        UserError: keys in step, single changes, several grids, a plan or rounds are asked for.
     """
     if name := next((name for name, value in values.items() if value), None):
         shown = _FLAGS.get(name, f"hydra.sweeper.{name}")

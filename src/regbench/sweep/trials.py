@@ -127,7 +127,8 @@ class Trials:
         trial = self.all()[number]
         for row in epochs.read(path) if trial.state == TrialState.RUNNING else ():
             if int(row["epoch"]) not in trial.intermediate_values:
-                Trial(self._study, trial._trial_id).report(row[self._settings.metric], int(row["epoch"]))
+                with warnings.catch_warnings(action="ignore"):  # another start may have told the same
+                    Trial(self._study, trial._trial_id).report(row[self._settings.metric], int(row["epoch"]))
 
     def table(self) -> list[str]:
         """Write the best trials as the lines of a table, and how many trials ended in which way."""

@@ -53,6 +53,7 @@ class Parameters(Checked):
 
     Attributes:
         slurm_array_parallelism: jobs at once; None: 256 on CPUs, and on GPUs a job for each stack.
+        slurm_signal_delay_s: the seconds before its end at which a job saves, to be queued again; None: 90.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -64,14 +65,23 @@ class Parameters(Checked):
     tasks_per_node: _Count | None = None
     mem_gb: Annotated[float, Field(gt=0)] | None = None
     slurm_array_parallelism: _Count | None = None
+    slurm_signal_delay_s: _Count | None = None
 
 
 class OfSubmitit(Common):
-    """`hydra/launcher=submitit_local`, `hydra/launcher=submitit_slurm`."""
+    """`hydra/launcher=submitit_local`, `hydra/launcher=submitit_slurm`.
+
+    Attributes:
+        cluster: this machine, or Slurm.
+        folder: of the jobs' logs.
+        parameters: what submitit asks Slurm for.
+        max_num_timeout: how often Slurm queues a job again that is out of time.
+    """
 
     cluster: Literal["local", "slurm"] = "local"
     folder: str = ".submitit"
     parameters: Parameters = Parameters()
+    max_num_timeout: Annotated[int, Field(ge=0)] = 3
 
 
 def check(values: Mapping[str, Any], kind: type[_Kind]) -> _Kind:

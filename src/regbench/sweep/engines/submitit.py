@@ -4,15 +4,16 @@ import io
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 from regbench.config.location import user_path
 from regbench.errors import UserError, not_installed
-from regbench.sweep.engines import environment
+from regbench.sweep.engines import environment, slurm_queue
 from regbench.sweep.engines.settings import OfSubmitit
+from regbench.sweep.engines.slurm_queue import SlurmQueue
 from regbench.sweep.engines.units import Crew, Unit, crew_here, threads_of
 from regbench.sweep.engines.workers import Fault, Outcomes, Queue, Workers, current_folder, work
 from regbench.text import plural
@@ -23,7 +24,10 @@ except ModuleNotFoundError:
     raise not_installed("hydra/launcher=submitit_local, submitit_slurm: submitit", "slurm") from None
 
 _SECONDS = 0.5  # between looks at the jobs
-_SECONDS_TO_SAVE = 5
+_SHARE = 0.05  # of the time, at most, for looking: over a slow network, looks are rarer
+_SECONDS_TO_SAVE = 4
+_SECONDS_TO_ACCOUNT = 60  # after which a job that is in no queue is gone, even if its end is in no account
+_MINUTES, _SIGNAL_SECONDS = 5, 90  # of a job, and before its end, unless they are set; as submitit
 _AT_ONCE = 256  # jobs of an array, unless it is set; as submitit
 _GPUS = ("gpus_per_node", "slurm_gpus_per_node", "slurm_gpus_per_task", "slurm_gres")  # any of them asks for GPUs
 _DONE = ("COMPLETED", "FINISHED")  # states that promise a result, which a slow file system may show later
@@ -36,6 +40,9 @@ class Submitit(Workers):
         super().__init__(settings)
         self._cluster, self._parameters = settings.cluster, settings.parameters.model_dump(exclude_none=True)
         self._folder = user_path("hydra.launcher.folder", settings.folder)
+        self._timeouts = settings.max_num_timeout
+        _check_time(self._parameters)
+        self._queue = SlurmQueue() if settings.cluster == "slurm" else SlurmQueue(ask=lambda: None)
 
     def crew(self, runs: Unit) -> Crew:
         """Return the jobs that may run at once.
@@ -62,23 +69,51 @@ class Submitit(Workers):
         jobs: dict[Any, Unit] = {}
         try:
             while queue or jobs:
-                jobs |= self._submit(queue, crew)
-                ended = [job for job in jobs if job.done()]
+                new = self._submit(queue, crew)
+                jobs |= new
+                start = time.monotonic()
+                ended = self._ended(list(jobs), at_once=bool(new))
                 for job in ended:
                     yield jobs.pop(job), fault(job, waits=self._cluster != "local")
                 if not ended:
-                    time.sleep(_SECONDS)
+                    time.sleep(max(_SECONDS, (time.monotonic() - start) / _SHARE))
         except (KeyboardInterrupt, GeneratorExit, UserError):
             self._stop(list(jobs))
             raise
 
+    def _ended(self, jobs: Sequence[Any], at_once: bool) -> list[Any]:
+        """List the jobs that have ended. Slurm's accounts may say so of one that is still there, or queued again."""
+        ids = [job.job_id for job in jobs]
+        if self._queue.look(ids, at_once):
+            self.tell(self._queue.standing(ids), self._queue.has_news(ids))
+            absent = [job for job in jobs if self._queue.seconds_without(job.job_id) is not None]
+            for job in absent[:1]:
+                job.done(force_check=True)  # which asks the accounts for all jobs
+        return [job for job in jobs if self._has_ended(job)]
+
+    def _has_ended(self, job: Any) -> bool:
+        if job.done():
+            return job.paths.result_pickle.exists() or not self._queue.has(job.job_id)
+        return (self._queue.seconds_without(job.job_id) or 0) > _SECONDS_TO_ACCOUNT
+
     def _stop(self, jobs: Sequence[Any]) -> None:
-        """Cancel the jobs; give those of this machine a few seconds to save."""
-        for job in jobs:
-            job.cancel()
+        """Interrupt the jobs, give them a few seconds to save, and cancel what is left of them."""
         limit = time.monotonic() + _SECONDS_TO_SAVE
-        while self._cluster == "local" and time.monotonic() < limit and not all(job.done() for job in jobs):
-            time.sleep(_SECONDS)
+        ids = slurm_queue.arrays(job.job_id for job in jobs)
+        if self._cluster == "local":
+            for job in jobs:
+                job.cancel()
+            while time.monotonic() < limit and not all(job.done() for job in jobs):
+                time.sleep(_SECONDS)
+            return
+        try:
+            slurm_queue.cancel(ids, "--state=PENDING")
+            slurm_queue.cancel(ids, "--signal=INT")
+            while time.monotonic() < limit and any(self._queue.has(job.job_id) for job in jobs):
+                time.sleep(_SECONDS)
+                self._queue.look([], at_once=True)
+        finally:
+            slurm_queue.cancel(ids)
 
     def _submit(self, queue: Queue, crew: Crew) -> dict[Any, Unit]:
         """Submit all units of the queue as one array."""
@@ -93,7 +128,8 @@ class Submitit(Workers):
 
     def _executor(self, threads: int) -> Any:
         with self._in_one_line():
-            executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
+            timeouts = {f"{self._cluster}_max_num_timeout": self._timeouts}
+            executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster, **timeouts)
             executor.update_parameters(**{"name": "regbench", "cpus_per_task": threads, **self._parameters})
         return executor
 
@@ -114,6 +150,16 @@ class Submitit(Workers):
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             said = lines[-1] if lines[-1].startswith("sbatch") else lines[0]
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {said}") from None
+
+
+def _check_time(parameters: Mapping[str, Any]) -> None:
+    """Raise UserError unless a job has time before Slurm's signal to save and be queued again."""
+    minutes, delay = parameters.get("timeout_min", _MINUTES), parameters.get("slurm_signal_delay_s", _SIGNAL_SECONDS)
+    if minutes * 60 <= delay:
+        raise UserError(
+            f"hydra.launcher.parameters.timeout_min={minutes}: must be more than the {delay} s before a job's end at "
+            "which Slurm has it save; set +hydra.launcher.parameters.slurm_signal_delay_s=SECONDS to less"
+        )
 
 
 class _Work:
@@ -161,7 +207,7 @@ def fault(job: Any, waits: bool) -> Fault | None:
     state = str(job.state).upper()
     if "CANCELLED" in state:
         return Fault(f"its job {job.job_id} was cancelled", again=False)
-    return Fault(f"its job {job.job_id} is gone (state {state}){_log(job)}")
+    return Fault(f"its job {job.job_id} is gone (state {state}{_node(job)}){_log(job)}")
 
 
 def _of_result(job: Any) -> Fault | None:
@@ -178,6 +224,12 @@ def _said(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     raised = [line for line in lines if line[:1].isalpha() and ": " in line and not line.startswith("Job ")]
     return (raised or lines or ["without a word"])[-1].strip()
+
+
+def _node(job: Any) -> str:
+    """Name the node of a job that had one."""
+    node = job.get_info(mode="cache").get("NodeList", "")
+    return f" on {node}" if node and "assigned" not in node else ""
 
 
 def _log(job: Any) -> str:
