@@ -30,7 +30,8 @@ class Lines:
         """Show the standing, with each run that has ended since it was last shown."""
         for observed in ended:
             self._say(f"{self._progress()}  {self._standing.name([observed])}  {observed.end()}")
-        if time.monotonic() - self._told > _QUIET:
+        if self._standing.has_news or time.monotonic() - self._told > _QUIET:
+            self._standing.has_news = False
             self._say(self._progress())
 
     def stop(self) -> None:

@@ -20,6 +20,8 @@ class Standing:
         self._unfit = 0
         self._shared: set[str] | None = None  # overrides that all runs have, and that tell none from another
         self._here: tuple[list[ObservedRun], Reporter] | None = None
+        self.workers = ""  # how those of an engine stand, in its words
+        self.has_news = False  # of the workers
         self.runs: list[ObservedRun] = []
         self.units: list[list[ObservedRun]] = []  # runs that train together
 
@@ -51,11 +53,12 @@ class Standing:
         return (observed for observed in list(self.runs) if observed.look())
 
     def counts(self) -> str:
-        """`3 of 12 done, 1 failed, 2 training`."""
+        """`3 of 12 done, 1 failed, 2 training, Slurm job 17: 2 running, 6 pending (Resources)`."""
         states = Counter(observed.state for observed in self.runs)
         done = sum(states[state] for state in DONE) + self._unfit
         training = [f"{states['running']} training"] * bool(states["running"])
-        return ", ".join([f"{done} of {self._total} done", f"{states['failed']} failed", *training])
+        workers = [self.workers] * bool(self.workers)
+        return ", ".join([f"{done} of {self._total} done", f"{states['failed']} failed", *training, *workers])
 
     def time_left(self, seconds: float) -> str:
         """`0:00:42 left`, by the speed of each shape in the seconds since the sweep began; empty before an epoch."""

@@ -61,6 +61,11 @@ class Watch:
         """Show a bar for each unit, the runs that train together."""
         self._standing.follow(units)
 
+    def tell(self, workers: str, is_news: bool) -> None:
+        """Show how the workers stand: beside the counts, and at once if it is news."""
+        self._standing.workers = workers
+        self._standing.has_news |= is_news
+
     def reporter(self, unit: Sequence[Run]) -> Reporter:
         """Return what a unit that trains in this process reports to: its bar moves within epochs, too."""
         reporter = Reporter("off")

@@ -48,11 +48,18 @@ class Workers(ABC):
 
     def __init__(self, common: Common) -> None:
         self._common = common
+        self._watch: Watch | None = None
+
+    def tell(self, workers: str, is_news: bool) -> None:
+        """Have the progress say how the workers stand: at its next line, or at once if it is news."""
+        if self._watch:
+            self._watch.tell(workers, is_news)
 
     def train(self, runs: Unit, watch: "Watch") -> None:
         """Train the runs, in units that every worker has some of. Those of a worker that dies are trained again."""
         crew = self.crew(runs)
         queue = Queue(units.divide(runs, crew, self._common.runs_per_job))
+        self._watch = watch
         watch.follow(list(queue))
         deaths: Counter[Path] = Counter()
         with closing(self.outcomes(queue, crew)) as outcomes:  # at once: Ctrl-C is passed on to the workers
