@@ -1,14 +1,9 @@
 """Sweeps on several processes: real ones, which are killed, interrupted and orphaned."""
 
-import importlib.util
-import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,18 +17,24 @@ from regbench.records.run_status import RunStatus, run_path
 from regbench.sweep import plan
 from regbench.sweep.engines import processes, settings, units, workers
 from support import complete, leave
-
-TINY = ["model.hidden=[8]", "data.train_size=200", "data.val_size=100", "runtime.threads=1"]
-ENDLESS = 1_000_000  # epochs
-NO_RETRY = "hydra.launcher.max_failures=0"
-SECONDS = 300  # at most, for what takes a few on a machine that is idle
-INTERRUPTED = re.compile(r"Interrupted: 0 of \d runs? done\. To resume: regbench train -m .*\n$")
-
-linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
-needs = {
-    name: pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed")
-    for name in ("ray", "submitit")
-}
+from sweeps import (
+    ENDLESS,
+    INTERRUPTED,
+    NO_RETRY,
+    TINY,
+    Start,
+    ended,
+    has_interrupt,
+    holder,
+    is_alive,
+    linux,
+    needs,
+    record,
+    run_of,
+    same_bits,
+    trained,
+    until,
+)
 
 # Every process notes the runs that it begins to train.
 COUNTING = """
@@ -46,86 +47,6 @@ def start(self, facts):
     return original(self, facts)
 RunDir.start = start
 """
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """`start("processes", "seed=0,1")`: a sweep as a process of its own, ended with the test."""
-    monkeypatch.chdir(tmp_path)
-    begun = []
-
-    def popen(launcher: str, *words: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "regbench", "train", "-m", f"hydra/launcher={launcher}", *TINY, *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        begun.append(process)
-        return process
-
-    yield popen
-    for process in begun:
-        process.kill()
-        process.communicate(timeout=SECONDS)
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=SECONDS)
-    return process.returncode, out, err
-
-
-def until(found: Callable[[], Any]) -> Any:
-    limit = time.monotonic() + SECONDS
-    while not (result := found()):
-        assert time.monotonic() < limit, "it never came"
-        time.sleep(0.05)
-    return result
-
-
-def run_of(seed: int) -> Path | None:
-    return next(Path("runs").glob(f"*/*-s{seed}-*"), None)
-
-
-def record(seed: int) -> dict[str, Any]:
-    path = run_of(seed)
-    try:
-        content: dict[str, Any] = json.loads((path / "run.json").read_text()) if path else {}
-    except FileNotFoundError:
-        return {}
-    return content
-
-
-def trained(seed: int) -> bool:
-    """Whether an epoch of an endless run is on disk."""
-    path = run_of(seed)
-    return path is not None and (path / "checkpoint.pt").exists()
-
-
-def holder(seed: int) -> int:
-    """The process that has a run's lock."""
-    path = run_of(seed)
-    assert path
-    lock = str((path / ".lock").resolve())
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdecimal() and any(str(fd.readlink()) == lock for fd in (process / "fd").iterdir()):
-                return int(process.name)
-        except OSError:
-            continue
-    raise AssertionError(f"nobody has {lock}")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def has_interrupt(pid: int) -> bool:
-    """Whether a stopped process has a SIGINT to handle."""
-    (pending,) = re.findall(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
-    return bool(int(pending, 16) & 1 << (signal.SIGINT - 1))
-
 
 # Quick: what the sweep makes of workers
 
@@ -316,7 +237,7 @@ def test_a_job_that_raised_says_what(tmp_path: Path) -> None:
 )
 @needs["ray"]
 def test_a_node_has_room_for_as_many_workers_as_fit(node: Any, cpus: float, gpus: float, expected: int) -> None:
-    from regbench.sweep.engines.ray_cluster import workers_on
+    from regbench.sweep.engines.ray_nodes import workers_on
 
     assert workers_on(node, cpus, gpus) == expected
 
@@ -470,12 +391,8 @@ def test_workers_train_what_one_process_trains(start: Start, tmp_path: Path) -> 
     assert ended(start("processes", *words, "hydra.launcher.n_jobs=2"))[0] == 0
     code, _, err = ended(start("local", *words, "runtime.dir=alone"))
     assert (code, err) == (0, "")
-    for path in Path("alone/default").iterdir():
-        ours = Path("runs/default") / path.name
-        kept = [[line.split(",")[:-1] for line in (p / "metrics.csv").read_text().splitlines()] for p in (path, ours)]
-        assert kept[0] == kept[1]
-        assert (path / "model.safetensors").read_bytes() == (ours / "model.safetensors").read_bytes()
-    assert json.loads((ours / "run.json").read_text())["machine"]["threads"] == 1
+    assert same_bits(Path("alone/default"), Path("runs/default"))
+    assert record(0)["machine"]["threads"] == 1
 
 
 @linux

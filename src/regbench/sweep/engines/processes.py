@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from regbench.sweep.engines import environment
 from regbench.sweep.engines.settings import OfProcesses
-from regbench.sweep.engines.units import Crew, Unit, crew_here, gpus
+from regbench.sweep.engines.units import Crew, Unit, crew_here, gpus, standing
 from regbench.sweep.engines.workers import Fault, Outcomes, Queue, Workers, current_folder, work
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Processes(Workers):
             for worker in workers:
                 worker.give(queue.popleft())
             while busy := {worker.pipe: worker for worker in workers if worker.unit is not None}:
+                self.tell(standing(len(workers), len(queue) + len(busy)), is_news=False)
                 for pipe in connection.wait(list(busy)):
                     yield busy[pipe].ended()  # type: ignore[index]
                 for place, worker in enumerate(workers):

@@ -1,22 +1,25 @@
 """Workers as tasks of Ray (`pip install 'regbench[ray]'`), on a cluster or on this machine."""
 
 import signal
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regbench.errors import UserError, not_installed
 from regbench.sweep.engines import environment
 from regbench.sweep.engines.settings import OfRay
-from regbench.sweep.engines.units import Crew, Unit, threads_of
+from regbench.sweep.engines.units import Crew, Unit, standing, threads_of
 from regbench.sweep.engines.workers import Fault, Outcomes, Queue, Workers, current_folder, work
 from regbench.text import plural
 
 try:
     import ray
 
-    from regbench.sweep.engines.ray_cluster import Cluster, first_line, workers_on
+    from regbench.sweep.engines.ray_cluster import Cluster
+    from regbench.sweep.engines.ray_nodes import first_line, workers_on
 except ModuleNotFoundError:
     raise not_installed("hydra/launcher=ray: Ray", "ray") from None
 
+_SECONDS_BETWEEN_LOOKS = 2  # at the nodes
 _SECONDS_TO_SAVE = 60  # after Ctrl-C; a second Ctrl-C ends it
 
 
@@ -27,6 +30,7 @@ class Ray(Workers):
         super().__init__(settings)
         self._cpus, self._gpus = settings.cpus, settings.gpus
         self._cluster = Cluster(settings.address, settings.init)
+        self._nodes, self._gone = 0, ""  # at the start, and what was last said of those that are gone
 
     def crew(self, runs: Unit) -> Crew:
         """Ask the cluster for its workers, and each node whether it can train.
@@ -38,9 +42,10 @@ class Ray(Workers):
         threads = threads_of(runs, int(self._cpus or 1))
         cpus = self._of_worker(threads)
         nodes = self._cluster.resources()
-        number = sum(workers_on(node, cpus, self._gpus) for node in nodes)
+        number = self._room(cpus, nodes)
         if not number:
             raise self._no_room(cpus, nodes)
+        self._nodes = len(nodes)
         self._cluster.check_nodes(runs[0].path.parent, self._environment(threads))
         there = ", ".join(
             plural(int(amount), name)
@@ -65,8 +70,9 @@ class Ray(Workers):
                 while queue:
                     unit = queue.popleft()
                     tasks[task.remote(unit, current_folder())] = unit
-                (ended, *_), _ = ray.wait(list(tasks))
-                yield tasks.pop(ended), _fault(ended)
+                self._tell(crew.threads, len(tasks))
+                for ended in ray.wait(list(tasks), timeout=_SECONDS_BETWEEN_LOOKS)[0]:
+                    yield tasks.pop(ended), _fault(ended)
         except (KeyboardInterrupt, GeneratorExit):
             _stop(list(tasks))
             raise
@@ -74,6 +80,18 @@ class Ray(Workers):
     def close(self) -> None:
         """Leave the cluster, or end it if it was started here."""
         self._cluster.leave()
+
+    def _room(self, cpus: float, nodes: Sequence[Mapping[str, float]]) -> int:
+        """Count the workers that the nodes have room for."""
+        return sum(workers_on(node, cpus, self._gpus) for node in nodes)
+
+    def _tell(self, threads: int, units: int) -> None:
+        """Say for how many workers the living nodes have room, and how many units wait for one."""
+        nodes = self._cluster.resources()
+        gone = f" ({lost} gone)" if (lost := self._nodes - len(nodes)) > 0 else ""
+        workers = standing(self._room(self._of_worker(threads), nodes), units)
+        self.tell(f"{plural(len(nodes), 'node')}{gone}, {workers}", is_news=gone != self._gone)
+        self._gone = gone
 
     def _of_worker(self, threads: int) -> float:
         """Return the CPUs that a worker asks for."""

@@ -1,22 +1,24 @@
-"""A Ray cluster: connect to it or start it here, ask what it has, and whether its nodes can train."""
+"""A Ray cluster: connect to it or start it here, and ask what it has."""
 
+import logging
 import os
+import signal
 import socket
-from collections.abc import Mapping
-from importlib.metadata import version
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from regbench.errors import UserError
+from regbench.sweep.engines import ray_nodes
+from regbench.sweep.engines.ray_nodes import first_line
 
 _QUIET = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
 _SECONDS_TO_ANSWER = 10  # for a head, which answers at once
-_SECONDS_OF_CHECK = 60  # for a node to start a worker
-_ROUNDING = 1e-9
 
 
 class Cluster:
@@ -25,7 +27,7 @@ class Cluster:
     def __init__(self, address: str | None, init: Mapping[str, Any]) -> None:
         """`address`: None means RAY_ADDRESS, or Ray started on this machine, whatever else runs here."""
         self._address, self._init = address or os.environ.get("RAY_ADDRESS") or "local", init
-        self._named = "hydra.launcher.address" if address else "RAY_ADDRESS"
+        self._named = f"{'hydra.launcher.address' if address else 'RAY_ADDRESS'}={self._address}"
         self._ours = self._checked = False
 
     @property
@@ -41,12 +43,15 @@ class Cluster:
         """
         if ray.is_initialized():
             return
+        logging.getLogger("ray").setLevel(logging.ERROR)
         if self._address != "local":
             self._check_answers()
         try:
-            ray.init(address=self._address, **{**_QUIET, **self._init})
+            with _same_end():
+                ray.init(address=self._address, **{**_QUIET, **self._init})
         except (Exception, SystemExit) as error:  # Ray raises a dozen kinds, and leaves where its head does
-            raise self._refused(error) from None
+            what = f"hydra.launcher.init={dict(self._init)}" if self._init else f"hydra/launcher=ray: {self.name}"
+            raise UserError(f"{what}: Ray says: {type(error).__name__}: {first_line(error)}") from None
         self._ours = True
 
     def leave(self) -> None:
@@ -72,29 +77,38 @@ class Cluster:
         file = there / f".{uuid4().hex}.tmp"
         file.touch()
         try:
-            _check(file, environment)
+            ray_nodes.check(file, environment)
         finally:
             file.unlink(missing_ok=True)
         self._checked = True
 
     def _check_answers(self) -> None:
-        """Raise UserError unless somebody listens at the address: Ray itself tries for two minutes."""
+        """Raise UserError unless a head answers at the address: Ray itself tries for minutes."""
         address = _found(self._address)
         if not address:
-            raise UserError(f"{self._named}=auto: no Ray cluster runs on this machine. Without it Ray is started here")
+            raise UserError(f"{self._named}: no Ray cluster runs on this machine. Without it Ray is started here")
         host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
         if not port.isdecimal():
-            raise UserError(f"{self._named}={self._address}: must be HOST:PORT, ray://HOST:PORT, auto or local")
+            raise UserError(f"{self._named}: must be HOST:PORT, ray://HOST:PORT, auto or local")
+        where = f" at {address}" * (self._address == "auto")
         try:
             socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
         except (OSError, OverflowError) as error:
-            where = f" at {address}" * (self._address == "auto")
             reason = getattr(error, "strerror", None) or error
-            raise UserError(f"{self._named}={self._address}: no Ray cluster answers{where} ({reason})") from None
+            raise UserError(f"{self._named}: no Ray cluster answers{where} ({reason})") from None
+        if not address.startswith("ray://") and (reason := self._refusal(address)):
+            raise UserError(f"{self._named}: no Ray cluster answers{where} ({reason})")
 
-    def _refused(self, error: BaseException) -> UserError:
-        what = f"hydra.launcher.init={dict(self._init)}" if self._init else f"hydra/launcher=ray: {self.name}"
-        return UserError(f"{what}: Ray says: {type(error).__name__}: {first_line(error)}")
+    def _refusal(self, address: str) -> str | None:
+        """Return why the head at an address will not have this process; None if it will."""
+        error = _error_of_head(address)
+        if not isinstance(error, ray.exceptions.AuthenticationError):
+            return None if error is None else first_line(error)
+        mode = os.environ.get("RAY_AUTH_MODE")
+        if mode == "token":
+            return "it wants another token: copy ~/.ray/auth_token of its head to this machine"
+        by_itself = mode is None and self._address == "auto"  # Ray takes the token that it finds
+        return None if by_itself else "it wants a token: set RAY_AUTH_MODE=token"
 
 
 def _found(address: str) -> str:
@@ -106,57 +120,43 @@ def _found(address: str) -> str:
     return str(services.find_bootstrap_address(None) or next(iter(services.find_gcs_addresses()), ""))
 
 
-def _check(file: Path, environment: Mapping[str, Any]) -> None:
-    """Ask all nodes at once."""
-    task = ray.remote(num_cpus=0, max_retries=0, runtime_env=dict(environment))(_what_is_missing)
-    nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-    answers = {
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
-            version("regbench"), str(Path.cwd()), str(file)
-        ): node
-        for node in nodes
-    }
-    ray.wait(list(answers), num_returns=len(answers), timeout=_SECONDS_OF_CHECK)
-    for answer, node in answers.items():
-        if reason := _reason(answer):
-            name = f"{nodes[node]} ({node[:8]})"
-            raise UserError(f"hydra/launcher=ray: node {name} cannot train: {reason}")
+def _error_of_head(address: str) -> Exception | None:
+    """Ask the head for its name, as `ray health-check` does; return what it raises, if anything."""
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            ray._raylet.GcsClient(address=address)  # type: ignore[attr-defined]
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)  # Ray's own limit is 40 s
+    with _nothing_on_stderr():
+        thread.start()
+        thread.join(_SECONDS_TO_ANSWER)
+    silence = [TimeoutError(f"no head of Ray within {_SECONDS_TO_ANSWER} s")] * thread.is_alive()
+    return next(iter([*errors, *silence]), None)
 
 
-def _reason(answer: Any) -> str | None:
-    """Return what a node says is missing, or why it does not say anything."""
+@contextmanager
+def _same_end() -> Iterator[None]:
+    """Have SIGTERM end the process as before: Ray's handler shows where each thread is first."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        reason: str | None = ray.get(answer, timeout=0)
-    except ray.exceptions.GetTimeoutError:
-        return f"it did not answer within {_SECONDS_OF_CHECK} s"
-    except ray.exceptions.RayError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return next((line for line in lines if "ModuleNotFoundError" in line), first_line(error))
-    return reason
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
-def _what_is_missing(wanted: str, folder: str, file: str) -> str | None:
-    """Say on a node why it cannot train; None if it can."""
-    if (ours := version("regbench")) != wanted:
-        return f"it has regbench {ours}, and the sweep {wanted}"
-    if not Path(folder).is_dir():
-        return f"it has no folder {folder}"
-    if not (Path(folder) / file).is_file():
-        return f"{Path(folder, file).parent} is not the same folder there"
-    return None
-
-
-def workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
-    """Count the workers that a node has room for, by what each asks for; without a wish, one to a CPU."""
-    limits = [node.get("CPU", 0.0) / (cpus or 1)] if cpus or not gpus else []
-    if 0 < gpus < 1:
-        limits.append(int(node.get("GPU", 0.0)) * int(1 / gpus + _ROUNDING))
-    elif gpus:
-        limits.append(node.get("GPU", 0.0) / gpus)
-    return int(min(limits) + _ROUNDING)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
-    lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else ""
+@contextmanager
+def _nothing_on_stderr() -> Iterator[None]:
+    """Drop what Ray's library in C++ writes meanwhile: a line for each attempt."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

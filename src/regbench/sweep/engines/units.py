@@ -65,6 +65,13 @@ def in_words(units: Sequence[Unit], crew: Crew) -> str:
     return f"{plural(len(units), 'unit')} of {of}{workers}: {crew.why}."
 
 
+def standing(workers: int, units: int) -> str:
+    """Write `8 workers, 4 units queued`, for units that have not ended."""
+    queued = units - workers
+    rest = f", {plural(queued, 'unit')} queued" if queued > 0 else ""
+    return f"{plural(workers, 'worker')}{rest}"
+
+
 def _lanes(runs: Sequence["Run"], crew: Crew) -> int:
     """Count the runs that a worker computes side by side."""
     from regbench.training.machine import lanes_of
