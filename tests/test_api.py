@@ -106,6 +106,8 @@ def test_a_sweep_in_python_is_a_frame_of_its_runs(own_process: None) -> None:
         (lambda: regbench.train("optimizer.lrr=1"), "Did you mean 'lr'?"),
         (lambda: regbench.train(epochs=-1), "epochs=-1: must be"),
         (lambda: regbench.train("+study=norms"), "is a sweep. In Python: regbench.sweep('+study=norms')"),
+        (lambda: regbench.train(progress="loud"), "train(progress='loud'): must be 'off', 'plain', 'bar' or 'auto'"),
+        (lambda: regbench.sweep(until_decided="yes"), "sweep(until_decided='yes'): must be True or False"),
         (lambda: regbench.train("--plan"), "--plan: is a flag of the command line, and has no meaning in Python"),
         (lambda: regbench.train(["seed=1"]), "* takes a list apart: regbench.train(*words)"),
         (lambda: regbench.train(epochs={}), "epochs={}: must be text, a number, True, False, None or a list"),
@@ -128,6 +130,24 @@ def test_a_mistake_in_python_is_a_user_error(own_process: None, call: Any, messa
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("load", (5,), "load(dirs=5): must be text, a path or a list of text or a path"),
+        ("load", ([5],), "load(5): must be the path of a folder of runs"),
+        ("load", ("",), "load(''): must be the path of a folder of runs"),
+        ("load", ([],), "load([]): needs at least one folder"),
+        ("curves", (None,), "curves(dirs=None): must be "),
+        ("compare", (), "compare(): missing a required argument: 'frame'"),
+        ("load_model", (None,), "load_model(run=None): must be text or a path"),
+        ("load_model", ("",), "load_model(''): must be the folder of a run"),
+    ],
+)
+def test_an_argument_of_another_type_is_one_line(name: str, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(regbench.UserError, match=re.escape(message)):
+        getattr(regbench, name)(*arguments)
+
+
 def test_the_public_names_are_listed() -> None:
     assert dir(regbench) == ["UserError", "compare", "curves", "load", "load_model", "sweep", "train"]
     assert all(callable(getattr(regbench, name)) for name in dir(regbench))
@@ -147,13 +167,24 @@ def test_importing_imports_next_to_nothing() -> None:
         ({"margin": math.inf}, "--margin inf: must be a finite number above 0"),
         ({"margin": math.nan}, "--margin nan: must be a finite number above 0"),
         ({"margin": -1}, "--margin -1: must be a finite number above 0"),
-        ({"correction": "bonferroni"}, "--correction bonferroni: no value"),
-        ({"select": "best"}, "select best: no value 'best' in select. Did you mean 'best_val'?"),
-        ({"frame": "runs"}, "compare('runs'): takes rows of regbench.load"),
+        ({"correction": "bonferroni"}, "compare(correction='bonferroni'): must be 'holm', 'bh' or 'none'"),
+        ({"select": "best"}, "compare(select='best'): must be 'last' or 'best_val'. Did you mean 'best_val'?"),
+        ({"frame": "runs"}, "compare(frame='runs'): must be a DataFrame"),
+        ({"frame": pd.DataFrame({"a": [1]})}, "must hold rows of regbench.load, and has no column 'status'"),
+        ({"by": 3}, "compare(by=3): must be text or a list of text"),
+        ({"by": ["norm", 3]}, "compare(by=['norm', 3]): must be text or a list of text"),
+        ({"metric": None}, "compare(metric=None): must be text or a list of text"),
+        ({"metric": []}, "compare(metric=[]): needs at least one metric"),
+        ({"where": 5}, "compare(where=5): must be text, a list of text or None"),
+        ({"show": ["seed"]}, "compare(show='seed'): no column 'seed' in the table. Did you mean 'seeds'?"),
+        ({"status": "done"}, "compare(status='done'): no value 'done' in status. Did you mean 'completed'?"),
+        ({"test_noise": 1}, "compare(test_noise=1): must be True or False"),
+        ({"baselin": "norm=none"}, "compare(baselin=…): no argument 'baselin' in compare. Did you mean 'baseline'?"),
+        ({"baseline": None, "margin": 0.1}, "compare(margin=…): needs a baseline"),
     ],
 )
 def test_compare_refuses_what_decides_nothing(wrong: dict[str, Any], message: str) -> None:
     """With an infinite margin every row would be equivalent."""
-    right = {"frame": pd.DataFrame({"norm": ["none"]}), "by": "norm", "baseline": "norm=none"}
+    right = {"frame": pd.DataFrame({"norm": ["none"], "status": ["completed"]}), "by": "norm", "baseline": "norm=none"}
     with pytest.raises(regbench.UserError, match=re.escape(message)):
         regbench.compare(**right | wrong)

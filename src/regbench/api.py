@@ -10,11 +10,14 @@ from regbench.analysis import summary
 from regbench.analysis.corrections import Correction
 from regbench.analysis.groups import config_keys, differing
 from regbench.analysis.table import Against
+from regbench.config.calls import checked_call
 from regbench.errors import UserError, no_such
 from regbench.records import epochs
 from regbench.records import frame as records
+from regbench.records.files import STATES
 from regbench.records.frame import Runs
-from regbench.records.metrics import SELECTIONS, Selection
+from regbench.records.metrics import Selection
+from regbench.tables.choices import SHOWN
 from regbench.tables.record import to_frame
 from regbench.text import shown
 
@@ -26,6 +29,7 @@ _Progress = Literal["off", "plain", "bar", "auto"]
 _Dirs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
+@checked_call
 def load(dirs: _Dirs = "runs") -> pd.DataFrame:
     """Load one row per run below the directories: flat config keys, facts, figures of both selections as fractions.
 
@@ -35,11 +39,18 @@ def load(dirs: _Dirs = "runs") -> pd.DataFrame:
     Raises:
         UserError: a directory does not exist, or none of them holds a run.
     """
-    runs = records.load([dirs] if isinstance(dirs, str | os.PathLike) else dirs)
+    paths = [dirs] if isinstance(dirs, str | os.PathLike) else list(dirs)
+    if not paths:
+        raise UserError(f"load({dirs!r}): needs at least one folder")
+    for path in paths:
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise UserError(f"load({path!r}): must be the path of a folder of runs")
+    runs = records.load(paths)
     runs.frame.attrs |= {"duplicates": list(runs.duplicates), "unreadable": dict(runs.unreadable)}
     return runs.frame
 
 
+@checked_call
 def curves(dirs: _Dirs | pd.DataFrame = "runs") -> pd.DataFrame:
     """Load one row per epoch and run: path, status, seed, the config keys that differ, all columns of metrics.csv.
 
@@ -53,6 +64,7 @@ def curves(dirs: _Dirs | pd.DataFrame = "runs") -> pd.DataFrame:
     return epochs.curves(frame, [*present, *differing(frame)])
 
 
+@checked_call
 def compare(
     frame: pd.DataFrame,
     by: str | Sequence[str] = (),
@@ -66,7 +78,7 @@ def compare(
     status: str | Sequence[str] = (),
     sort: str | None = None,
     test_noise: bool = False,
-    show: Sequence[str] = (),
+    show: str | Sequence[str] = (),
     tune: str | Sequence[str] = (),
     anytime: bool = False,
     shrink: bool = False,
@@ -95,12 +107,19 @@ def compare(
     Raises:
         UserError: the metric, a key, column or baseline does not exist; `anytime` has no baseline.
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise UserError(f"compare({frame!r}): takes rows of regbench.load, as in compare(regbench.load('runs'))")
-    if select not in SELECTIONS:
-        raise UserError(f"select {select}: {no_such('value', str(select), 'select', SELECTIONS)}")
-    if anytime and not baseline:
-        raise UserError("anytime: needs a baseline, as it is about the verdicts")
+    metrics, columns = _listed(metric), _listed(show)
+    _check_frame(frame)
+    if not metrics:
+        raise UserError("compare(metric=[]): needs at least one metric")
+    for name in columns:
+        if name not in SHOWN:
+            raise UserError(f"compare(show={name!r}): {no_such('column', name, 'the table', SHOWN)}")
+    for state in _listed(status):
+        if state not in STATES:
+            raise UserError(f"compare(status={state!r}): {no_such('value', state, 'status', STATES)}")
+    for name, given in (("margin", margin is not None), ("anytime", anytime)):
+        if given and not baseline:
+            raise UserError(f"compare({name}=…): needs a baseline, as it is about the verdicts")
     texts = [f"{key}={shown(value)}" for key, value in baseline.items()] if isinstance(baseline, Mapping) else baseline
     against = Against([texts] if isinstance(texts, str) else texts, margin, correction, anytime) if texts else None
     left_out = tuple(frame.attrs.get("duplicates", ())), frame.attrs.get("unreadable", {})
@@ -108,22 +127,35 @@ def compare(
     tables = [
         summary.compare(
             runs,
-            [by] if isinstance(by, str) else by,
+            _listed(by),
             name,
             select,
             against=against,
             where=where,
             sort=sort,
             test_noise=test_noise,
-            statuses=[status] if isinstance(status, str) else status,
-            tune=[tune] if isinstance(tune, str) else tune,
+            statuses=_listed(status),
+            tune=_listed(tune),
             shrink=shrink,
         )
-        for name in ([metric] if isinstance(metric, str) else metric)
+        for name in metrics
     ]
-    return to_frame(tables, show)
+    return to_frame(tables, columns)
 
 
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _check_frame(frame: pd.DataFrame) -> None:
+    """Raise UserError unless the frame has rows of `load`."""
+    if "status" not in frame:
+        raise UserError("compare(frame=<DataFrame>): must hold rows of regbench.load, and has no column 'status'")
+    if frame.empty:
+        raise UserError("compare(frame=<DataFrame>): has no rows")
+
+
+@checked_call
 def train(*words: str, progress: _Progress = "off", **values: object) -> "RunStatus":
     """Train one run as `regbench train` does, unless it is trained already: `train("norm=batch", epochs=1)`.
 
@@ -143,6 +175,7 @@ def train(*words: str, progress: _Progress = "off", **values: object) -> "RunSta
     return in_python.train(words, _with_progress(words, values, progress))
 
 
+@checked_call
 def sweep(
     *words: str,
     progress: _Progress = "off",
@@ -182,6 +215,7 @@ def sweep(
     return load(paths).sort_values("path", key=lambda column: column.map(places), ignore_index=True)
 
 
+@checked_call
 def load_model(run: str | os.PathLike[str]) -> "Trained":
     """Load the network of a completed run, a `torch.nn.Module` in evaluation mode on the CPU.
 
@@ -197,6 +231,8 @@ def load_model(run: str | os.PathLike[str]) -> "Trained":
     from regbench.experiment import trained
     from regbench.records.names import run_path_of
 
+    if not os.fspath(run):
+        raise UserError("load_model(''): must be the folder of a run")
     return trained.load_model(run_path_of(os.fspath(run)))
 
 

@@ -53,16 +53,23 @@ def no_such(noun: str, given: str, place: str, allowed: Iterable[str]) -> str:
     return f"no {noun} '{given}' in {place}.{nearest(given, names) or f' Allowed: {listed(names)}'}"
 
 
+def no_key(given: str, allowed: Iterable[str]) -> str:
+    """Say that no run has such a key; a key with a value is a condition."""
+    if "=" in given:
+        return f"takes keys without values. To choose runs: --where '{given}'"
+    return no_such("key", given, "the runs", allowed)
+
+
 def nearest(given: str, names: Iterable[str]) -> str:
     """Write ` Did you mean 'batch'?`, or nothing if no name is near."""
     match = suggestion(given, names)
     return f" Did you mean '{match}'?" if match else ""
 
 
-def listed(names: Sequence[str]) -> str:
-    """Write names with commas, ten at most: `a, b, …, j and 5 more`."""
-    more = len(names) - _MOST_NAMES
-    shown = ", ".join(names[:_MOST_NAMES] if more > 0 else names)
+def listed(names: Sequence[str], most: int = _MOST_NAMES) -> str:
+    """Write names with commas, no more than `most`: `a, b, …, j and 5 more`."""
+    more = len(names) - most
+    shown = ", ".join(names[:most] if more > 0 else names)
     return f"{shown} and {more} more" if more > 0 else shown or "nothing"
 
 

@@ -192,6 +192,29 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "query": ("--where",),
     "sortby": ("--sort",),
     "top": ("--limit",),
+    "force": ("--yes",),
+    "y": ("--yes",),
+    # commands
+    "compare": ("summary",),
+    "delete": ("rm",),
+    "draw": ("plot",),
+    "figure": ("plot",),
+    "fit": ("train",),
+    "remove": ("rm",),
+    "run": ("train",),
+    "runs": ("ls",),
+    "status": ("ls",),
+    "table": ("summary",),
+    "version": ("--version", "info"),
+    # formats
+    "excel": ("csv",),
+    "htm": ("html",),
+    "markdown": ("md",),
+    "tex": ("latex",),
+    "text": ("table",),
+    "txt": ("table",),
+    "xls": ("csv",),
+    "xlsx": ("csv",),
     # functions of a sweep
     "arange": ("range",),
     "linspace": ("range",),
@@ -209,8 +232,10 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "sweep": ("--multirun",),
     "slurm": ("submitit_slurm",),
     # figures
-    "acc": ("test_acc",),
-    "accuracy": ("test_acc",),
+    "acc": ("test_acc", "mean"),
+    "accuracy": ("test_acc", "mean"),
+    "testacc": ("mean",),
+    "average": ("mean",),
     "loss": ("test_loss",),
     "time": ("seconds",),
 }
@@ -222,7 +247,7 @@ def suggestion(given: str, names: Iterable[str]) -> str | None:
     name = meant(given, forms.values())
     if name is None:
         match = get_close_matches(_form(given), forms, n=1)
-        name = forms[match[0]] if match else _near_alias(given, forms.values())
+        name = forms[match[0]] if match else _near_alias(given, forms.values()) or _by_leaf(given, forms.values())
     return None if name == given else name
 
 
@@ -234,6 +259,16 @@ def meant(given: str, names: Iterable[str]) -> str | None:
         if name := forms.get(word) or next(aliases, None):
             return name
     return None
+
+
+def _by_leaf(given: str, names: Iterable[str]) -> str | None:
+    """Return the only allowed name that ends so after its dot: `lr` is optimizer.lr."""
+    leaves: dict[str, list[str]] = {}
+    for name in names:
+        if "." in name:
+            leaves.setdefault(name.rpartition(".")[2], []).append(name)
+    places = leaves.get(meant(given, leaves) or "", [])
+    return places[0] if len(places) == 1 else None
 
 
 def _near_alias(given: str, names: Iterable[str]) -> str | None:

@@ -110,7 +110,7 @@ def test_every_metric_is_accepted(metric: str, invoke: Invoke) -> None:
         (["summary", "--by", "nrom"], "Did you mean 'norm'?"),
         (["summary", "--metric", "test_ac"], "Did you mean 'test_acc'?"),
         (["summary", "--select", "best"], "--select best: no value 'best' in --select. Did you mean 'best_val'?"),
-        (["summary", "--format", "xlsx"], "--format xlsx: no value 'xlsx' in --format. Allowed: csv, html,"),
+        (["summary", "--format", "xlsx"], "--format xlsx: no value 'xlsx' in --format. Did you mean 'csv'?"),
         (["summary", "--colour"], "--colour"),
         (["summary", "--csv"], "--csv: needs a value"),
         (["summary", "--csv", "nowhere/t.csv"], "--csv nowhere/t.csv: cannot be written: No such file or directory"),
@@ -246,15 +246,30 @@ def test_sort(sort: str, first: str, invoke: Invoke) -> None:
     ("arguments", "message"),
     [
         (["--where", "nrom=='x'"], "Did you mean 'norm'?"),
+        (
+            ["--where", "norm=btach"],
+            "--where norm=btach: no value 'btach' in the runs of 'norm'. Did you mean 'batch'?",
+        ),
+        (["--where", "norm=batch,layer"], "several values are written 'norm in [batch, layer]'"),
+        (["--where", "norm=batch,init=xavier"], "joined by and: 'norm=batch and init=xavier'"),
+        (["--where", "lr<0.1"], "--where lr<0.1: no key 'lr' in the runs. Did you mean 'optimizer.lr'?"),
+        (["--by", "lr"], "--by lr: no key 'lr' in the runs. Did you mean 'optimizer.lr'?"),
+        (["--by", "norm=batch"], "--by norm=batch: takes keys without values. To choose runs: --where 'norm=batch'"),
+        (["--baseline", "nrom=none"], "--baseline nrom: no key 'nrom' in the runs. Did you mean 'norm'?"),
+        (["--sort", "test_acc"], "--sort test_acc: no column 'test_acc' in the table. Did you mean 'mean'?"),
+        (["-o", "t.xlsx"], "no format 'xlsx' in the endings of files. Did you mean 'csv'? Or name it by --format"),
         (["--where", "seed>99"], "--where seed>99: matches none of the 15 runs"),
         (["--sort", "nrom"], "--sort nrom: no column 'nrom' in the table. Did you mean 'norm'?"),
         (["--margin", "0.1"], "--margin 0.1: needs a --baseline"),
         (["--anytime"], "--anytime: needs a --baseline"),
-        (["--tune", "optimizer.rl"], "Did you mean 'optimizer.lr'?"),
+        (
+            ["--tune", "optimizer.rl"],
+            "--tune optimizer.rl: no key 'optimizer.rl' in the runs. Did you mean 'optimizer.lr'?",
+        ),
         (["--tune", "dropout"], "--tune dropout: no row has several values to choose from"),
         (["--shrink", "--cols", "norm"], "--shrink: a pivot has no room for it"),
         (["--margin", "0", "--baseline", "norm=none"], "--margin"),
-        (["--cols", "nrom"], "Did you mean 'norm'?"),
+        (["--cols", "nrom"], "--cols nrom: no key 'nrom' in the runs. Did you mean 'norm'?"),
         (["--format", "parquet"], "parquet is binary: add --output FILE"),
         (["--output", "runs", "--format", "md"], "--output runs: is not a regular file"),
         (["--output", "t"], "--output t: the name has no ending. Or name it by --format"),
@@ -280,6 +295,13 @@ def test_a_mistake_in_a_comparison_is_one_line(arguments: list[str], message: st
     result = invoke("summary", *arguments)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert message in result.err
+
+
+def test_a_value_that_no_run_has_is_said_below_the_table(invoke: Invoke) -> None:
+    result = invoke("summary", "--where", "norm != nnoe", "--by", "norm")
+    assert result.code == 0
+    assert "no value 'nnoe' in the runs of 'norm'. Did you mean 'none'?" in result.out.replace("\n", " ")
+    assert "no value" not in invoke("summary", "--where", "norm != none", "--by", "norm").out
 
 
 def test_all_conditions_count(invoke: Invoke) -> None:

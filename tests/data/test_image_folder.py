@@ -1,12 +1,13 @@
 """A folder of class folders as a data set."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import functional as vision
 
@@ -93,6 +94,28 @@ def test_the_digest_follows_contents_and_names_and_not_the_place(images, tmp_pat
     image_folder.digest.cache_clear(), image_folder.listed.cache_clear()
     (elsewhere / "train" / "dog" / "1.bmp").rename(elsewhere / "train" / "cat" / "7.bmp")
     assert len({first, second, image_folder.digest(str(elsewhere)), datasets.digest("mnist")}) == 4
+
+
+def test_pixels_that_are_read_in_another_way_than_once_are_other_data(images):
+    """Files alone do not say it; plain ones keep the digest of the first version."""
+
+    def of_files() -> str:
+        files = [(path, path.relative_to(images).as_posix()) for path in images.rglob("*") if path.suffix != ".txt"]
+        ordered = sorted(
+            (file for file in files if file[0].is_file()), key=lambda file: (file[1][:3] != "tra", file[1])
+        )
+        lines = [f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path, name in ordered]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    assert image_folder.digest(str(images)) == of_files()
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    first = images / "train" / "cat" / "0.png"
+    for mode, settings in (("RGBA", {}), ("I;16", {}), ("L", {"exif": turned})):
+        image = Image.new("I;16", (30, 30)) if mode == "I;16" else picture(3).convert(mode)
+        image.save(first, **settings)
+        image_folder.digest.cache_clear(), image_folder.listed.cache_clear()
+        assert image_folder.digest(str(images)) != of_files(), mode
 
 
 def test_the_model_has_an_output_for_each_class(images, make_config):

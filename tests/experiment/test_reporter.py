@@ -238,3 +238,9 @@ def test_no_color_and_a_diverged_run(tmp_path, monkeypatch):
     lines = file.getvalue().splitlines()
     assert "\x1b" not in file.getvalue()
     assert "● train_loss: 8.0000, least 2.0000 after epoch 1" in lines and not any("val_loss" in line for line in lines)
+
+
+def test_a_full_disk_is_said_once_in_a_process(capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in range(3):
+        Reporter("off").warn_once(f"runs/once/s{seed}: No space left on device", "runs/once: No space left on device")
+    assert capsys.readouterr().err == "warning: runs/once/s0: No space left on device\n"

@@ -91,7 +91,7 @@ def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^no directory '.*nowhere'. Train a run first"):
         load([tmp_path / "nowhere"])
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no directory"):
+    with pytest.raises(UserError, match="is a file, not a folder of runs"):
         load([tmp_path / "file"])
 
 

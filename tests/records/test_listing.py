@@ -19,7 +19,7 @@ from golden.records import NORMS, record, write
 from regbench.cli import group
 from regbench.cli import runs as cli
 from regbench.errors import UserError
-from regbench.records import removal
+from regbench.records import removal, run_json
 from regbench.records.files import STATES
 from regbench.records.listing import listing
 from regbench.records.locks import is_locked
@@ -251,6 +251,37 @@ def test_short_names_are_runs(runs: Path, invoke: Callable[..., Ended]) -> None:
     assert "no directory 'abcd'" in invoke("ls", "abcd").err
 
 
+def test_a_value_that_no_run_has_is_named(runs: Path, invoke: Callable[..., Ended]) -> None:
+    result = invoke("ls", "--where", "norm=btach")
+    assert (result.code, result.out.splitlines()[-1]) == (0, "0 runs")
+    assert result.err == "warning: --where norm=btach: no value 'btach' in the runs of 'norm'. Did you mean 'batch'?\n"
+    gone = invoke("rm", "--where", "norm=btach", "--yes")
+    assert (gone.code, gone.out, gone.err) == (0, "no such run: nothing removed\n", result.err)
+
+
+def test_a_disk_is_not_searched(runs: Path, invoke: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders of runs do not count, and a link is followed where runs may be, not below."""
+    monkeypatch.setattr(run_json, "_MOST_OTHERS", 5)
+    assert invoke("ls").code == 0
+    for number in range(6):
+        Path("elsewhere", str(number)).mkdir(parents=True)
+    result = invoke("rm", "elsewhere", "--status", "failed", "--yes")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: elsewhere: holds more than")
+    deep = Path("deep/1/2/3")
+    deep.mkdir(parents=True)
+    (deep / "runs").symlink_to(runs.absolute())
+    assert invoke("ls", "deep").out.splitlines()[-1] == "0 runs"
+    assert invoke("ls", "deep/1/2").out.splitlines()[-1].startswith("4 runs")
+
+
+def test_too_few_digits_of_an_id(invoke: Callable[..., Ended]) -> None:
+    write(Path("runs"), record(seed=5), "mlp-s5-e50000000000")
+    message = "Of a run's id write four digits or more, as regbench ls shows them: default/e50000000000\n"
+    assert invoke("rm", "e5", "--yes").err == f"error: no directory 'e5'. {message}"
+    assert invoke("ls", "e500").out.splitlines()[-1].startswith("1 run")
+
+
 def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
     Path("runs").mkdir()
     result = invoke("ls", "--status", "failed", "--sort", "seed", "--show", "norm")
@@ -264,7 +295,9 @@ def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
         (["ls", "--status", "done"], "--status done: no value 'done' in --status. Did you mean 'completed'?"),
         (["ls", "--where", "nrom=batch"], "Did you mean 'norm'?"),
         (["ls", "--where", "norm <"], "is not a condition"),
-        (["ls", "--where", "norm > 3"], "not supported between"),
+        (["rm", "--where", "norm != nnoe", "--yes"], "no value 'nnoe' in the runs of 'norm'. Did you mean 'none'?"),
+        (["ls", "--show", "norm=none"], "--show norm=none: takes keys without values"),
+        (["ls", "--where", "norm > 3"], "neither is less"),
         (["ls", "--sort", "sed"], "Did you mean 'seed'?"),
         (["ls", "--show", "sed"], "Did you mean 'seed'?"),
         (["ls", "--by", "sed"], "Did you mean 'seed'?"),
@@ -274,7 +307,10 @@ def test_an_empty_folder_has_no_runs(invoke: Callable[..., Ended]) -> None:
         (["rm"], "rm needs run directories, or a filter: --status failed, or --where CONDITION"),
         (["rm", "runs"], "runs is a folder of studies, not a study or a run. Choose some runs with"),
         (["rm", "runs/default/a", "."], ". is a folder of studies"),
-        (["explain", "runs/default"], "explain needs a cell, as in norm=batch. To list all runs: regbench ls runs/def"),
+        (
+            ["explain", "runs/default"],
+            "explain runs/default: needs a cell, as in norm=batch. To list all runs: regbench",
+        ),
         (["rm", "nowhere"], "no directory 'nowhere'"),
         (["rm", "--where", "sed=1"], "Did you mean 'seed'?"),
     ],

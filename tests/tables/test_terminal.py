@@ -251,6 +251,28 @@ def test_latex_escapes_what_it_must(tmp_path: Path) -> None:
     assert r"$\pm$" in text
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs LaTeX")
+def test_latex_compiles(tmp_path: Path) -> None:
+    """Every character that a name of a study may have on disk, and every shape of a table that is committed."""
+    odd = ["100%", "a_b&c#d", "~x^2\\y{z}$", 'größe ± – × − ≤ ↑ ·"<|>', "[64", "*star", "-0.5", "-x"]
+    (tmp_path / "odd.tex").write_text(formats.latex(Cells(odd, [odd, odd[::-1]], range(1, 8)), odd), encoding="utf-8")
+    for name in ("expected", "pivot", "verdicts", "images"):
+        shutil.copy(GOLDEN / f"{name}.tex", tmp_path)
+    tables = "\\par".join(rf"\input{{{path.stem}}}" for path in sorted(tmp_path.glob("*.tex")))
+    page = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{tables}\end{{document}}"
+    (tmp_path / "page.tex").write_text(page)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_letters_that_pdflatex_lacks_are_said() -> None:
+    lines = formats.latex(Cells(["a"], [["größe"], ["α"]], range(1)), []).splitlines()
+    assert lines[0] == "% α needs xelatex or lualatex, and a font that has these letters."
+    assert formats.latex(Cells(["a"], [["größe ±"]], range(1)), []).startswith("\\begin")
+
+
 def test_five_seeds_that_can_prove_nothing_are_said_to(tmp_path: Path) -> None:
     assert inference.fewest_pairs(inference.ALPHA) == contrast_notes.ENOUGH
     line = "n ≤ 5: no exact paired test between rows can reach 0.05; 6 seeds can."

@@ -64,7 +64,7 @@ def curves(question: Question, default: Sequence[str] = ("val_acc",), x: X = "ep
         UserError: no run is completed, the figure is not recorded for each epoch, or the steps are not known.
     """
     frame = question.frame()
-    across = checked(question.columns, frame)
+    across = checked(question.columns, frame, "--cols ")
     panels = sorted(grouped(frame, across), key=lambda g: [sortable(g.values, key) for key in across])
     found = lines(frame, question.by, across, question.against)
     read = {run: _rows(frame, run, x) for line in found.lines for run in line.positions}

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
-from regbench.errors import UserError, no_such
+from regbench.errors import UserError, no_key
 from regbench.records.frame import FACTS
 from regbench.records.metrics import SELECTIONS
 from regbench.records.run_json import RECIPES
@@ -55,8 +55,8 @@ def axis_of(key: str) -> str:
     return key.partition(".")[0]
 
 
-def checked(keys: Iterable[str], frame: pd.DataFrame) -> list[str]:
-    """Return the keys without repetition.
+def checked(keys: Iterable[str], frame: pd.DataFrame, option: str = "--by ") -> list[str]:
+    """Return the keys without repetition; `option` is what the user has written before them.
 
     Raises:
         UserError: no run has one of the keys.
@@ -64,7 +64,7 @@ def checked(keys: Iterable[str], frame: pd.DataFrame) -> list[str]:
     allowed = config_keys(frame)
     for key in keys:
         if key not in allowed:
-            raise UserError(no_such("key", key, "the runs", allowed))
+            raise UserError(f"{option}{key}: {no_key(key, allowed)}")
     return list(dict.fromkeys(keys))
 
 

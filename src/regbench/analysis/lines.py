@@ -42,7 +42,7 @@ def lines(
     Raises:
         UserError: there is no such key, or no such run.
     """
-    wanted = checked(against.wanted, frame) if against else []
+    wanted = checked(against.wanted, frame, "--baseline ") if against else []
     named = checked(by, frame) or list(dict.fromkeys([*differing(frame), *wanted]))
     keys = [key for key in named if key not in across]
     statuses = column(frame, "status")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -36,11 +37,15 @@ Where = str | Sequence[str] | None
 
 @dataclass(frozen=True)
 class Selected:
-    """The runs that a question is about; `left_out` counts the others, `duplicates` are copies of these."""
+    """The runs that a question is about; `left_out` counts the others, `duplicates` are copies of these.
+
+    `absent` names the values that a condition asks for and no run has.
+    """
 
     frame: pd.DataFrame
     left_out: int
     duplicates: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
 
 def joined(where: Where) -> str | None:
@@ -66,23 +71,35 @@ def selected(
     conditions = [where] if isinstance(where, str) else list(where or ())
     once = ["identity", "study"] if "study" in keys else ["identity"]
     if not (runs.duplicates and (conditions or statuses or "study" in keys)):
-        kept = _kept(runs.frame, conditions, select, statuses)
-        return Selected(kept, len(runs.frame) - len(kept), runs.duplicates)
+        kept, absent = _kept(runs.frame, conditions, select, statuses)
+        return Selected(kept, len(runs.frame) - len(kept), runs.duplicates, absent)
     copies = with_copies(runs)
-    fulfilling = _kept(copies, conditions, select, statuses)
+    fulfilling, absent = _kept(copies, conditions, select, statuses)
     kept = each_once(fulfilling, once)
     left = set(column(fulfilling, "path")) - set(column(kept, "path"))
-    return Selected(kept, len(each_once(copies, once)) - len(kept), tuple(sorted(left)))
+    return Selected(kept, len(each_once(copies, once)) - len(kept), tuple(sorted(left)), absent)
 
 
-def _kept(frame: pd.DataFrame, where: Sequence[str], select: Selection, statuses: Sequence[str]) -> pd.DataFrame:
+def _kept(
+    frame: pd.DataFrame, where: Sequence[str], select: Selection, statuses: Sequence[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Keep the runs that are asked for; name the values of the conditions that no run has.
+
+    Raises:
+        UserError: a condition cannot be read, or no run is left.
+    """
     kept = frame if not statuses else frame[[state in statuses for state in _states(frame)]]
+    absent: list[str] = []
+    names = _names(frame, select)
+    runs = _rows(frame, names) if where else []
     for text in where:
-        kept = kept[_fulfilled(kept, text, _names(frame, select))]
+        kept = kept[_fulfilled(kept, text, names, runs, absent)]
+    if kept.empty and absent:
+        raise UserError(absent[0])
     if kept.empty:
         asked = [*(f"--status {status}" for status in statuses), *(f"--where {text}" for text in where)]
         raise UserError(f"{' '.join(asked)}: matches none of the {plural(len(each_once(frame)), 'run')}")
-    return kept.reset_index(drop=True) if where or statuses else kept
+    return (kept.reset_index(drop=True) if where or statuses else kept), tuple(absent)
 
 
 def _states(frame: pd.DataFrame) -> list[str]:
@@ -98,15 +115,23 @@ def _names(frame: pd.DataFrame, select: Selection) -> dict[str, str]:
     return {name: name for name in columns} | short
 
 
-def _fulfilled(frame: pd.DataFrame, where: str, names: dict[str, str]) -> list[bool]:
+def _rows(frame: pd.DataFrame, names: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the values of each run; NaN in the frame: the run lacks the key."""
     columns = {name: column(frame, place) for name, place in names.items()}
+    return [
+        {name: values[run] for name, values in columns.items() if values[run] == values[run]}
+        for run in range(len(frame))
+    ]
+
+
+def _fulfilled(
+    frame: pd.DataFrame, where: str, names: dict[str, str], runs: list[dict[str, Any]], absent: list[str]
+) -> list[bool]:
+    """Tell which runs of the frame, some of all `runs`, fulfil a condition; add to `absent` what no run has."""
     try:
         holds = condition(where)
         holds.check(names, "the runs")
-        # NaN in the frame: the run lacks the key
-        return [
-            holds({name: values[run] for name, values in columns.items() if values[run] == values[run]})
-            for run in range(len(frame))
-        ]
+        absent += [f"--where {reason}" for reason in holds.absent(runs)]
+        return [holds(runs[run]) for run in frame.index]
     except UserError as error:
         raise UserError(f"--where {error}") from None

@@ -92,8 +92,8 @@ def _keys(
     Raises:
         UserError: no run has such a key, or the user names rows without the baseline's keys.
     """
-    across, rows = checked(columns, frame), checked(by, frame)
-    wanted = checked(against.wanted, frame) if against else []
+    across, rows = checked(columns, frame, "--cols "), checked(by, frame)
+    wanted = checked(against.wanted, frame, "--baseline ") if against else []
     if not rows:
         differing_keys = [key for key in differing(frame) if key not in tune]
         rows = list(dict.fromkeys([*differing_keys, *wanted]))
@@ -146,6 +146,7 @@ def _plain(
         clocks=len(sample.shared) if is_clock(metric) else None,
         tuning=sample.tuned.tuning if sample.tuned else None,
         searched=sample.searched,
+        absent=runs_of.absent,
         note=_note(frame),
     )
 

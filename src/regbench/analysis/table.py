@@ -122,6 +122,7 @@ class Table:
     shrink: bool = False  # whether rows have a `shrunk` mean
     searched: int = 0  # completed runs whose values a search chose
     as_if_fixed: bool = False  # whether intervals and tests are wanted all the same
+    absent: tuple[str, ...] = ()  # values that `where` asks for and no run has, each in a sentence
     note: str = ""  # the user's, on the study that all runs are in
 
     @property

@@ -88,7 +88,7 @@ def tuned(frame: pd.DataFrame, keys: Sequence[str], tune: Sequence[str], metric:
 
 
 def _checked(tune: Sequence[str], frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    for key in (wanted := checked(tune, frame)):
+    for key in (wanted := checked(tune, frame, "--tune ")):
         if key in keys:
             raise UserError(f"--tune {key}: the rows are told apart by it. Leave it out of --by, --cols and --baseline")
         if key == "seed":

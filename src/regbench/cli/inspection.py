@@ -38,8 +38,8 @@ def explain(words: tuple[str, ...], long: bool, tune: tuple[str, ...], output: s
     wanted = [word for word in words if "=" in word]
     dirs = [run_path_of(word) for word in words if "=" not in word]
     if not wanted:
-        places = " ".join(map(str, dirs))
-        raise UserError(f"explain needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
+        places = " ".join(str(path) for path in dirs if path.is_dir()) or "runs"
+        raise UserError(f"explain {words[0]}: needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
     found = cell.runs_behind(load(dirs or ("runs",)), spec(wanted, option=""), split(tune))
     writers = {"table": cell.to_lines if long else cell.to_table, "csv": cell.to_csv, "json": cell.to_json}
     put(writers[format_of(output, file, list(writers))](found), file)
@@ -104,9 +104,11 @@ def reproduce(run: str, output: str | None, file: Path | None) -> None:
 
     It is trained in a temporary folder. The exit code is 1 if a number differs.
     """
+    from regbench.records.names import check_is_run, run_path_of
+
+    check_is_run(run_path_of(run))  # before torch is imported
     from regbench.experiment.reporter import Reporter
     from regbench.experiment.reproduce import reproduce as again
-    from regbench.records.names import run_path_of
     from regbench.tables import as_json
 
     chosen = format_of(output, file, ["table", "json"])

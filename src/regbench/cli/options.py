@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -12,7 +13,7 @@ import click
 
 from regbench.analysis.corrections import CORRECTIONS, Correction
 from regbench.cli.words import EMPTY
-from regbench.errors import UserError
+from regbench.errors import UserError, no_such
 from regbench.records.files import STATES
 from regbench.records.metrics import SELECTIONS
 
@@ -46,9 +47,18 @@ class Command(click.Command):
             else:
                 first = False
             spread.append(word)
+        self._check_dashes(ctx, spread)
         self._check_once(ctx, spread)
         self._check_filled(ctx)
         return super().parse_args(ctx, spread)
+
+    def _check_dashes(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise UserError for `-sort`: click would read the options -s, -o, -r and -t."""
+        short = {name for option in self.get_params(ctx) for name in option.opts if len(name) == 2}
+        names = [name for option in self.get_params(ctx) for name in option.opts if name.startswith("--")]
+        for before, word in pairwise(["", *args]):
+            if re.match(r"-[a-z]{2,}", word) and word[:2] not in short and not before.startswith("-"):
+                raise UserError(no_such("option", word.partition("=")[0], f"regbench {ctx.info_name}", names))
 
     def _check_once(self, ctx: click.Context, args: list[str]) -> None:
         """Raise UserError if an option that takes one value is given twice: click would drop the first."""

@@ -40,7 +40,7 @@ def format_of(output: str | None, file: Path | None, formats: "list[str]") -> st
     known = {name: format for name, format in ENDINGS.items() if format in formats}
     if output is None and ending not in known:
         reason = no_such("format", ending, "the endings of files", known) if ending else "the name has no ending"
-        raise UserError(f"--output {file}: {reason}. Or name it by --format")
+        raise UserError(f"--output {file}: {reason}{'' if reason.endswith('?') else '.'} Or name it by --format")
     if output and ENDINGS.get(ending, output) != output:
         raise UserError(f"--output {file}: the ending means {ENDINGS[ending]}, and --format {output} another format")
     return output or known[ending]

@@ -12,7 +12,7 @@ import click
 from regbench.cli import options
 from regbench.cli.options import Command, split
 from regbench.cli.output import CLOSED, format_of, is_standard, write_csv, write_file
-from regbench.errors import FAILED, UserError
+from regbench.errors import FAILED, UserError, one_line
 from regbench.tables.choices import RUN_LIST_FORMATS
 from regbench.text import file_name, plural
 
@@ -63,6 +63,7 @@ def ls(
     from regbench.tables import run_list, study_list
 
     runs = listing(paths_of(dirs)).only(statuses, where).by(sort or "path", reverse)
+    warn_of_absent(runs)
     writer = study_list if studies else run_list
     first = runs if studies else runs.first(limit)
     if csv_file:
@@ -77,6 +78,12 @@ def ls(
     else:
         text = run_list.to_table(runs, split(show), split(by), paint=_paint, room=room, limit=limit)
     put(text, file)
+
+
+def warn_of_absent(runs: "Listing") -> None:
+    """Say on stderr which values a condition asks for that no run has: a list with few runs does not show a typo."""
+    for reason in runs.absent:
+        click.echo(one_line("warning", reason), err=True, nl=False)
 
 
 def put(text: str, file: Path | None) -> None:
@@ -124,6 +131,9 @@ def rm(
         raise UserError("rm --format json: says what would be removed: add --dry-run")
     roots = paths_of(paths)
     runs = removal.chosen(roots, statuses, where)
+    if runs.absent and runs.entries:  # `norm != nnoe` holds for all of them
+        raise UserError(runs.absent[0])
+    warn_of_absent(runs)
     if output == "json":
         _print_json(_reasons(runs, roots))
     elif not runs.entries:

@@ -9,7 +9,7 @@ import click
 from regbench.cli import options
 from regbench.cli.options import Command
 from regbench.cli.output import format_of
-from regbench.cli.runs import put
+from regbench.cli.runs import put, warn_of_absent
 from regbench.errors import UserError
 from regbench.records.files import RUN
 from regbench.records.names import no_directory
@@ -34,6 +34,7 @@ def studies(
     from regbench.tables import study_list
 
     runs = listing(paths_of(dirs)).only(statuses, where)
+    warn_of_absent(runs)
     chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])
     room = shutil.get_terminal_size().columns if not file and sys.stdout and sys.stdout.isatty() else None
     text = study_list.to_table(runs, room) if chosen == "table" else getattr(study_list, RUN_LIST_FORMATS[chosen])(runs)

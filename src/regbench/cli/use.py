@@ -47,9 +47,11 @@ def predict(
     IMAGES are files or folders. Shown are the likeliest classes and their probabilities. Any image will do: it is
     turned upright, made grey and resized to 28×28. csv and json hold every class.
     """
+    from regbench.records.names import check_is_run, run_path_of
+
+    check_is_run(run_path_of(run))  # before torch is imported
     from regbench.experiment.prediction import predict as answers_of
     from regbench.experiment.trained import load_model
-    from regbench.records.names import run_path_of
     from regbench.tables import answers
 
     chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])
@@ -110,15 +112,17 @@ def _tell(dirs: tuple[str, ...], kind: str, place: str | None) -> None:
 
 def _export_weights(dirs: tuple[str, ...], kind: str, file: Path | None) -> None:
     """Write the network of one run into a file, and say which."""
-    from regbench.experiment.trained import load_model
-    from regbench.experiment.weights_export import encode
-    from regbench.records.names import run_path_of
+    from regbench.records.names import check_is_run, run_path_of
 
     if len(dirs) != 1:
         raise UserError(f"export --to {kind}: needs one run, not {len(dirs) or 'none'}: regbench ls lists them")
     if file is not None and is_standard(file):
         raise UserError(f"{kind} is binary: --output must be a file")
     run = run_path_of(dirs[0])
+    check_is_run(run)
+    from regbench.experiment.trained import load_model  # torch takes a second to import
+    from regbench.experiment.weights_export import encode
+
     content = encode(load_model(run), kind)
     path = file or Path(f"{run.name}.{_ENDINGS[kind]}")
     write_file("--output", path, content)

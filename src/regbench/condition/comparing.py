@@ -9,16 +9,17 @@ from regbench.text import shown
 
 NOTHING = object()  # the value of a key that the mapping lacks
 COMPARABLE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: lambda left, right: _equal(left, right),
-    ast.NotEq: lambda left, right: not _equal(left, right),
+    ast.Eq: lambda left, right: equal(left, right),
+    ast.NotEq: lambda left, right: not equal(left, right),
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda value, options: any(_equal(value, option) for option in options),
-    ast.NotIn: lambda value, options: not any(_equal(value, option) for option in options),
+    ast.In: lambda value, options: any(equal(value, option) for option in options),
+    ast.NotIn: lambda value, options: not any(equal(value, option) for option in options),
 }
 _ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
 
 
 class NoTruthError(TypeError):
@@ -49,11 +50,27 @@ def _compared(op: ast.cmpop, left: Any, right: Any) -> bool:
     if left is NOTHING or right is NOTHING or (isinstance(op, _ORDERED) and (left is None or right is None)):
         return False
     if isinstance(op, ast.In | ast.NotIn) and not isinstance(right, list):
-        raise TypeError("a list must follow 'in'")
+        raise TypeError(f"a list must follow 'in', as in [{shown(right)}]")
+    if isinstance(op, _ORDERED):
+        _check_order(left, right)
     return bool(COMPARABLE[type(op)](left, right))
 
 
-def _equal(left: Any, right: Any) -> bool:
+def quoted(value: Any) -> str:
+    """Write a value as a condition has it: text in quotes."""
+    return repr(value) if isinstance(value, str) else shown(value)
+
+
+def _check_order(left: Any, right: Any) -> None:
+    kinds = [_KINDS.get(type(value), "a value") for value in (left, right)]
+    if len(set(kinds)) > 1:
+        sides = " and ".join(f"{quoted(value)} is {kind}" for value, kind in zip((left, right), kinds, strict=True))
+        raise TypeError(f"{sides}: neither is less. Compare them by == or !=")
+    if kinds[0] == "a list" and left and right:
+        _check_order(left[0], right[0])
+
+
+def equal(left: Any, right: Any) -> bool:
     """Compare values of a config: 1 and true differ, as they do in YAML."""
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 

@@ -4,12 +4,13 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from regbench.condition.comparing import COMPARABLE, NOTHING, NoTruthError, holds, truth
-from regbench.condition.syntax import ARITHMETIC, dotted, is_shallow, number_of, terms
+from regbench.condition.comparing import COMPARABLE, NOTHING, NoTruthError, equal, holds, quoted, truth
+from regbench.condition.syntax import ARITHMETIC, dotted, is_shallow, items, number_of, terms
 from regbench.errors import UserError, no_such
+from regbench.text import shown
 
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
@@ -28,15 +29,16 @@ class Expression:
     is `clip_norm > 1` where clip_norm is null.
     """
 
-    def __init__(self, text: str) -> None:
-        """Parse the text.
+    def __init__(self, text: str, typed: str | None = None) -> None:
+        """Parse the text; messages show what was `typed` for it.
 
         Raises:
             UserError: the text is not an expression, uses syntax that a condition may not use, or compares an accuracy,
                 which is a fraction, with a number above 1.
         """
-        self._text = text
+        self._text = typed or text
         self.keys: list[str] = []
+        self._wanted: list[tuple[str, Any]] = []  # keys, each with a value that it is compared with
         try:
             body = ast.parse(text.strip(), mode="eval").body
             if not is_shallow(body):
@@ -58,13 +60,27 @@ class Expression:
         except NoTruthError as error:
             raise UserError(f"{self._text}: {error}") from None
         except (TypeError, ArithmeticError) as error:
-            raise self._wrong(str(error)) from None
+            raise UserError(f"{self._text}: {error}") from None
 
     def check(self, allowed: Collection[str], place: str) -> None:
         """Raise UserError unless every key is allowed; `place` says in the message what has the allowed keys."""
         for key in self.keys:
             if key not in allowed:
                 raise UserError(f"{self._text}: {no_such('key', key, place, allowed)}")
+
+    @property
+    def words(self) -> set[str]:
+        """The keys, and the words that are compared with them, which may be keys too."""
+        return {*self.keys, *(value for _, value in self._wanted if isinstance(value, str))}
+
+    def absent(self, runs: Sequence[Values]) -> Iterator[str]:
+        """Say of each value that `==`, `!=` or `in` compares a key with, and that no run has, which ones there are."""
+        for key, value in self._wanted:
+            values = [run[key] for run in runs if key in run]
+            named_like_a_key = isinstance(value, str) and any(value in run for run in runs)
+            if values and not named_like_a_key and not any(equal(known, value) for known in values):
+                reason = no_such("value", shown(value), f"the runs of '{key}'", set(map(shown, values)))
+                yield f"{self._text}: {reason}"
 
     def _wrong(self, reason: str) -> UserError:
         return UserError(f"{self._text}: {reason}. Allowed: {_ALLOWED}, as in {_EXAMPLE!r}")
@@ -79,8 +95,11 @@ class Expression:
                 negated = self._read(operand)
                 return lambda values: not truth(negated(values))
             case ast.Compare(left, ops, rights) if all(type(op) in COMPARABLE for op in ops):
+                self._wanted += _wanted(left, ops, rights)
                 operands = [self._value(left), *(self._value(right, may_be_text=True) for right in rights)]
                 return lambda values: holds(ops, [operand(values) for operand in operands])
+            case ast.Compare(_, ops, _) if any(isinstance(op, ast.Is | ast.IsNot) for op in ops):
+                raise self._wrong("values are compared by == and !=")
         return self._value(node)
 
     def _check_fractions(self, body: ast.expr) -> None:
@@ -129,10 +148,24 @@ class Expression:
             if NOTHING in numbers or None in numbers:
                 return NOTHING
             if not all(isinstance(number, int | float) for number in numbers):
-                raise TypeError("only numbers can be computed with")
+                wrong = next(number for number in numbers if not isinstance(number, int | float))
+                raise TypeError(f"only numbers can be computed with, and {quoted(wrong)} is none")
             return compute(*numbers)
 
         return result
+
+
+def _wanted(left: ast.expr, ops: Sequence[ast.cmpop], rights: Sequence[ast.expr]) -> Iterator[tuple[str, Any]]:
+    """Find the key and the values of `norm == batch`, `norm != batch` and `norm in [batch, layer]`."""
+    key, kinds = dotted(left), (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
+    if key is None or len(ops) > 1 or not isinstance(ops[0], kinds):
+        return
+    for item in items(rights[0]) if isinstance(ops[0], ast.In | ast.NotIn) else rights:
+        match item:
+            case ast.Constant(bool() | int() | float() | str() as constant):
+                yield key, constant
+            case ast.Name(name) if name not in _WORDS:
+                yield key, name
 
 
 def condition(text: str) -> Expression:
@@ -144,10 +177,24 @@ def condition(text: str) -> Expression:
     Raises:
         UserError: the text is neither.
     """
+    _check_commas(text)
     short = re.fullmatch(r"\s*([\w.]+)\s*=\s*(?!=)(.*?)\s*", text)
-    if short and not re.search(r"\s(and|or)\s", short[2]):
-        return Expression(f"{short[1]} == {_literal(short[2])}")
-    return Expression(re.sub(r"(?<![=<>!])=(?!=)", "==", text) if short else text)
+    if short and not re.search(r"\s(and|or)(\s|$)", short[2]):
+        return Expression(f"{short[1]} == {_literal(short[2])}", text)
+    return Expression(re.sub(r"(?<![=<>!])=(?!=)", "==", text) if short else text, text)
+
+
+def _check_commas(text: str) -> None:
+    """Raise UserError for `norm=batch,layer` and `norm=batch,init=xavier`, as a sweep and a baseline are written."""
+    several = re.fullmatch(r"\s*([\w.]+)\s*==?\s*([^\s,\[\]()\"'=]+(?:\s*,\s*[^\s,\[\]()\"']+)+)\s*", text)
+    if not several:
+        return
+    parts = re.split(r"\s*,\s*", several[2])
+    if "=" in several[2]:
+        raise UserError(
+            f"{text}: conditions are joined by and: '{' and '.join([f'{several[1]}={parts[0]}', *parts[1:]])}'"
+        )
+    raise UserError(f"{text}: several values are written '{several[1]} in [{', '.join(parts)}]'")
 
 
 def _literal(value: str) -> str:

@@ -53,6 +53,11 @@ def number_of(node: ast.expr) -> float | None:
     return None
 
 
+def items(node: ast.expr) -> list[ast.expr]:
+    """Return the items of a list; any other expression is its only item."""
+    return list(node.elts) if isinstance(node, ast.List | ast.Tuple) else [node]
+
+
 def dotted(node: ast.expr) -> str | None:
     """Return a name as it was written, `optimizer.lr`; None for any other syntax."""
     match node:

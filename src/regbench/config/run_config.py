@@ -36,6 +36,7 @@ class Runtime(Checked):
             pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
             description="auto is the fastest",
             title="auto, cpu, cuda, cuda:N or mps",
+            examples=["auto", "cpu", "cuda", "mps"],
         ),
     ]
     threads: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=1024)], Field(description="CPU threads")]
@@ -51,6 +52,7 @@ class Runtime(Checked):
             pattern=rf"^(none|{_TRACKER}(\+{_TRACKER})*)$",
             description="told of the runs while they train",
             title=f"none or {', '.join(TRACKERS)}; several with +",
+            examples=["none", *TRACKERS],
         ),
     ]
     cache: Annotated[str | None, Field(description="downloads; null: the system's place")]

@@ -6,13 +6,14 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from regbench.errors import UnknownKeyError, UserError, nearest
 from regbench.text import shown
 
 _FLOAT32, _INT64 = (2 - 2**-23) * 2.0**127, 2**63 - 1  # the largest numbers
+_ITEMS = (64, 0.9)  # of lists in hints, unless what was given can be one: a width, a share
 _NOUNS = {float: "a number", int: "an integer", bool: "true or false", str: "text", type(None): "null"}
 
 
@@ -43,7 +44,7 @@ def _explain(
     index = "".join(f"[{place}]" for place in places)
     allowed = _describe(_item(field.annotation, places[0])) if places and not field.title else describe(field)
     name = f"{prefix}{key}{index}"
-    hint = _hint(name, value, field.annotation)
+    hint = _nearest_example(value, field) or _hint(name, value, field.annotation)
     return UserError(f"{name}={shown(value)}: must be {_finite(allowed, value)}{'.' * bool(hint)}{hint}")
 
 
@@ -64,6 +65,13 @@ def _finite(allowed: str, value: Any) -> str:
     return allowed if holds(value) else f"{allowed}, and no larger than {most}"
 
 
+def _nearest_example(value: Any, field: FieldInfo) -> str:
+    """Say which word may be meant where a pattern says what is allowed; of several, by the first that is none."""
+    known = list(map(str, field.examples or ()))
+    words = [word for word in str(value).split("+") if word not in known]
+    return nearest(words[0], known) if words else ""
+
+
 def _hint(name: str, value: Any, annotation: Any) -> str:
     """Write what may be meant: a word, a range of a sweep, a list with brackets."""
     if hint := nearest(str(value), words(annotation)):
@@ -75,11 +83,20 @@ def _hint(name: str, value: Any, annotation: Any) -> str:
         return " In quotes a number is text"
     length = _length(annotation)
     if isinstance(value, int | float | str) and _is_list(annotation) and "[" not in name and length:
-        return f" As in '{name}=[{','.join([shown(value)] * length)}]'"
+        items = [item for item in (value, *_ITEMS) if _fits([item] * length, annotation)]
+        return f" As in '{name}=[{','.join([shown(items[0])] * length)}]'" if items else ""
     if isinstance(value, list | tuple) and value and not _is_list(annotation):
         plain = f"{name}={','.join(map(shown, value))}"
         return f" {f'A sweep is -m {plain}' if len(value) > 1 else f'Write {plain}'}, without brackets"
     return ""
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _length(annotation: Any) -> int:

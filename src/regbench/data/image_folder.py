@@ -19,6 +19,7 @@ from regbench.text import file_name
 
 _MOST_BYTES = 2**30  # of an image
 _PARTS = ("train", "test")
+_READING = " 2"  # pixels of the same file that another version read otherwise are other data
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 _NOT_THE_USERS = ("__MACOSX", "@eaDir")  # folders that systems leave beside images
 
@@ -131,15 +132,19 @@ def _is_the_users(name: str) -> bool:
 
 @once
 def digest(path: str) -> str:
-    """Sha256 over the names and contents of all images.
+    """Sha256 over the names and contents of all images, and over how those are read that are not plain.
 
     Raises:
         UserError: as `listed`; a file cannot be read.
     """
+    from regbench.data import picture
+
     whole = hashlib.sha256()
     for name, part in listed(path).items():
         for file, _ in part.files:
-            whole.update(os.fsencode(f"{name}/{part.relative(file)} {_content(path, file)}\n"))
+            content = _content(path, file)  # first: it refuses a pipe, which would block
+            reading = "" if picture.is_plain(file) else _READING
+            whole.update(os.fsencode(f"{name}/{part.relative(file)} {content}{reading}\n"))
     return whole.hexdigest()
 
 

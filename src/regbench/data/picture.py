@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from regbench.errors import UserError
 from regbench.guarded import check_regular
@@ -48,6 +48,20 @@ def read(name: str) -> Picture:
         if not issubclass(warning.category, Image.DecompressionBombWarning):  # a large image is no mistake
             warnings.warn(f"{file_name(name)}: {warning.message}", stacklevel=2)
     return picture
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a file has 8 bits, no transparency and lies upright: the first versions read others otherwise.
+
+    Of a file that cannot be read as an image, too: `read` says why.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(name, formats=_FORMATS) as image:
+            warnings.simplefilter("ignore")
+            upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            return upright and not image.has_transparency_data and not image.mode.startswith(("I", "F"))
+    except Exception:
+        return True
 
 
 def _reason(error: Exception) -> str:

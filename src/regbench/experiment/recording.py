@@ -77,7 +77,7 @@ class Recording:
             if self.alone:
                 raise
             directory.give_up(str(error))
-            self.reporter.warn(f"{directory.path}: {error}")
+            self._warn_of_disk(directory, str(error.strerror or error), error)
             return None
         return state
 
@@ -175,7 +175,11 @@ class Recording:
             if self.alone:
                 raise
             directory.give_up(failure.line)
-            self.reporter.warn(f"{directory.path}: {failure.line}; nor can that be recorded: {error.strerror}")
+            self._warn_of_disk(directory, f"{failure.line}; nor can that be recorded: {error.strerror}", error)
+
+    def _warn_of_disk(self, directory: RunDir, reason: str, error: OSError) -> None:
+        """Say of the first run that its files cannot be written; the end of a sweep names all."""
+        self.reporter.warn_once(f"{directory.path}: {reason}", f"{directory.path.parent}: {error.strerror}")
 
     def interrupt(self) -> None:
         """Record that the user stopped the runs that have not ended."""

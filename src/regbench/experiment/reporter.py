@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -26,6 +26,8 @@ _FEWEST_EPOCHS = 3  # that make a curve
 class Reporter:
     """Print to one console: `bar` (a live bar on a terminal), `plain` or `off`; `auto` chooses by the console."""
 
+    _warned: ClassVar[set[str]] = set()
+
     def __init__(self, mode: str, console: Console | None = None, title: str = "") -> None:
         self.console = console or new_console()
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
@@ -47,6 +49,12 @@ class Reporter:
     def warn(self, text: str) -> None:
         """Print one line on stderr, in every mode."""
         new_console(stderr=True).print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+
+    def warn_once(self, text: str, key: str) -> None:
+        """Print a line on stderr unless this process has printed one with that key: of a full disk each run would."""
+        if key not in self._warned:
+            self._warned.add(key)
+            self.warn(text)
 
     def begin(self, about: str, images: int, epochs: int, finished: int) -> None:
         """Begin before the first epoch: what is trained, images per epoch, epochs in all and already finished."""

@@ -52,10 +52,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The runs found below the directories, by path, and the run.json files that cannot be read, each with a reason."""
+    """The runs found below the directories, by path, and the run.json files that cannot be read, each with a reason.
+
+    `absent` names the values that a condition asked for and no run has.
+    """
 
     entries: Sequence[Entry]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    absent: Sequence[str] = ()
 
     @property
     def keys(self) -> list[str]:
@@ -82,14 +86,18 @@ class Listing:
             UserError: a condition cannot be read, or names a key that no run has.
         """
         kept = [entry for entry in self.entries if not statuses or entry.status in statuses]
+        absent = list(self.absent)
         for text in where:
-            kept = self._fulfilling(text, kept)
-        return replace(self, entries=kept)
+            kept = self._fulfilling(text, kept, absent)
+        return replace(self, entries=kept, absent=tuple(absent))
 
-    def _fulfilling(self, where: str, entries: Sequence[Entry]) -> list[Entry]:
+    def _fulfilling(self, where: str, entries: Sequence[Entry], absent: list[str]) -> list[Entry]:
         try:
             holds = condition(where)
+            if not self.entries:
+                return []
             holds.check(self.keys, "the runs")
+            absent += [f"--where {reason}" for reason in holds.absent([entry.values for entry in self.entries])]
             return [entry for entry in entries if holds(entry.values)]
         except UserError as error:
             raise UserError(f"--where {error}") from None

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, Validation
 from typing_extensions import TypedDict  # which pydantic wants before Python 3.12
 
 from regbench.config.run_config import ID_LENGTH, flat
+from regbench.errors import UserError
 from regbench.guarded import read_bounded
 from regbench.records.files import FORMAT, PRUNED_ERROR, RUN, State, Status
 from regbench.records.metrics import MOST_FIGURE
@@ -23,6 +24,9 @@ RECIPES = ("experiment", "recipe")  # where a run came from: columns that are no
 
 _MOST_BYTES = 4 * 2**20  # of a run.json, which has some 4 kB
 _DEEPEST = 64  # folders below one another that are searched for runs
+_MOST_OTHERS = 10_000  # folders that are no runs: a disk has more, studies do not
+_FEW = f"{_MOST_OTHERS:,}"
+_LINKS_DEEPEST = 2  # folders below a root: that of all runs, a study and a run may be links
 _MOST = {"seconds": 1e10, "epoch": 1e10}
 
 
@@ -232,17 +236,25 @@ def _reason(record: Any, error: ValidationError) -> str:
 def find(roots: Iterable[Path]) -> Iterator[Path]:
     """Find the directories that hold a run.json, by name; none twice, whatever overlaps or links to its parent.
 
+    A link is followed near a root only. Of a file or folder that is no run, nothing is read.
+
     Raises:
-        UserError: a root that does not exist.
+        UserError: a root that does not exist, or is not a folder of runs but of far too much else.
     """
     seen: set[tuple[int, int]] = set()
     for root in roots:
         if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             raise no_directory(root, "Train a run first (regbench train), or name where your runs are")
-        yield from _walk(root, seen)
+        others = 0
+        for path, is_run in _walk(root, seen):
+            if is_run:
+                yield path
+            elif (others := others + 1) > _MOST_OTHERS:
+                raise UserError(f"{root}: holds more than {_FEW} folders that are no runs. Name the folder of the runs")
 
 
-def _walk(path: Path, seen: set[tuple[int, int]], depth: int = 0) -> Iterator[Path]:
+def _walk(path: Path, seen: set[tuple[int, int]], depth: int = 0) -> Iterator[tuple[Path, bool]]:
+    """Find each folder, and tell whether it is a run's, or cannot be looked into."""
     try:
         if depth > _DEEPEST:
             raise OSError
@@ -253,19 +265,22 @@ def _walk(path: Path, seen: set[tuple[int, int]], depth: int = 0) -> Iterator[Pa
         with os.scandir(path) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError:
-        yield path  # to be counted as unreadable
+        yield path, True  # to be counted as unreadable
         return
-    if any(entry.name == RUN for entry in entries):
-        yield path
+    is_run = any(entry.name == RUN for entry in entries)
+    yield path, is_run
+    if is_run:
         return
     for entry in entries:
-        if _is_folder(entry):
+        if _is_folder(entry, depth <= _LINKS_DEEPEST):
             yield from _walk(path / entry.name, seen, depth + 1)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is_folder(entry: os.DirEntry[str], may_be_link: bool) -> bool:
     """Tell whether it is a folder, or a link to one; where that may not be looked at, it counts as unreadable."""
     try:
+        if entry.is_symlink() and not may_be_link:
+            return False
         return stat.S_ISDIR(os.stat(entry.path).st_mode) if entry.is_symlink() else entry.is_dir()  # noqa: PTH116
     except PermissionError:
         return True

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -78,18 +79,26 @@ def matching(jobs: Iterable[Job], where: Sequence[str], reporter: Reporter) -> I
     """
     conditions = [condition(text) for text in where]
     keys: dict[str, None] = {}  # of any job
+    compared: dict[str, dict[str, Any]] = {}  # what the conditions compare, each combination once
+    words = {word for expression in conditions for word in expression.words}
     counts = Counter[bool]()
     for job in jobs:
         values = job.values()
         keys |= dict.fromkeys(values)
+        asked = {word: values[word] for word in words if word in values}
+        compared.setdefault(str(asked), asked)
         matches = all(holds(values) for holds in conditions)
         counts[matches] += 1
         if matches:
             yield job
     for expression in conditions:
         expression.check(keys, "the config")
+    absent = [reason for expression in conditions for reason in expression.absent(list(compared.values()))]
     if not counts[True]:
-        raise UserError(f"where={' and '.join(where)}: excludes all {plural(counts[False], 'combination')}")
+        everything = f"{' and '.join(where)}: excludes all {plural(counts[False], 'combination')}"
+        raise UserError(f"where={absent[0] if absent else everything}")
+    for reason in absent:
+        reporter.say(f"where={reason}")
     reporter.say(f"{plural(counts[False], 'combination')} left out by where={' and '.join(where)}")
 
 

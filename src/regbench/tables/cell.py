@@ -44,7 +44,7 @@ def runs_behind(runs: Runs, wanted: Mapping[str, str], tune: Sequence[str] = ())
     Raises:
         UserError: no run has such a key, no run has these values, or there is nothing to tune.
     """
-    checked(wanted, runs.frame)
+    checked(wanted, runs.frame, "")
     every: list[Any] = runs.frame.to_dict("records")
     places = [place for place, row in enumerate(every) if all(matches(row, key, text) for key, text in wanted.items())]
     if not places:

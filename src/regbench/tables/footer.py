@@ -133,6 +133,7 @@ def _remarks(table: Table) -> Iterator[str]:
     """Say what is odd about this table: the user's note, which runs are in no figure, what its rows do not show."""
     if table.note:
         yield f"Note on {table.note}"
+    yield from (f"{reason.removesuffix('.')}{'.' * (not reason.endswith('?'))}" for reason in table.absent)
     yield from tuning_remarks(table)
     yield from _searched(table)
     yield from _luck(table)

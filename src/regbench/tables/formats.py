@@ -56,12 +56,17 @@ def markdown(found: Cells, notes: Sequence[str]) -> str:
 
 
 def latex(found: Cells, notes: Sequence[str]) -> str:
-    """Write cells as a booktabs tabular, notes as comments."""
+    """Write cells as a booktabs tabular, notes as comments.
+
+    The letters of European languages are in every LaTeX; a note names the first cell that pdflatex cannot set.
+    """
     sides = "".join(side[0] for side in found.alignment)
     heading, *rows = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (found.headings, *found.rows)]
     top = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", heading, r"\midrule"]
     bottom = [r"\bottomrule", r"\end{tabular}", *(f"% {line}" for line in notes)]
-    return "\n".join([*top, *rows, *bottom]) + "\n"
+    wide = next((cell for row in found.rows for cell in row if _is_foreign(cell)), None)
+    cure = [] if wide is None else [f"% {wide} needs xelatex or lualatex, and a font that has these letters."]
+    return "\n".join([*cure, *top, *rows, *bottom]) + "\n"
 
 
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -71,7 +76,7 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\textquotedblright{}",  # \textquotedbl is not in LaTeX's first encoding
     "±": r"$\pm$",
     "×": r"$\times$",
     "−": "$-$",
@@ -81,7 +86,12 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "·": r"$\cdot$",
     "–": "--",
 }
+_LAST_EUROPEAN = "\u017f"  # the last letter of Latin Extended-A
 _NEGATIVE = re.compile(r"-(?=[\d.])")  # the sign of a number
+
+
+def _is_foreign(text: str) -> bool:
+    return any(character > _LAST_EUROPEAN and character not in _LATEX for character in text)
 
 
 def _latex_cell(text: str) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from regbench.errors import UserError, no_such
+from regbench.errors import UserError, no_key
 from regbench.records import notes
 from regbench.records.files import STATES
 from regbench.records.listing import Entry, Listing
@@ -61,7 +61,7 @@ def _check(named: Mapping[str, Sequence[str]], listing: Listing) -> None:
     for option, keys in named.items():
         for key in keys:
             if listing.entries and key not in listing.keys:
-                raise UserError(f"{option} {key}: {no_such('key', key, 'the runs', listing.keys)}")
+                raise UserError(f"{option} {key}: {no_key(key, listing.keys)}")
 
 
 def _cells(entries: Sequence[Entry], columns: Sequence[_Column]) -> Cells:
