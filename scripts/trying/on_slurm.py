@@ -142,9 +142,7 @@ def node_killed(on: OnSlurm) -> str:
     sweep.until_trained(0)
     node = on.slurm.says("squeue", "-h", "-t", "running", "-o", "%N")
     on.slurm.kill_node(node)
-    (state,) = until(
-        lambda: [line for line in on.slurm.says("sinfo", "-hNn", node, "-o", "%T").split() if "down" in line]
-    )
+    until(lambda: [line for line in on.slurm.says("sinfo", "-hNn", node, "-o", "%T").split() if "down" in line])
     assert sweep.ended() == 0, sweep.out + sweep.err
     on.slurm.start_node(node)
     until(lambda: on.state_of(node) == "idle")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from statistics import fmean
 
 from regbench.sweep.observed_run import ObservedRun
 
@@ -17,15 +18,16 @@ class Costs:
 
     def __init__(self, runs: Sequence[ObservedRun]) -> None:
         self._runs = runs
-        self._of_shape: dict[str, list[float]] = {}
+        seconds: dict[str, list[float]] = {}
         for observed in runs:
             if observed.seconds:
-                self._of_shape.setdefault(observed.shape, []).append(observed.seconds)
+                seconds.setdefault(observed.shape, []).append(observed.seconds)
+        self._of_shape = {shape: fmean(measured) for shape, measured in seconds.items()}
 
     def of_epoch(self, observed: ObservedRun) -> float:
         """Return the cost of an epoch of a run, in seconds once any run has trained one."""
         if seconds := self._of_shape.get(observed.shape):
-            return sum(seconds) / len(seconds)
+            return seconds
         return self._pace * _work(observed)
 
     @cached_property
