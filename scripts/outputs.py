@@ -20,7 +20,7 @@ PAGE = DOCS / "tutorial.md"
 PICTURES = DOCS / "pictures/tutorial"
 SHOWN = 2  # lines of the progress of a sweep
 _BLOCK = re.compile(r"(?<=^```console\n)(?P<text>.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
-_PROGRESS = re.compile(r"(?:^ +\d+ of \d+ done.*\n)+", re.MULTILINE)
+_PROGRESS = re.compile(r"(?:^ *\d+ of \d+ done.*\n)+", re.MULTILINE)
 
 
 def refreshed(page: str, run: Callable[[list[str]], str]) -> str:
@@ -46,7 +46,7 @@ def _said(command: str, run: Callable[[list[str]], str]) -> str:
 
 def _shortened(progress: re.Match[str]) -> str:
     lines = progress[0].splitlines(keepends=True)
-    return "".join([*lines[:SHOWN], "  ...\n"] if len(lines) > SHOWN else lines)
+    return "".join([*lines[:SHOWN], "...\n"] if len(lines) > SHOWN else lines)
 
 
 @click.command()
