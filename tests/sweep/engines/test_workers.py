@@ -127,6 +127,19 @@ def test_a_job_has_as_many_runs_as_are_asked_for(make_config: Any) -> None:
     assert [len({run.config.epochs for run in stack}) for stack in plan.stacks(mixed)] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("workers_", "open_", "expected"),
+    [
+        (8, 12, "8 workers, 4 units queued"),
+        (1, 2, "1 worker, 1 unit queued"),
+        (8, 3, "8 workers"),
+        (0, 1, "0 workers, 1 unit queued"),
+    ],
+)
+def test_units_without_a_worker_are_queued(workers_: int, open_: int, expected: str) -> None:
+    assert units.standing(workers_, open_) == expected
+
+
 def test_a_gpu_of_another_machine_moves_one_optimizer_at_a_time(make_config: Any) -> None:
     from regbench.experiment.run import Run
 
