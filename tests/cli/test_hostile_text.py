@@ -84,3 +84,16 @@ def test_no_command_shows_a_character_that_steers(line, hostile, monkeypatch, ca
     assert output.out + output.err
     assert not STEERS.search(output.out + output.err), repr(STEERS.search(output.out + output.err))
     assert "Traceback" not in output.err
+
+
+@pytest.mark.parametrize("line", ["ls {long}", "summary {long}", "note {long} text", "ls runs/{long}"])
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_name_that_is_too_long_is_a_mistake_in_one_line(line, is_closed, own_process, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["regbench", *line.format(long="x" * 256).split()])
+    if is_closed:
+        monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    err = capfd.readouterr().err
+    assert (ended.value.code, err.count("\n"), err[:7]) == (2, 1, "error: ")
+    assert not list(Path().iterdir())
