@@ -27,6 +27,8 @@ def plural(number: int, noun: str) -> str:
 
 def printable(text: str) -> str:
     """Replace the control characters in text from a file: they could steer the terminal."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 

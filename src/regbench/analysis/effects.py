@@ -143,9 +143,10 @@ def _variance(table: pd.DataFrame, terms: Sequence[str]) -> dict[str, dict[str, 
     rounding = _ROUNDING * np.abs(table["y"]).max()
     if np.ptp(table["y"]) <= rounding:
         raise UserError("effects: all runs have the same figure")
-    fit = ols(f"y ~ C(seed) + {' + '.join(terms)}", table).fit()
-    if fit.df_resid < 1:
+    model = ols(f"y ~ C(seed) + {' + '.join(terms)}", table)
+    if model.df_resid < 1:  # before the fit, which would warn of it
         raise UserError("effects: nothing is left for the residual. Train more seeds, or name fewer keys")
+    fit = model.fit()
     if fit.ssr <= len(table) * rounding**2:
         raise UserError("effects: no residual: each seed shifts all combinations alike, so that nothing can be tested")
     variance: dict[str, dict[str, float]] = anova_lm(fit, typ=2).to_dict("index")

@@ -1,13 +1,14 @@
 """Hand the arguments to `train`, which Hydra reads, or to a click command. Each is imported only when it is called."""
 
 import atexit
+import errno
 import gc
 import io
 import os
 import sys
 from pathlib import Path
 
-from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, leave, leave_without_memory
+from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, MISTAKE, leave, leave_without_memory
 
 atexit.register(gc.freeze)  # what is left at the end is not searched for cycles: 1 s of CPU time with torch
 
@@ -28,7 +29,8 @@ def main() -> None:
         sys.exit(CLOSED_PIPE)
     except OSError as error:
         _drop_output()
-        leave(f"{error.filename or 'standard output'}: {error.strerror or error}", FAILED)
+        code = MISTAKE if error.errno == errno.ENAMETOOLONG else FAILED  # the name is the user's
+        leave(f"{error.filename or 'standard output'}: {error.strerror or error}", code)
     except (MemoryError, ImportError) as error:
         leave_without_memory(error)
         raise
@@ -63,6 +65,8 @@ def _command(words: list[str]) -> None:
 
 def _drop_output() -> None:
     """Write what is left in the buffer nowhere: Python would complain about it when it ends."""
+    if sys.stdout is None:  # closed from the beginning
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -89,7 +89,13 @@ def _as_in_a_terminal(show: Show) -> str:
 
 
 def write_csv(path: Path, text: str) -> None:
-    """Write the CSV of --csv: into a file, or to the standard output."""
+    """Write the CSV of --csv: into a file, or to the standard output.
+
+    Raises:
+        UserError: the file cannot be written, or the standard output is closed.
+    """
+    if is_standard(path) and sys.stdout is None:
+        raise UserError(CLOSED)
     if is_standard(path):
         click.echo(text, nl=False)
         sys.stdout.flush()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from regbench.text import for_csv, shown
+from regbench.text import for_csv, printable, shown
 
 _GAP = "  "
 _TAIL, _LEAST = 16, 24  # of a path in a narrow terminal: its end, which holds the id, and its shortest length
@@ -15,6 +15,8 @@ _TAIL, _LEAST = 16, 24  # of a path in a narrow terminal: its end, which holds t
 @dataclass(frozen=True)
 class Cells:
     """Headings and rows of text. The columns at `figures` are figures, the others words.
+
+    Whatever the texts come from, they hold no character that could steer a terminal.
 
     Attributes:
         spare: the columns that a narrow terminal may leave out, the first first.
@@ -28,6 +30,10 @@ class Cells:
     spare: Sequence[int] = ()
     across: str = ""
     heads: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headings", list(map(printable, self.headings)))
+        object.__setattr__(self, "rows", [list(map(printable, row)) for row in self.rows])
 
     @property
     def alignment(self) -> list[Literal["left", "right"]]:
@@ -96,9 +102,13 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, decim
         text.write("\N{BYTE ORDER MARK}")
         rows = ({key: _with_comma(value) for key, value in row.items()} for row in rows)
     writer = csv.writer(text, lineterminator="\n", delimiter=";" if decimal_comma else ",")
-    writer.writerow(map(for_csv, columns))
-    writer.writerows([for_csv(row.get(column, "")) for column in columns] for row in rows)
+    writer.writerow(map(_csv_cell, columns))
+    writer.writerows([_csv_cell(row.get(column, "")) for column in columns] for row in rows)
     return text.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    return for_csv(printable(value)) if isinstance(value, str) else value
 
 
 def _with_comma(value: Any) -> Any:
