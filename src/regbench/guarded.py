@@ -35,10 +35,10 @@ def check_regular(path: Path, most: int = _MOST_BYTES) -> None:
     Raises:
         OSError: it is missing, is no regular file, or has more than `most` bytes.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "is no regular file", str(path))
-    if found.st_size > most:
+    if status.st_size > most:
         raise OSError(errno.EFBIG, f"has more than {most:,} bytes", str(path))
 
 

@@ -93,9 +93,9 @@ def predicted(question: Question) -> Predicted:
         UserError: no run has them, or the runs were tested on different images.
     """
     frame = question.frame()
-    found = lines(frame, [*question.by, *question.columns], against=question.against)
+    rows = lines(frame, [*question.by, *question.columns], against=question.against)
     paths = column(frame, "path")
-    read = {run: predictions.read(Path(str(paths[run]))) for line in found.lines for run in line.positions}
+    read = {run: predictions.read(Path(str(paths[run]))) for line in rows.lines for run in line.positions}
     missing = tuple(short_name(Path(str(paths[run]))) for run, classes in read.items() if classes is None)
     if len(missing) == len(read):
         raise UserError(
@@ -105,10 +105,10 @@ def predicted(question: Question) -> Predicted:
     sets = {classes.test_set for classes in read.values() if classes}
     if len(sets) > 1:
         raise UserError(f"the runs were tested on {len(sets)} different sets of images. Choose by --where data=mnist")
-    runs = {line.label: tuple(c for run in line.positions if (c := read[run])) for line in found.lines}
+    runs = {line.label: tuple(c for run in line.positions if (c := read[run])) for line in rows.lines}
     return Predicted(
-        found,
-        tuple(partners(found, frame, question.against)),
+        rows,
+        tuple(partners(rows, frame, question.against)),
         runs,
         missing,
         lost(column(frame, "status")),
@@ -125,62 +125,66 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def confusions(found: Predicted) -> list[Confusion]:
+def confusions(predicted: Predicted) -> list[Confusion]:
     """Average the confusion matrices of the runs of each line, as shares of each right class."""
-    shares = {label: _shares(runs, found) for label, runs in found.runs.items() if runs}
+    shares = {label: _shares(runs, predicted) for label, runs in predicted.runs.items() if runs}
     return [
         Confusion(
             line,
-            len(found.runs[line.label]),
+            len(predicted.runs[line.label]),
             shares[line.label],
             shares[line.label] - shares[base.label] if base and base.label in shares else None,
         )
-        for line, base in zip(found.lines.lines, found.partners, strict=True)
+        for line, base in zip(predicted.lines.lines, predicted.partners, strict=True)
         if line.label in shares
     ]
 
 
-def _shares(runs: Sequence[Predictions], found: Predicted) -> _Floats:
-    labels = found.labels.astype(np.int64)
-    classes = 1 + max(int(labels.max()), *(int(run.classes[found.select].max()) for run in runs))
+def _shares(runs: Sequence[Predictions], predicted: Predicted) -> _Floats:
+    labels = predicted.labels.astype(np.int64)
+    classes = 1 + max(int(labels.max()), *(int(run.classes[predicted.select].max()) for run in runs))
     counts = np.zeros((classes, classes))
     for run in runs:
-        places = labels * classes + run.classes[found.select]
+        places = labels * classes + run.classes[predicted.select]
         counts += np.bincount(places, minlength=classes**2).reshape(classes, classes)
     return np.asarray(counts / np.maximum(counts.sum(1, keepdims=True), 1))
 
 
-def mistakes(found: Predicted, most: int) -> list[Mistakes]:
+def mistakes(predicted: Predicted, most: int) -> list[Mistakes]:
     """Rank the test images by how much oftener a line's runs get them wrong than its baseline's; `most` a line.
 
     With a baseline, it has no entry of its own. Images with no more mistakes than the baseline's are left out.
     """
-    compared = any(found.partners)
+    compared = any(predicted.partners)
     return [
-        Mistakes(line, base, len(runs), tuple(_ranked(runs, found.runs[base.label] if base else (), found, most)))
-        for line, base in zip(found.lines.lines, found.partners, strict=True)
-        if (runs := found.runs[line.label]) and (base or not compared)
+        Mistakes(
+            line, base, len(runs), tuple(_ranked(runs, predicted.runs[base.label] if base else (), predicted, most))
+        )
+        for line, base in zip(predicted.lines.lines, predicted.partners, strict=True)
+        if (runs := predicted.runs[line.label]) and (base or not compared)
     ]
 
 
-def _ranked(runs: Sequence[Predictions], base: Sequence[Predictions], found: Predicted, most: int) -> list[Mistake]:
-    wrong, theirs = _wrong(runs, found), _wrong(base, found)
+def _ranked(runs: Sequence[Predictions], base: Sequence[Predictions], predicted: Predicted, most: int) -> list[Mistake]:
+    wrong, theirs = _wrong(runs, predicted), _wrong(base, predicted)
     more = wrong - theirs
     order = np.lexsort((np.arange(len(more)), -wrong, -more))
     return [
-        Mistake(int(i), int(found.labels[i]), _taken_for(runs, int(i), found), float(wrong[i]), float(theirs[i]))
+        Mistake(
+            int(i), int(predicted.labels[i]), _taken_for(runs, int(i), predicted), float(wrong[i]), float(theirs[i])
+        )
         for i in order[: min(most, np.count_nonzero(more > 0))]
     ]
 
 
-def _wrong(runs: Sequence[Predictions], found: Predicted) -> _Floats:
+def _wrong(runs: Sequence[Predictions], predicted: Predicted) -> _Floats:
     """Return, for each image, the share of runs that classify it wrongly; 0 without runs."""
     if not runs:
-        return np.zeros(len(found.labels))
-    return np.asarray(1.0 - np.mean([run.of(found.select) for run in runs], axis=0, dtype=np.float64))
+        return np.zeros(len(predicted.labels))
+    return np.asarray(1.0 - np.mean([run.of(predicted.select) for run in runs], axis=0, dtype=np.float64))
 
 
-def _taken_for(runs: Sequence[Predictions], image: int, found: Predicted) -> int:
-    classes = [int(run.classes[found.select][image]) for run in runs]
-    wrong = [name for name in classes if name != found.labels[image]]
+def _taken_for(runs: Sequence[Predictions], image: int, predicted: Predicted) -> int:
+    classes = [int(run.classes[predicted.select][image]) for run in runs]
+    wrong = [name for name in classes if name != predicted.labels[image]]
     return max(sorted(set(wrong)), key=wrong.count)

@@ -66,11 +66,11 @@ def curves(question: Question, default: Sequence[str] = ("val_acc",), x: X = "ep
     frame = question.frame()
     across = checked(question.columns, frame, "--cols ")
     panels = sorted(grouped(frame, across), key=lambda g: [sortable(g.values, key) for key in across])
-    found = lines(frame, question.by, across, question.against)
-    read = {run: _rows(frame, run, x) for line in found.lines for run in line.positions}
+    rows = lines(frame, question.by, across, question.against)
+    read = {run: _rows(frame, run, x) for line in rows.lines for run in line.positions}
     metrics = [_metric(name.partition(":")[0], read.values(), frame) for name in question.metrics or default]
     return Curves(
-        keys=found.keys,
+        keys=rows.keys,
         across=tuple(across),
         metrics=tuple(metrics),
         x=x,
@@ -79,7 +79,7 @@ def curves(question: Question, default: Sequence[str] = ("val_acc",), x: X = "ep
                 panel.values if across else {},
                 tuple(
                     _curve(line, metric, [read[run] for run in inside])
-                    for line in found.lines
+                    for line in rows.lines
                     if (inside := [run for run in line.positions if run in set(panel.positions)])
                     for metric in metrics
                 ),

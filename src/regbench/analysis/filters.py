@@ -37,10 +37,10 @@ def filters(question: Question) -> tuple[tuple[str, ...], list[Filters]]:
         UserError: no run has weights.
     """
     frame = question.frame()
-    found = lines(frame, [*question.by, *question.columns])
+    rows = lines(frame, [*question.by, *question.columns])
     paths, seeds = column(frame, "path"), column(frame, "seed")
     read = []
-    for line in found.lines:
+    for line in rows.lines:
         for run in sorted(line.positions, key=lambda run: sortable({"seed": seeds[run]}, "seed")):
             weights = _weights(Path(str(paths[run])))
             if weights is not None:
@@ -48,7 +48,7 @@ def filters(question: Question) -> tuple[tuple[str, ...], list[Filters]]:
                 break
     if not read:
         raise UserError(f"plot filters: none of {len(frame)} runs has a {MODEL} whose first layer sees an image")
-    return found.keys, read
+    return rows.keys, read
 
 
 def _weights(run: Path) -> _Weights | None:

@@ -60,19 +60,19 @@ def lines(
     return Lines(tuple(keys), tuple(Line(_label(g.values, keys), g.values, g.positions) for g in groups))
 
 
-def partners(found: Lines, frame: pd.DataFrame, against: Against | None) -> list[Line | None]:
+def partners(lines: Lines, frame: pd.DataFrame, against: Against | None) -> list[Line | None]:
     """Return the line that each line is compared with; None for a baseline itself, and where there is none.
 
     Raises:
         UserError: no line has the baseline's values, or nothing is compared.
     """
     if against is None:
-        return [None] * len(found.lines)
-    groups = [line.values for line in found.lines]
+        return [None] * len(lines.lines)
+    groups = [line.values for line in lines.lines]
     keys = list(dict.fromkeys(key for values in groups for key in values))
     by_default = against.is_default
     numbers = default(groups, default_run.base(frame, keys)) if by_default else baselines(groups, against.wanted)
-    return [None if base in (None, place) else found.lines[base] for place, base in enumerate(numbers)]
+    return [None if base in (None, place) else lines.lines[base] for place, base in enumerate(numbers)]
 
 
 def _label(values: Values, keys: Sequence[str]) -> str:

@@ -17,12 +17,12 @@ _RUNS = Path("runs")
 
 def answer(shell: str, words: Sequence[str], index: Mapping[str, Any]) -> str:
     """Write the candidates, one a line: in bash what follows the last `=` or `:`, elsewhere with a tab and help."""
-    found = candidates(words, index)
+    proposals = candidates(words, index)
     if shell != "bash":
-        return "".join(f"{name}\t{about}\n" for name, about in found.items())
+        return "".join(f"{name}\t{about}\n" for name, about in proposals.items())
     typed = words[-1] if words else ""
     cut = max(typed.rfind("="), typed.rfind(":")) + 1  # where bash begins a new word
-    return "".join(f"{name[cut:]}\n" for name in found)
+    return "".join(f"{name[cut:]}\n" for name in proposals)
 
 
 def candidates(words: Sequence[str], index: Mapping[str, Any]) -> _Candidates:

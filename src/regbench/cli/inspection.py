@@ -57,15 +57,15 @@ def diff(first: str, second: str, long: bool, output: str | None, file: Path | N
     from regbench.records.names import run_path_of
     from regbench.tables import difference
 
-    found = difference.between(run_path_of(first), run_path_of(second))
+    differing = difference.between(run_path_of(first), run_path_of(second))
     chosen = format_of(output, file, ["table", *RUN_LIST_FORMATS])
     if chosen == "table":
         terminal = console()
         with terminal.capture() as captured:
-            difference.show(found, terminal, long)
+            difference.show(differing, terminal, long)
         put(captured.get(), file)
     else:
-        put(getattr(difference, RUN_LIST_FORMATS[chosen])(found), file)
+        put(getattr(difference, RUN_LIST_FORMATS[chosen])(differing), file)
 
 
 @click.command(cls=Command)

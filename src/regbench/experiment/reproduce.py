@@ -80,10 +80,10 @@ def reproduce(path: Path, reporter: Reporter) -> Outcome:
     Raises:
         UserError: the path holds no completed run, or this program cannot train it.
     """
-    found = load([path])
-    if len(found.frame) != 1 or found.frame["status"].tolist() != ["completed"]:
+    frame = load([path])
+    if len(frame.frame) != 1 or frame.frame["status"].tolist() != ["completed"]:
         raise UserError(f"{path}: must be the directory of one completed run")
-    place = Path(found.frame["path"].iloc[0])
+    place = Path(frame.frame["path"].iloc[0])
     recorded = _record(place)
     if fault := epochs.fault(place, recorded.figures["last"].get("epoch") or 0):
         raise UserError(f"{place / METRICS} cannot be read: {fault}")
@@ -123,14 +123,14 @@ def _config(recorded: _Reproducible, folder: str, progress: str) -> dict[str, An
     return completed({**recorded.config, "force": False}, **own)
 
 
-def _with_images(found: Outcome, before: Correct | None, now: Correct | None) -> Outcome:
+def _with_images(outcome: Outcome, before: Correct | None, now: Correct | None) -> Outcome:
     """Compare image by image: where all figures are equal, no image may be classified differently."""
     if before is None or now is None or (before.images, before.test_set) != (now.images, now.test_set):
-        return found
+        return outcome
     flipped = sum(int((before.of(name) != now.of(name)).sum()) for name in SELECTIONS)
-    found = replace(found, images=len(SELECTIONS) * before.images, flipped=flipped)
-    odd = flipped and found.verdict == "bitwise equal"
-    return replace(found, verdict="different", largest=1.0, first="the test images") if odd else found
+    outcome = replace(outcome, images=len(SELECTIONS) * before.images, flipped=flipped)
+    odd = flipped and outcome.verdict == "bitwise equal"
+    return replace(outcome, verdict="different", largest=1.0, first="the test images") if odd else outcome
 
 
 def _figures(run: Path, result: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -17,26 +17,26 @@ _MOST = 30
 _STEP = 0.2  # inches between lines of text
 
 
-def draw(found: Ranks, table: Table) -> "Figure":
+def draw(ranks: Ranks, table: Table) -> "Figure":
     """Draw the rows by mean rank, better ones named at the left and worse ones at the right.
 
     Raises:
         UserError: there are too many rows.
     """
-    of_rows.check_number("cd", len(found.rows), _MOST)
-    half = -(-len(found.rows) // 2)
-    bars = len(found.cliques)
+    of_rows.check_number("cd", len(ranks.rows), _MOST)
+    half = -(-len(ranks.rows) // 2)
+    bars = len(ranks.cliques)
     depth = 0.5 + 0.35 * bars
     figure = style.new(_STEP * half + 0.07 * bars + 1.45)
     axes = figure.subplots()
-    count = len(found.rows)
-    room = _text_room(found, table) * (count - 1)
+    count = len(ranks.rows)
+    room = _text_room(ranks, table) * (count - 1)
     axes.set_xlim(1 - room, count + room)
     axes.set_ylim(depth + half + 0.2, -2.0)
     axes.axis("off")
     _draw_axis(axes, count)
-    _draw_difference(axes, found.critical)
-    for place, (row, rank) in enumerate(zip(found.rows, found.ranks, strict=True)):
+    _draw_difference(axes, ranks.critical)
+    for place, (row, rank) in enumerate(zip(ranks.rows, ranks.ranks, strict=True)):
         left = place < half
         height = depth + 0.6 + (place if left else count - 1 - place)
         end = 1 - 0.06 * (count - 1) if left else count + 0.06 * (count - 1)
@@ -45,16 +45,16 @@ def draw(found: Ranks, table: Table) -> "Figure":
         name = words.row(row, table)
         text = f"{name}  {rank:.2f} " if left else f" {rank:.2f}  {name}"
         axes.text(end, height, text, ha="right" if left else "left", va="center", fontsize=6.5)
-    for number, (first, last) in enumerate(found.cliques):
-        ends = (found.ranks[first] - 0.04, found.ranks[last] + 0.04)
+    for number, (first, last) in enumerate(ranks.cliques):
+        ends = (ranks.ranks[first] - 0.04, ranks.ranks[last] + 0.04)
         axes.plot(ends, [0.4 + 0.35 * number] * 2, color=style.VERMILION, linewidth=2.4, solid_capstyle="butt")
-    style.caption(figure, *_sentences(found, table))
+    style.caption(figure, *_sentences(ranks, table))
     return figure
 
 
-def _text_room(found: Ranks, table: Table) -> float:
+def _text_room(ranks: Ranks, table: Table) -> float:
     """How much room names need at each side, as a share of the axis."""
-    text = 0.3 + 0.052 * max(len(words.row(row, table)) + 5 for row in found.rows)  # inches
+    text = 0.3 + 0.052 * max(len(words.row(row, table)) + 5 for row in ranks.rows)  # inches
     return text / max(0.8, style.COLUMN - 2 * text)
 
 
@@ -76,11 +76,11 @@ def _draw_difference(axes: "Axes", critical: float) -> None:
     axes.text(start, -1.65, f"critical difference {critical:.2f}", ha="left", va="bottom", fontsize=6)
 
 
-def _sentences(found: Ranks, table: Table) -> Iterator[str]:
-    p = probability(found.p)
-    yield f"Ranks within each of n = {found.seeds} seeds. Friedman's test: p {p if p.startswith('<') else '= ' + p}."
+def _sentences(ranks: Ranks, table: Table) -> Iterator[str]:
+    p = probability(ranks.p)
+    yield f"Ranks within each of n = {ranks.seeds} seeds. Friedman's test: p {p if p.startswith('<') else '= ' + p}."
     yield "A bar joins rows whose ranks differ by less than Nemenyi's critical difference at 0.05."
-    if found.left_out:
-        yield f"{found.left_out} seeds that some row lacks are left out."
+    if ranks.left_out:
+        yield f"{ranks.left_out} seeds that some row lacks are left out."
     yield of_rows.what(table)
     yield from of_rows.about(table)

@@ -21,7 +21,7 @@ _WRITTEN = 12  # classes whose cells hold numbers
 _SIGNED = 0.3  # of the largest difference: from there on cells without numbers have a sign
 
 
-def draw(found: Sequence[Confusion], predicted: Predicted) -> "Figure":
+def draw(confusions: Sequence[Confusion], predicted: Predicted) -> "Figure":
     """Draw each line's matrix, below it the difference from its baseline's, below that each class's accuracy.
 
     The main diagonal is not coloured: it is the accuracy of the class, which would hide all else.
@@ -29,40 +29,40 @@ def draw(found: Sequence[Confusion], predicted: Predicted) -> "Figure":
     Raises:
         UserError: there are too many lines or classes.
     """
-    classes = len(found[0].shares)
-    of_rows.check_number("confusion", len(found), _MOST)
+    classes = len(confusions[0].shares)
+    of_rows.check_number("confusion", len(confusions), _MOST)
     if classes > _MOST_CLASSES:
         raise UserError(f"plot confusion: {classes} classes are too many (at most {_MOST_CLASSES})")
-    differ = any(one.difference is not None for one in found)
-    width = style.COLUMN if len(found) <= 2 else min(style.PAGE, 2.4 * len(found))
-    side = (width - 0.5) / len(found)
+    differ = any(one.difference is not None for one in confusions)
+    width = style.COLUMN if len(confusions) <= 2 else min(style.PAGE, 2.4 * len(confusions))
+    side = (width - 0.5) / len(confusions)
     figure = style.new(side * (1 + differ) + 2.3, width)
     ratios = [1.0] * (1 + differ) + [0.75]
-    grid = figure.subplots(len(ratios), len(found), height_ratios=ratios, squeeze=False, sharey="row")
-    _draw_shares(grid[0], found, figure)
+    grid = figure.subplots(len(ratios), len(confusions), height_ratios=ratios, squeeze=False, sharey="row")
+    _draw_shares(grid[0], confusions, figure)
     if differ:
-        _draw_differences(grid[1], found, figure)
-    _draw_accuracies(grid[-1], found)
+        _draw_differences(grid[1], confusions, figure)
+    _draw_accuracies(grid[-1], confusions)
     for axes in (*grid[0], *(grid[1] if differ else ())):
         axes.set_xlabel("taken for class")
     for row in grid[: 1 + differ]:
         row[0].set_ylabel("right class")
-    style.caption(figure, *_sentences(found, predicted))
+    style.caption(figure, *_sentences(confusions, predicted))
     return figure
 
 
-def _draw_shares(row: "Sequence[Axes]", found: Sequence[Confusion], figure: "Figure") -> None:
-    matrices = [100 * one.shares for one in found]
+def _draw_shares(row: "Sequence[Axes]", confusions: Sequence[Confusion], figure: "Figure") -> None:
+    matrices = [100 * one.shares for one in confusions]
     most = max(_without_diagonal(matrix).max() for matrix in matrices) or 1.0
-    for axes, one, matrix in zip(row, found, matrices, strict=True):
+    for axes, one, matrix in zip(row, confusions, matrices, strict=True):
         image = axes.imshow(_without_diagonal(matrix), cmap=style.SEQUENTIAL, vmin=0, vmax=most)
-        _write(axes, matrix, "{:.1f}", small=len(found) > 1)
+        _write(axes, matrix, "{:.1f}", small=len(confusions) > 1)
         axes.set_title(one.line.label)
     figure.colorbar(image, ax=list(row), label="of the class (%)", shrink=0.8, pad=0.02)
 
 
-def _draw_differences(row: "Sequence[Axes]", found: Sequence[Confusion], figure: "Figure") -> None:
-    matrices = [None if one.difference is None else 100 * one.difference for one in found]
+def _draw_differences(row: "Sequence[Axes]", confusions: Sequence[Confusion], figure: "Figure") -> None:
+    matrices = [None if one.difference is None else 100 * one.difference for one in confusions]
     most = max(float(np.abs(_without_diagonal(m)).max()) for m in matrices if m is not None) or 1.0
     image: Any = None
     for axes, matrix in zip(row, matrices, strict=True):
@@ -72,8 +72,8 @@ def _draw_differences(row: "Sequence[Axes]", found: Sequence[Confusion], figure:
             axes.axis("off")
         else:
             image = axes.imshow(_without_diagonal(matrix), cmap=style.DIVERGING, vmin=-most, vmax=most)
-            _write(axes, matrix, "{:+.1f}", small=len(found) > 1)
-            if len(found) > 1:
+            _write(axes, matrix, "{:+.1f}", small=len(confusions) > 1)
+            if len(confusions) > 1:
                 _sign(axes, matrix, most)
     figure.colorbar(image, ax=list(row), label="difference (points)", shrink=0.8, pad=0.02)
 
@@ -108,8 +108,8 @@ def _sign(axes: "Axes", matrix: NDArray[np.float64], most: float) -> None:
         axes.text(across, down, "+" if value > 0 else "−", ha="center", va="center", color=colour, fontsize=5)
 
 
-def _draw_accuracies(row: "Sequence[Axes]", found: Sequence[Confusion]) -> None:
-    for place, (axes, one) in enumerate(zip(row, found, strict=True)):
+def _draw_accuracies(row: "Sequence[Axes]", confusions: Sequence[Confusion]) -> None:
+    for place, (axes, one) in enumerate(zip(row, confusions, strict=True)):
         style.grid(axes)
         axes.plot(100 * np.diag(one.shares), "o", color=style.BLUE, label="this row")
         if one.difference is not None:
@@ -121,12 +121,12 @@ def _draw_accuracies(row: "Sequence[Axes]", found: Sequence[Confusion]) -> None:
             axes.set_ylabel("accuracy (%)")
 
 
-def _sentences(found: Sequence[Confusion], predicted: Predicted) -> Iterator[str]:
-    numbers = [one.n for one in found]
+def _sentences(confusions: Sequence[Confusion], predicted: Predicted) -> Iterator[str]:
+    numbers = [one.n for one in confusions]
     yield f"Mean over runs, {words.count(numbers, 'column')}, in % of the images of each class."
-    if any(one.difference is not None for one in found):
+    if any(one.difference is not None for one in confusions):
         yield "Difference: from the mean over the baseline's runs; in the lowest row, bars are the baseline."
-        if len(found) > 1:
+        if len(confusions) > 1:
             yield "+, −: more, less often than the baseline, of the larger differences."
     yield f"{len(predicted.labels):,} test images, {words.moment(predicted.select)}."
     yield from missing(predicted)

@@ -20,44 +20,44 @@ _MOST_PANELS = 12
 _COMMON = {"acc": "accuracy (%)", "loss": "loss (nats)"}  # axis labels of several figures by the end of their names
 
 
-def draw(found: Curves, wishes: Wishes) -> "Figure":
+def draw(curves: Curves, wishes: Wishes) -> "Figure":
     """Draw the means as lines, their intervals as bands, and each run as a thin line if that is wished.
 
     Raises:
         UserError: there are more lines or panels than can be told apart.
     """
-    metrics = _by_unit(found.metrics)
-    labels = list(dict.fromkeys(curve.line.label for panel in found.panels for curve in panel.curves))
-    _check(labels, found, len(max(metrics, key=len)))
-    across = len(found.panels)
+    metrics = _by_unit(curves.metrics)
+    labels = list(dict.fromkeys(curve.line.label for panel in curves.panels for curve in panel.curves))
+    _check(labels, curves, len(max(metrics, key=len)))
+    across = len(curves.panels)
     figure = style.new(
         2.1 * len(metrics) + 0.1 * len(labels) + 0.4, style.COLUMN if across <= style.IN_COLUMN else style.PAGE
     )
     grid = figure.subplots(len(metrics), across, sharex=True, sharey="row", squeeze=False)
     cut = False
     for place, of_unit in enumerate(metrics):
-        for panel, axes in zip(found.panels, grid[place], strict=True):
+        for panel, axes in zip(curves.panels, grid[place], strict=True):
             _draw_panel(axes, panel, of_unit, labels, wishes)
-        cut |= _limit(grid[place], found.panels, of_unit, wishes)
+        cut |= _limit(grid[place], curves.panels, of_unit, wishes)
         grid[place][0].set_ylabel(_label(of_unit))
-    for panel, axes in zip(found.panels, grid[0], strict=True):
+    for panel, axes in zip(curves.panels, grid[0], strict=True):
         axes.set_title("\n".join(f"{words.key(key)}\n{words.values(panel.values, [key])}" for key in panel.values))
     for axes in grid[-1]:
-        draw_x(axes, found, wishes)
-    style.legend(figure, list(_handles(labels, metrics)), words.keys(found.keys) if found.keys else None)
-    style.caption(figure, *_sentences(found, wishes, cut=cut))
+        draw_x(axes, curves, wishes)
+    style.legend(figure, list(_handles(labels, metrics)), words.keys(curves.keys) if curves.keys else None)
+    style.caption(figure, *_sentences(curves, wishes, cut=cut))
     return figure
 
 
-def _check(labels: Sequence[str], found: Curves, together: int) -> None:
+def _check(labels: Sequence[str], curves: Curves, together: int) -> None:
     most = style.MOST_LINES if together == 1 else style.MOST_LINES // 3
     if len(labels) > most:
         raise UserError(
             f"plot: {len(labels)} lines are too many to tell apart (at most {most}). Choose by --where, --by"
         )
-    if len(found.panels) > _MOST_PANELS:
-        keys = ",".join(found.across)
-        raise UserError(f"--cols {keys}: {len(found.panels)} panels are too many (at most {_MOST_PANELS})")
+    if len(curves.panels) > _MOST_PANELS:
+        keys = ",".join(curves.across)
+        raise UserError(f"--cols {keys}: {len(curves.panels)} panels are too many (at most {_MOST_PANELS})")
 
 
 def _by_unit(metrics: Sequence[Metric]) -> list[list[Metric]]:
@@ -124,15 +124,15 @@ def _visible(curve: Curve, wishes: Wishes) -> Iterator[float]:
         yield from (value for _, y in curve.runs for value in y)
 
 
-def draw_x(axes: "Axes", found: Curves, wishes: Wishes) -> None:
+def draw_x(axes: "Axes", curves: Curves, wishes: Wishes) -> None:
     """Label the axis of epochs, steps or seconds, and make axes logarithmic where that is wished."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_xlabel(words.figure(found.x))
+    axes.set_xlabel(words.figure(curves.x))
     if "x" in wishes.log:
         axes.set_xscale("log")
-    elif found.x != "seconds":
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8 if len(found.panels) == 1 else 4))
+    elif curves.x != "seconds":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8 if len(curves.panels) == 1 else 4))
     if "y" in wishes.log:
         axes.set_yscale("log")
 
@@ -149,14 +149,14 @@ def _handles(labels: Sequence[str], metrics: Sequence[Sequence[Metric]]) -> Iter
                 yield Line2D([], [], color=style.ink(), linestyle=_DASHES[place], label=label)
 
 
-def _sentences(found: Curves, wishes: Wishes, *, cut: bool) -> Iterator[str]:
-    numbers = [estimate.n for panel in found.panels for curve in panel.curves for estimate in curve.estimates]
+def _sentences(curves: Curves, wishes: Wishes, *, cut: bool) -> Iterator[str]:
+    numbers = [estimate.n for panel in curves.panels for curve in panel.curves for estimate in curve.estimates]
     band = f"; band: {words.LEVEL_WORDS} of the mean" if max(numbers, default=0) > 1 else "; one run has no band"
     yield f"Mean over runs, {words.count(numbers, 'line')}{band}."
     if wishes.each:
         yield "Thin lines: single runs."
     if cut:
         yield "Wide bands are cut at the edges."
-    if found.x == "seconds":
+    if curves.x == "seconds":
         yield "Time: training and validation, as the runs took it; runs that share a machine slow each other."
-    yield words.lost(found.lost)
+    yield words.lost(curves.lost)

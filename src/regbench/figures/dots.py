@@ -24,21 +24,21 @@ _LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(found: Sequence[Joined], table: Table) -> "Figure":
+def draw(joined: Sequence[Joined], table: Table) -> "Figure":
     """Draw for each row its baseline's figures at the left and its own at the right, a line for each seed.
 
     Raises:
         UserError: there are more rows than stand side by side.
     """
-    of_rows.check_number("dots", len(found), _MOST)
-    figure = style.new(2.8, style.COLUMN if len(found) <= 4 else style.PAGE)
+    of_rows.check_number("dots", len(joined), _MOST)
+    figure = style.new(2.8, style.COLUMN if len(joined) <= 4 else style.PAGE)
     axes = figure.subplots()
     style.grid(axes)
-    present = {_draw_pair(axes, place, pair, table.metric) for place, row in enumerate(found) for pair in row.pairs}
-    _write_names(axes, found, table)
+    present = {_draw_pair(axes, place, pair, table.metric) for place, row in enumerate(joined) for pair in row.pairs}
+    _write_names(axes, joined, table)
     axes.set_ylabel(words.figure(table.metric.name))
     style.legend(figure, _samples(present))
-    style.caption(figure, _count(found), *of_rows.about(table))
+    style.caption(figure, _count(joined), *of_rows.about(table))
     return figure
 
 

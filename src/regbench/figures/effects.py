@@ -12,34 +12,34 @@ if TYPE_CHECKING:
 _LABEL, _MARGIN, _LETTER = 1.0, 0.15, 0.047  # inches of the longest label, beside the axes, of a letter of a name
 
 
-def draw(found: Effects) -> "Figure":
+def draw(effects: Effects) -> "Figure":
     """Draw the shares as bars, those of keys with their p; the seed and the residual are grey and hatched."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = style.new(0.22 * len(found.terms) + 1.1)
+    figure = style.new(0.22 * len(effects.terms) + 1.1)
     axes = figure.subplots()
-    places = range(len(found.terms))
+    places = range(len(effects.terms))
     bars = axes.barh(
         places,
-        [100 * effect.share for effect in found.terms],
-        color=[style.BLUE if effect.is_of_keys else style.GREY for effect in found.terms],
+        [100 * effect.share for effect in effects.terms],
+        color=[style.BLUE if effect.is_of_keys else style.GREY for effect in effects.terms],
         height=0.7,
     )
-    for bar, effect in zip(bars, found.terms, strict=True):
+    for bar, effect in zip(bars, effects.terms, strict=True):
         bar.set_hatch("" if effect.is_of_keys else "////")
         bar.set_edgecolor(style.paper())
-    axes.bar_label(bars, [_label(effect) for effect in found.terms], padding=3, fontsize=6)
-    names = [words.term(effect.term) for effect in found.terms]
+    axes.bar_label(bars, [_label(effect) for effect in effects.terms], padding=3, fontsize=6)
+    names = [words.term(effect.term) for effect in effects.terms]
     axes.set_yticks(places, names)
-    most = max(100 * effect.share for effect in found.terms)
+    most = max(100 * effect.share for effect in effects.terms)
     room = style.COLUMN - _MARGIN - _LETTER * max(map(len, names))
     axes.set_xlim(0, most * room / max(0.4, room - _LABEL))
     axes.set_xticks([tick for tick in MaxNLocator(3).tick_values(0, most) if tick <= max(most, 1)])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("share of the variance (%)")
-    name, _, rest = found.notes[0].partition(": ")
-    style.caption(figure, f"{words.short_figure(name).capitalize()}: {rest}", *found.notes[1:])
+    name, _, rest = effects.notes[0].partition(": ")
+    style.caption(figure, f"{words.short_figure(name).capitalize()}: {rest}", *effects.notes[1:])
     return figure
 
 

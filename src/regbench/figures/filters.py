@@ -17,18 +17,18 @@ _ACROSS, _ALONE = 8, 8  # pictures in a strip; strips of a single run
 _MOST = 10  # rows
 
 
-def draw(keys: Sequence[str], found: Sequence[Filters], select: Selection) -> "Figure":
+def draw(keys: Sequence[str], filters: Sequence[Filters], select: Selection) -> "Figure":
     """Draw the first units of each run: dark and light are weights below and above 0, on one scale for each row.
 
     Raises:
         UserError: there are too many rows.
     """
-    of_rows.check_number("filters", len(found), _MOST)
-    shown = [one.weights[: _ACROSS * (_ALONE if len(found) == 1 else 1)] for one in found]
+    of_rows.check_number("filters", len(filters), _MOST)
+    shown = [one.weights[: _ACROSS * (_ALONE if len(filters) == 1 else 1)] for one in filters]
     strips = sum(-(-len(weights) // _ACROSS) for weights in shown)
-    figure = style.new(0.43 * strips + 0.2 * len(found) + 0.5)
-    parts = figure.subfigures(len(found), squeeze=False)[:, 0] if len(found) > 1 else [figure]
-    for part, one, weights in zip(parts, found, shown, strict=True):
+    figure = style.new(0.43 * strips + 0.2 * len(filters) + 0.5)
+    parts = figure.subfigures(len(filters), squeeze=False)[:, 0] if len(filters) > 1 else [figure]
+    for part, one, weights in zip(parts, filters, shown, strict=True):
         reach = float(np.abs(weights).max()) or 1.0
         part.suptitle(f"{one.line.label} (±{reach:.2g})", x=0.01, ha="left", fontsize=7)
         grid = part.subplots(-(-len(weights) // _ACROSS), _ACROSS, squeeze=False)
@@ -37,11 +37,11 @@ def draw(keys: Sequence[str], found: Sequence[Filters], select: Selection) -> "F
         for axes, picture in zip(grid.flat, weights, strict=False):
             axes.imshow(picture, cmap=style.SEQUENTIAL, vmin=-reach, vmax=reach)
     number = " to ".join(map(str, sorted({len(w) for w in shown})[:: max(1, len({len(w) for w in shown}) - 1)]))
-    what = f"Rows: {words.keys(keys)}. " if keys and len(found) > 1 else ""
+    what = f"Rows: {words.keys(keys)}. " if keys and len(filters) > 1 else ""
     style.caption(
         figure,
         f"{what}The first {number} units' weights of one run per row (n = 1, no band)"
-        f"{'' if len(found) > 1 else f': {found[0].run}'}.",
+        f"{'' if len(filters) > 1 else f': {filters[0].run}'}.",
         "In brackets: the ends of the colours, dark blue below 0, yellow above.",
         "Weights of the epoch with the best validation loss." if select else "",
     )

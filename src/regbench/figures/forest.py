@@ -51,16 +51,16 @@ def draw(table: Table) -> "Figure":
 
 
 def _draw_row(axes: "Axes", place: int, row: Row, scale: float) -> None:
-    found = row.comparison
-    assert found
-    look = LOOKS[found.verdict]
+    comparison = row.comparison
+    assert comparison
+    look = LOOKS[comparison.verdict]
     lost = f"diverged {row.diverged}/{row.ended}" if row.diverged else ""
-    if found.difference is None:
+    if comparison.difference is None:
         axes.annotate(lost or "no pair", (0, place), (4, 0), textcoords="offset points", va="center", fontsize=6)
         axes.plot([0], [place], linestyle="none", **look)
         return
-    middle = scale * found.difference
-    low, high = (scale * end for end in found.ends or (found.difference,) * 2)
+    middle = scale * comparison.difference
+    low, high = (scale * end for end in comparison.ends or (comparison.difference,) * 2)
     axes.plot([low, high], [place, place], color=look["color"], linewidth=1.1)
     axes.plot(
         [middle], [place], linestyle="none", markersize=4.5, **{k: v for k, v in look.items() if k != "markersize"}

@@ -22,22 +22,22 @@ _TITLES: Mapping[Quantity, str] = {
 _MOST = 16  # layers
 
 
-def draw(found: Sequence[Histogram], run: str) -> "Figure":
+def draw(histograms: Sequence[Histogram], run: str) -> "Figure":
     """Draw a row for each layer and a column for each quantity: the first epoch filled, the last as a line.
 
     Raises:
         UserError: there are too many layers.
     """
-    layers = list(dict.fromkeys(one.layer for one in found))
+    layers = list(dict.fromkeys(one.layer for one in histograms))
     if len(layers) > _MOST:
         raise UserError(f"plot histograms: {len(layers)} layers are too many (at most {_MOST})")
-    quantities = [quantity for quantity in _TITLES if any(one.quantity == quantity for one in found)]
-    epochs = sorted({one.epoch for one in found})
+    quantities = [quantity for quantity in _TITLES if any(one.quantity == quantity for one in histograms)]
+    epochs = sorted({one.epoch for one in histograms})
     figure = style.new(0.7 * len(layers) + 1.1)
     grid = figure.subplots(len(layers), len(quantities), squeeze=False)
     for layer, row in zip(layers, grid, strict=True):
         for quantity, axes in zip(quantities, row, strict=True):
-            of_panel = [one for one in found if (one.layer, one.quantity) == (layer, quantity)]
+            of_panel = [one for one in histograms if (one.layer, one.quantity) == (layer, quantity)]
             _draw(axes, of_panel, epochs, len(quantities))
         row[0].set_ylabel(layer)
     plain = "after" not in quantities
@@ -49,13 +49,13 @@ def draw(found: Sequence[Histogram], run: str) -> "Figure":
     return figure
 
 
-def _draw(axes: "Axes", found: Sequence[Histogram], epochs: Sequence[int], quantities: int) -> None:
+def _draw(axes: "Axes", histograms: Sequence[Histogram], epochs: Sequence[int], quantities: int) -> None:
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
     axes.tick_params(axis="x", labelsize=5.5)
     axes.locator_params(axis="x", nbins=2 if quantities > 2 else 4)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
-    for one in found:
+    for one in histograms:
         edges = np.linspace(one.low, one.high, BINS + 1) if one.high > one.low else one.low + np.array([-0.5, 0.5])
         counts = one.counts if one.high > one.low else one.counts[:1]
         density = counts / counts.sum() / np.diff(edges)
@@ -63,7 +63,7 @@ def _draw(axes: "Axes", found: Sequence[Histogram], epochs: Sequence[int], quant
             axes.stairs(density, edges, fill=True, color=style.SKY, alpha=0.6)
         if one.epoch == epochs[-1]:
             axes.stairs(density, edges, color=style.VERMILION, linewidth=0.9)
-    if not found:
+    if not histograms:
         axes.axis("off")
     axes.set_ylim(bottom=0)
 

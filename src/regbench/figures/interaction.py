@@ -18,31 +18,31 @@ _APART = 0.05  # of lines side by side, so that no interval hides another
 _SLANTED = 48  # characters on the axis that do not stand side by side
 
 
-def draw(found: Swept, table: Table) -> "Figure":
+def draw(swept: Swept, table: Table) -> "Figure":
     """Draw the values of one key along the axis and those of the other as lines, each mean with its interval.
 
     Raises:
         UserError: there are more lines than can be told apart.
     """
-    style.check_lines("interaction", len(found.lines), "Name the other key first")
-    values = _values(found)
-    figure = style.new(2.5 + 0.1 * len(found.lines))
+    style.check_lines("interaction", len(swept.lines), "Name the other key first")
+    values = _values(swept)
+    figure = style.new(2.5 + 0.1 * len(swept.lines))
     axes = figure.subplots()
     style.grid(axes)
-    for place in range(len(found.lines)):
-        _draw_line(axes, found, place, values, table.metric.scale)
-    cut = limit(axes, found, table.metric.scale)
+    for place in range(len(swept.lines)):
+        _draw_line(axes, swept, place, values, table.metric.scale)
+    cut = limit(axes, swept, table.metric.scale)
     _write_values(axes, values)
-    axes.set_xlabel(words.key(found.key))
+    axes.set_xlabel(words.key(swept.key))
     axes.set_ylabel(words.figure(table.metric.name))
-    style.legend(figure, style.samples([label for label, _ in found.lines]), words.keys(found.others))
-    style.caption(figure, *_sentences(found, cut=cut), *of_rows.about(table))
+    style.legend(figure, style.samples([label for label, _ in swept.lines]), words.keys(swept.others))
+    style.caption(figure, *_sentences(swept, cut=cut), *of_rows.about(table))
     return figure
 
 
-def _draw_line(axes: "Axes", found: Swept, place: int, values: Sequence[Any], scale: float) -> None:
-    label, points = found.lines[place]
-    shift = _APART * (place - (len(found.lines) - 1) / 2)
+def _draw_line(axes: "Axes", swept: Swept, place: int, values: Sequence[Any], scale: float) -> None:
+    label, points = swept.lines[place]
+    shift = _APART * (place - (len(swept.lines) - 1) / 2)
     x = [values.index(point.value) + shift for point in points]
     means = [scale * (point.estimate.mean or 0.0) for point in points]
     halves = [scale * (point.estimate.half_width or 0.0) for point in points]
@@ -57,15 +57,15 @@ def _write_values(axes: "Axes", values: Sequence[Any]) -> None:
     axes.set_xlim(-0.4, len(names) - 0.6)
 
 
-def _sentences(found: Swept, *, cut: bool) -> Iterator[str]:
-    numbers = [point.estimate.n for _, points in found.lines for point in points]
+def _sentences(swept: Swept, *, cut: bool) -> Iterator[str]:
+    numbers = [point.estimate.n for _, points in swept.lines for point in points]
     yield f"Mean over runs, {words.count(numbers, 'point')}; bar: {words.LEVEL_WORDS} of the mean."
     if cut:
         yield "Long bars are cut at the edges."
     yield "Parallel lines: no interaction."
 
 
-def _values(found: Swept) -> Sequence[Any]:
+def _values(swept: Swept) -> Sequence[Any]:
     """The values along the axis, in the order of the longest line, then those that only others have."""
-    lines = sorted(found.lines, key=lambda line: -len(line[1]))
+    lines = sorted(swept.lines, key=lambda line: -len(line[1]))
     return list(dict.fromkeys(point.value for _, points in lines for point in points))

@@ -126,31 +126,31 @@ def _histograms(question: Question) -> "Figure":
     if len(paths) > 1:
         some = short_name(paths[0])
         raise UserError(f"plot histograms: shows one run, not {len(paths)}. Name one: regbench plot histograms {some}")
-    found = histograms.read(paths[0])
-    if not found:
+    spreads = histograms.read(paths[0])
+    if not spreads:
         raise UserError(
             f"plot histograms: {short_name(paths[0])} has none: it is of an older version, or of diagnostics=off. "
             "Train again with force=true"
         )
-    return draw(found, short_name(paths[0]))
+    return draw(spreads, short_name(paths[0]))
 
 
 def _confusion(question: Question) -> "Figure":
     from regbench.analysis.confusion import confusions, predicted
     from regbench.figures.confusion import draw
 
-    found = predicted(question)
-    return draw(confusions(found), found)
+    predictions = predicted(question)
+    return draw(confusions(predictions), predictions)
 
 
 def _mistakes(question: Question, test_images: TestImages) -> "Figure":
     from regbench.analysis.confusion import mistakes, predicted
     from regbench.figures.mistakes import draw, most
 
-    found = predicted(question)
-    compared = sum(partner is not None for partner in found.partners) or len(found.partners)
-    ranked = mistakes(found, most(compared))
-    return draw(ranked, test_images(found.sample, found.test_set), found)
+    predictions = predicted(question)
+    compared = sum(partner is not None for partner in predictions.partners) or len(predictions.partners)
+    ranked = mistakes(predictions, most(compared))
+    return draw(ranked, test_images(predictions.sample, predictions.test_set), predictions)
 
 
 def _filters(question: Question) -> "Figure":

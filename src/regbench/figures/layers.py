@@ -40,36 +40,36 @@ _ROWS = (
 _DASHES = {"after_std": "--"}
 
 
-def draw(found: Layers) -> "Figure":
+def draw(layers: Layers) -> "Figure":
     """Draw a column for each group of runs and a row for each figure; a line is an epoch, the darkest the last.
 
     Raises:
         UserError: there are more groups than stand side by side.
     """
-    if len(found.groups) > _MOST_GROUPS:
+    if len(layers.groups) > _MOST_GROUPS:
         raise UserError(
-            f"plot layers: {len(found.groups)} groups are too many side by side (at most {_MOST_GROUPS}). "
+            f"plot layers: {len(layers.groups)} groups are too many side by side (at most {_MOST_GROUPS}). "
             "Choose by --where, or name fewer keys by --by"
         )
-    rows = [row for row in _ROWS if any(name in group.means for name in row.names for group in found.groups)]
-    figure = style.new(0.95 * len(rows) + 1.2, style.COLUMN if len(found.groups) <= style.IN_COLUMN else style.PAGE)
-    grid = figure.subplots(len(rows), len(found.groups), sharex=True, sharey="row", squeeze=False)
-    epochs = picked(found.epochs)
+    rows = [row for row in _ROWS if any(name in group.means for name in row.names for group in layers.groups)]
+    figure = style.new(0.95 * len(rows) + 1.2, style.COLUMN if len(layers.groups) <= style.IN_COLUMN else style.PAGE)
+    grid = figure.subplots(len(rows), len(layers.groups), sharex=True, sharey="row", squeeze=False)
+    epochs = picked(layers.epochs)
     for row, of_row in zip(rows, grid, strict=True):
-        for group, axes in zip(found.groups, of_row, strict=True):
-            _draw(axes, row, group, found.layers, epochs)
+        for group, axes in zip(layers.groups, of_row, strict=True):
+            _draw(axes, row, group, layers.layers, epochs)
         _scale(of_row, row)
         of_row[0].set_ylabel(row.label)
-    for group, axes in zip(found.groups, grid[0], strict=True):
+    for group, axes in zip(layers.groups, grid[0], strict=True):
         axes.set_title(group.line.label + (f" ({group.diverged} of {group.n} diverged)" if group.diverged else ""))
-    ticks = _ticks(len(found.layers))
+    ticks = _ticks(len(layers.layers))
     for axes in grid[-1]:
-        names = [found.layers[place] for place in ticks]
-        axes.set_xticks(ticks, names, rotation=90 if len(found.groups) * len(names) > _LEVEL else 0)
-    grid[-1][len(found.groups) // 2].set_xlabel("layer, input to output")
-    style.legend(figure, list(_handles(found, epochs)), f"columns: {words.keys(found.keys)}" if found.keys else None)
-    numbers = [group.n for group in found.groups]
-    style.caption(figure, *_sentences(found, numbers))
+        names = [layers.layers[place] for place in ticks]
+        axes.set_xticks(ticks, names, rotation=90 if len(layers.groups) * len(names) > _LEVEL else 0)
+    grid[-1][len(layers.groups) // 2].set_xlabel("layer, input to output")
+    style.legend(figure, list(_handles(layers, epochs)), f"columns: {words.keys(layers.keys)}" if layers.keys else None)
+    numbers = [group.n for group in layers.groups]
+    style.caption(figure, *_sentences(layers, numbers))
     return figure
 
 
@@ -136,17 +136,17 @@ def _depth(number: int, epochs: int) -> float:
     return 0.15 + 0.85 * (number / (epochs - 1) if epochs > 1 else 1.0)
 
 
-def _handles(found: Layers, epochs: Sequence[int]) -> Iterator[object]:
+def _handles(layers: Layers, epochs: Sequence[int]) -> Iterator[object]:
     from matplotlib.lines import Line2D
 
     for number, epoch in enumerate(epochs):
         yield Line2D([], [], color=_ramp()(_depth(number, len(epochs))), label=f"epoch {epoch}")
-    if any("after_std" in group.means for group in found.groups):
+    if any("after_std" in group.means for group in layers.groups):
         yield Line2D([], [], color=style.ink(), label="before the norm")
         yield Line2D([], [], color=style.ink(), linestyle="--", label="after it")
 
 
-def _sentences(found: Layers, numbers: Sequence[int]) -> Iterator[str]:
+def _sentences(layers: Layers, numbers: Sequence[int]) -> Iterator[str]:
     yield f"Mean over runs, {words.count(numbers, 'column')}, of 100 training images after each epoch."
     yield "Scale: standard deviation of what the activation or the norm gets."
-    yield words.lost(found.lost)
+    yield words.lost(layers.lost)

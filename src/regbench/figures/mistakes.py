@@ -25,20 +25,20 @@ def most(lines: int) -> int:
     return _ACROSS * (_ALONE if lines == 1 else 1)
 
 
-def draw(found: Sequence[Mistakes], images: NDArray[np.uint8], predicted: Predicted) -> "Figure":
+def draw(mistakes: Sequence[Mistakes], images: NDArray[np.uint8], predicted: Predicted) -> "Figure":
     """Draw a strip of images for each row; over each the right class, the wrong one, and how many runs err.
 
     Raises:
         UserError: no image is classified wrongly oftener than by the baseline, or there are too many rows.
     """
-    found = [one for one in found if one.images]
-    if not found:
+    mistakes = [one for one in mistakes if one.images]
+    if not mistakes:
         raise UserError("plot mistakes: no test image is classified wrongly more often than by the baseline")
-    of_rows.check_number("mistakes", len(found), _MOST)
-    strips = sum(-(-len(one.images) // _ACROSS) for one in found)
-    figure = style.new(0.62 * strips + 0.16 * len(found) + 0.65)
-    parts = figure.subfigures(len(found), squeeze=False)[:, 0] if len(found) > 1 else [figure]
-    for part, one in zip(parts, found, strict=True):
+    of_rows.check_number("mistakes", len(mistakes), _MOST)
+    strips = sum(-(-len(one.images) // _ACROSS) for one in mistakes)
+    figure = style.new(0.62 * strips + 0.16 * len(mistakes) + 0.65)
+    parts = figure.subfigures(len(mistakes), squeeze=False)[:, 0] if len(mistakes) > 1 else [figure]
+    for part, one in zip(parts, mistakes, strict=True):
         part.suptitle(one.line.label, x=0.01, ha="left", fontsize=7)
         rows = -(-len(one.images) // _ACROSS)
         grid = part.subplots(rows, _ACROSS, squeeze=False)
@@ -49,14 +49,14 @@ def draw(found: Sequence[Mistakes], images: NDArray[np.uint8], predicted: Predic
             share = f"{100 * mistake.wrong:.0f}"
             base = f" : {100 * mistake.base_wrong:.0f}" if one.baseline else ""
             axes.set_title(f"{mistake.label}→{mistake.taken_for}\n{share}{base} %", fontsize=5, pad=1.5)
-    style.caption(figure, *_sentences(found, predicted))
+    style.caption(figure, *_sentences(mistakes, predicted))
     return figure
 
 
-def _sentences(found: Sequence[Mistakes], predicted: Predicted) -> Iterator[str]:
-    against = any(one.baseline for one in found)
+def _sentences(mistakes: Sequence[Mistakes], predicted: Predicted) -> Iterator[str]:
+    against = any(one.baseline for one in mistakes)
     yield "Right class → class most often named instead; share of the runs that err" + (
         " : of the baseline's runs." if against else "."
     )
-    yield f"Shares of {words.count([one.n for one in found], 'row')}, {words.moment(predicted.select)}."
+    yield f"Shares of {words.count([one.n for one in mistakes], 'row')}, {words.moment(predicted.select)}."
     yield from missing(predicted)

@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 _DECADE = 10  # values that span more than this are on a logarithmic axis
 
 
-def draw(found: Swept, table: Table, wishes: Wishes) -> "Figure":
+def draw(swept: Swept, table: Table, wishes: Wishes) -> "Figure":
     """Draw means over a number, their intervals as bands, and a ring around the default of each line.
 
     Raises:
         UserError: there are more lines than can be told apart.
     """
-    style.check_lines("sensitivity", len(found.lines))
-    figure = style.new(2.5 + 0.1 * len(found.lines))
+    style.check_lines("sensitivity", len(swept.lines))
+    figure = style.new(2.5 + 0.1 * len(swept.lines))
     axes = figure.subplots()
     style.grid(axes)
     scale = table.metric.scale
-    for place, (label, points) in enumerate(found.lines):
+    for place, (label, points) in enumerate(swept.lines):
         _draw_line(axes, label, points, style.line(place), scale)
-    cut = limit(axes, found, scale)
-    values = [point.value for _, points in found.lines for point in points]
+    cut = limit(axes, swept, scale)
+    values = [point.value for _, points in swept.lines for point in points]
     if "x" in wishes.log or (min(values) > 0 and max(values) > _DECADE * min(values)):
         axes.set_xscale("log")
     if "y" in wishes.log:
         axes.set_yscale("log")
-    axes.set_xlabel(words.key(found.key))
+    axes.set_xlabel(words.key(swept.key))
     axes.set_ylabel(words.figure(table.metric.name))
-    style.legend(figure, list(_handles(found)), words.keys(found.others) if found.others else None)
-    style.caption(figure, *_sentences(found, cut=cut), *of_rows.about(table))
+    style.legend(figure, list(_handles(swept)), words.keys(swept.others) if swept.others else None)
+    style.caption(figure, *_sentences(swept, cut=cut), *of_rows.about(table))
     return figure
 
 
@@ -54,9 +54,9 @@ def _draw_line(axes: "Axes", label: str, points: "tuple[Point, ...]", look: Any,
             axes.plot([point.value], [mean], "o", markersize=9, markerfacecolor="none", markeredgecolor=style.ink())
 
 
-def limit(axes: "Axes", found: Swept, scale: float) -> bool:
+def limit(axes: "Axes", swept: Swept, scale: float) -> bool:
     """Keep means readable where intervals are far wider than they differ; whether an interval is cut."""
-    estimates = [point.estimate for _, points in found.lines for point in points]
+    estimates = [point.estimate for _, points in swept.lines for point in points]
     means = [scale * (estimate.mean or 0.0) for estimate in estimates]
     ends = [scale * end for estimate in estimates for end in estimate.interval or ()]
     span = (max(means) - min(means)) or abs(max(means)) or 1.0
@@ -66,18 +66,18 @@ def limit(axes: "Axes", found: Swept, scale: float) -> bool:
     return any(end < low or end > high for end in ends)
 
 
-def _handles(found: Swept) -> Iterator[Any]:
+def _handles(swept: Swept) -> Iterator[Any]:
     from matplotlib.lines import Line2D
 
-    if len(found.lines) > 1:
-        yield from style.samples([label for label, _ in found.lines])
-    if any(point.is_default for _, points in found.lines for point in points):
+    if len(swept.lines) > 1:
+        yield from style.samples([label for label, _ in swept.lines])
+    if any(point.is_default for _, points in swept.lines for point in points):
         ring: dict[str, Any] = {"markersize": 7, "markerfacecolor": "none", "markeredgecolor": style.ink()}
         yield Line2D([], [], linestyle="none", marker="o", label="default", **ring)
 
 
-def _sentences(found: Swept, *, cut: bool) -> Iterator[str]:
-    numbers = [point.estimate.n for _, points in found.lines for point in points]
+def _sentences(swept: Swept, *, cut: bool) -> Iterator[str]:
+    numbers = [point.estimate.n for _, points in swept.lines for point in points]
     yield f"Mean over runs, {words.count(numbers, 'point')}; band: {words.LEVEL_WORDS} of the mean."
     if cut:
         yield "Wide bands are cut at the edges."

@@ -96,10 +96,10 @@ def values(group: Mapping[str, object], names: Sequence[str]) -> str:
     return ", ".join(shown(group[name]) if name in group else "-" for name in names)
 
 
-def row(found: Row, table: Table) -> str:
+def row(row: Row, table: Table) -> str:
     """Name a row as the table does: by what it changes, or by its values; and the values chosen for it."""
-    name = found.change or ("all runs" if table.keys == ("runs",) else values(found.group, table.keys))
-    return f"{name} at {found.choice.words}" if found.choice and found.choice.chosen else name
+    name = row.change or ("all runs" if table.keys == ("runs",) else values(row.group, table.keys))
+    return f"{name} at {row.choice.words}" if row.choice and row.choice.chosen else name
 
 
 def rows(table: Table) -> str:

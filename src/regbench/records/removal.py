@@ -27,17 +27,17 @@ def chosen(paths: Sequence[Path], statuses: Sequence[str], where: Sequence[str])
     Raises:
         UserError: a directory does not exist, or is neither a run nor a study while there is no filter; a wrong filter.
     """
-    found = listing(paths)
+    runs = listing(paths)
     if not (statuses or where):
         for path in paths:
-            _check_named(path, found)
-    return found.only(statuses, where)
+            _check_named(path, runs)
+    return runs.only(statuses, where)
 
 
-def _check_named(path: Path, found: Listing) -> None:
+def _check_named(path: Path, listing: Listing) -> None:
     """Raise UserError unless the path is a run or a study, which holds runs and nothing else."""
-    below = [entry.path for entry in found.entries if path in (entry.path, *entry.path.parents)]
-    for name, reason in found.unreadable.items():
+    below = [entry.path for entry in listing.entries if path in (entry.path, *entry.path.parents)]
+    for name, reason in listing.unreadable.items():
         if path in Path(name).parents:
             raise UserError(f"{name} {reason}: regbench removes only what it can read")
     if not below:

@@ -98,13 +98,17 @@ def _sentence(row: Row, table: Table) -> str:
 
 def _predicate(row: Row) -> str:
     """Write `is better`, `is undecided (about 24 seeds would decide)`, or `always diverges (6 of 6 runs)`."""
-    found = row.comparison
-    assert found
-    if found.verdict in _TITLES:
-        how = "always diverges" if found.verdict == "diverged" else f"{found.verdict} often"
+    comparison = row.comparison
+    assert comparison
+    if comparison.verdict in _TITLES:
+        how = "always diverges" if comparison.verdict == "diverged" else f"{comparison.verdict} often"
         return f"{how} ({row.diverged} of {plural(row.ended, 'run')})"
-    seeds = f" (about {found.seeds} seeds would decide)" if found.verdict == "undecided" and found.seeds else ""
-    return f"is {found.verdict}{seeds}"
+    seeds = (
+        f" (about {comparison.seeds} seeds would decide)"
+        if comparison.verdict == "undecided" and comparison.seeds
+        else ""
+    )
+    return f"is {comparison.verdict}{seeds}"
 
 
 def _parts(row: Row, table: Table) -> Iterator[str]:

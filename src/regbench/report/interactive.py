@@ -42,21 +42,21 @@ def script() -> str:
     return text.replace("</script", r"<\/script")
 
 
-def labels(found: Curves) -> list[str]:
+def labels(curves: Curves) -> list[str]:
     """Name the lines that curves show: as many of the first as can be told apart."""
-    names = dict.fromkeys(curve.line.label for panel in found.panels for curve in panel.curves if curve.x)
+    names = dict.fromkeys(curve.line.label for panel in curves.panels for curve in panel.curves if curve.x)
     return list(names)[: style.MOST_LINES]
 
 
-def curves(found: Curves, metric: Metric, target: str) -> Item:
+def curves(curves: Curves, metric: Metric, target: str) -> Item:
     """Draw the mean of a figure by epoch with its band; the lines are named by their number, for the page to hide."""
-    plot = _plot(found.x, words.figure(metric.name), 320)
+    plot = _plot(curves.x, words.figure(metric.name), 320)
     plot.xaxis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)  # there is no half of an epoch
-    names = labels(found)
-    shown = [c for panel in found.panels for c in panel.curves if c.metric == metric and c.x and c.line.label in names]
+    names = labels(curves)
+    shown = [c for panel in curves.panels for c in panel.curves if c.metric == metric and c.x and c.line.label in names]
     lines = [_line(plot, curve, names.index(curve.line.label)) for curve in shown]
     unit = " %" if metric.percent else ""
-    tips = [("", "@label"), (found.x, "@x"), (words.short_figure(metric.name), f"@text{unit}")]
+    tips = [("", "@label"), (curves.x, "@x"), (words.short_figure(metric.name), f"@text{unit}")]
     tips += [("95 % interval", "@interval"), ("runs", "@n")]
     plot.add_tools(HoverTool(renderers=lines, tooltips=tips, mode="mouse"))
     return _item(plot, target)
@@ -115,19 +115,19 @@ def forest(table: Table, rows: Sequence[Row], target: str) -> Item:
 def _differences(table: Table, rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
     columns: dict[str, Any] = {"name": list(names)}
     for row in rows:
-        found = row.comparison
-        assert found and found.difference is not None
-        look, ends = LOOKS[found.verdict], found.ends or (found.difference,) * 2
+        comparison = row.comparison
+        assert comparison and comparison.difference is not None
+        look, ends = LOOKS[comparison.verdict], comparison.ends or (comparison.difference,) * 2
         values = {
-            "mean": _scaled(found.difference, table.metric.scale),
+            "mean": _scaled(comparison.difference, table.metric.scale),
             "low": _scaled(ends[0], table.metric.scale),
             "high": _scaled(ends[1], table.metric.scale),
             "colour": look["color"],
             "fill": None if look.get("markerfacecolor") == "none" else look["color"],
             "marker": _MARKERS[look["marker"]],
             "verdict": verdict(row),
-            "text": table.metric.signed(found.difference),
-            "interval": " to ".join(table.metric.signed(end) for end in ends) if found.ends else "none",
+            "text": table.metric.signed(comparison.difference),
+            "interval": " to ".join(table.metric.signed(end) for end in ends) if comparison.ends else "none",
         }
         for name, value in values.items():
             columns.setdefault(name, []).append(value)

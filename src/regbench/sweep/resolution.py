@@ -65,12 +65,12 @@ def resolution(runs: Sequence[Run]) -> Resolution | None:
         return None
     level = inference.ALPHA / compared
     size = power.smallest_difference(seeds, level)
-    found = Resolution(seeds, compared, inference.fewest_pairs(level), size)
+    resolved = Resolution(seeds, compared, inference.fewest_pairs(level), size)
     if size is None:
-        return found
+        return resolved
     differences, source = _spread(rows, runs)
     deviation = power.spread(differences)
-    return replace(found, difference=size * deviation, source=source) if deviation else found
+    return replace(resolved, difference=size * deviation, source=source) if deviation else resolved
 
 
 def pilot(runs: Sequence[Run], seeds: int) -> list[Run]:

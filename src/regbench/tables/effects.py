@@ -20,7 +20,7 @@ _COLUMNS: dict[str, Callable[[Effect], Any]] = {
 }
 
 
-def in_order(found: Effects, sort: str) -> Effects:
+def in_order(effects: Effects, sort: str) -> Effects:
     """Sort the terms by a column, `-` before it reverses; those without a value come last.
 
     Raises:
@@ -30,12 +30,12 @@ def in_order(found: Effects, sort: str) -> Effects:
     if name not in _COLUMNS:
         raise UserError(f"--sort {sort}: {no_such('column', name, 'the table', _COLUMNS)}")
     value = _COLUMNS[name]
-    present = [effect for effect in found.terms if value(effect) is not None]
-    absent = [effect for effect in found.terms if value(effect) is None]
-    return replace(found, terms=(*sorted(present, key=value, reverse=sort.startswith("-")), *absent))
+    present = [effect for effect in effects.terms if value(effect) is not None]
+    absent = [effect for effect in effects.terms if value(effect) is None]
+    return replace(effects, terms=(*sorted(present, key=value, reverse=sort.startswith("-")), *absent))
 
 
-def cells(found: Effects) -> Cells:
+def cells(effects: Effects) -> Cells:
     """Write the terms as people read them."""
     rows = [
         [
@@ -46,7 +46,7 @@ def cells(found: Effects) -> Cells:
             probability(effect.p),
             probability(effect.p_adjusted),
         ]
-        for effect in found.terms
+        for effect in effects.terms
     ]
     return Cells(["effect", "df", "share %", "F", "p", "p Holm"], rows, figures=range(1, 6))
 
@@ -55,27 +55,27 @@ def _f(f: float | None) -> str:
     return "" if f is None else f"{f:.2f}" if f < _MANY else f"{f:.3g}"
 
 
-def to_csv(found: Effects, *, decimal_comma: bool = False) -> str:
+def to_csv(effects: Effects, *, decimal_comma: bool = False) -> str:
     """Write every number of each term, unrounded."""
     names = [field.name for field in fields(Effect)]
-    return csv_text(names, map(asdict, found.terms), decimal_comma=decimal_comma)
+    return csv_text(names, map(asdict, effects.terms), decimal_comma=decimal_comma)
 
 
-def to_markdown(found: Effects) -> str:
+def to_markdown(effects: Effects) -> str:
     """Write a GitHub table, the notes below."""
-    return formats.markdown(cells(found), found.notes)
+    return formats.markdown(cells(effects), effects.notes)
 
 
-def to_latex(found: Effects) -> str:
+def to_latex(effects: Effects) -> str:
     """Write a booktabs tabular, the notes as comments."""
-    return formats.latex(cells(found), found.notes)
+    return formats.latex(cells(effects), effects.notes)
 
 
-def to_html(found: Effects) -> str:
+def to_html(effects: Effects) -> str:
     """Write a whole page without scripts."""
-    return formats.page(cells(found), found.notes, "regbench effects")
+    return formats.page(cells(effects), effects.notes, "regbench effects")
 
 
-def to_json(found: Effects) -> str:
+def to_json(effects: Effects) -> str:
     """Write the terms with every number, and the notes."""
-    return as_json.document("effects", {"terms": [asdict(term) for term in found.terms], "notes": found.notes})
+    return as_json.document("effects", {"terms": [asdict(term) for term in effects.terms], "notes": effects.notes})

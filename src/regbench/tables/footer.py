@@ -173,14 +173,14 @@ def _luck(table: Table) -> Iterator[str]:
     yield f"The best of several is also lucky: the first row is expected to stand {size} too {side}.{cure}"
 
 
-def _together(found: Together) -> str:
+def _together(together: Together) -> str:
     """Write `batch_size goes with optimizer.lr: 20 at 0.1, 500 at 0.001.`"""
-    if found.follows is None:
-        values = _listed(tuple(shown(value) for value, _ in found.pairs))
-        return f"{found.key} differs between rows too: {values}. --by shows it."
-    pairs = [f"{shown(value)} at {shown(at) if at == at else 'no value'}" for value, at in found.pairs]
+    if together.follows is None:
+        values = _listed(tuple(shown(value) for value, _ in together.pairs))
+        return f"{together.key} differs between rows too: {values}. --by shows it."
+    pairs = [f"{shown(value)} at {shown(at) if at == at else 'no value'}" for value, at in together.pairs]
     more = f" and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""
-    return f"{found.key} goes with {found.follows}: {', '.join(pairs[:_PAIRS])}{more}."
+    return f"{together.key} goes with {together.follows}: {', '.join(pairs[:_PAIRS])}{more}."
 
 
 def _clocks(table: Table) -> Iterator[str]:

@@ -48,23 +48,23 @@ def to_html(tables: Sequence[Table], show: Sequence[str] = ()) -> str:
     return page(cells(tables, show), footer(tables), "regbench summary")
 
 
-def markdown(found: Cells, notes: Sequence[str]) -> str:
+def markdown(cells: Cells, notes: Sequence[str]) -> str:
     """Write cells as a GitHub table, notes as a list below."""
-    headings, *rows = [[for_markdown(cell) for cell in row] for row in (found.headings, *found.rows)]
-    body = tabulate(rows, headings, "pipe", disable_numparse=True, colalign=found.alignment)
+    headings, *rows = [[for_markdown(cell) for cell in row] for row in (cells.headings, *cells.rows)]
+    body = tabulate(rows, headings, "pipe", disable_numparse=True, colalign=cells.alignment)
     return "\n".join([body, "", *(f"- {for_markdown(line)}" for line in notes)]) + "\n"
 
 
-def latex(found: Cells, notes: Sequence[str]) -> str:
+def latex(cells: Cells, notes: Sequence[str]) -> str:
     """Write cells as a booktabs tabular, notes as comments.
 
     The letters of European languages are in every LaTeX; a note names the first cell that pdflatex cannot set.
     """
-    sides = "".join(side[0] for side in found.alignment)
-    heading, *rows = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (found.headings, *found.rows)]
+    sides = "".join(side[0] for side in cells.alignment)
+    heading, *rows = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (cells.headings, *cells.rows)]
     top = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", heading, r"\midrule"]
     bottom = [r"\bottomrule", r"\end{tabular}", *(f"% {line}" for line in notes)]
-    wide = next((cell for row in found.rows for cell in row if _is_foreign(cell)), None)
+    wide = next((cell for row in cells.rows for cell in row if _is_foreign(cell)), None)
     cure = [] if wide is None else [f"% {wide} needs xelatex or lualatex, and a font that has these letters."]
     return "\n".join([*cure, *top, *rows, *bottom]) + "\n"
 
@@ -125,9 +125,9 @@ ul {{ color: #555; padding-left: 1.2em }}
 """
 
 
-def page(found: Cells, notes: Sequence[str], title: str) -> str:
+def page(cells: Cells, notes: Sequence[str], title: str) -> str:
     """Write cells as a table in a page, notes as a list below."""
-    body = tabulate(found.rows, found.headings, "html", disable_numparse=True, colalign=found.alignment)
+    body = tabulate(cells.rows, cells.headings, "html", disable_numparse=True, colalign=cells.alignment)
     lines = "\n".join(f"<li>{html.escape(line)}</li>" for line in notes)
     return _PAGE.format(table=body, notes=lines, title=html.escape(title))
 
@@ -179,9 +179,9 @@ def _tuning(tuning: Tuning) -> dict[str, Any]:
     return {"keys": tuning.keys, "chosen_by": tuning.metric, "runs": tuning.runs}
 
 
-def _goes_with(found: Together) -> dict[str, Any]:
-    pairs = [(value, None if at != at else at) for value, at in found.pairs]
-    return {"key": found.key, "with": found.follows, "pairs": pairs}
+def _goes_with(together: Together) -> dict[str, Any]:
+    pairs = [(value, None if at != at else at) for value, at in together.pairs]
+    return {"key": together.key, "with": together.follows, "pairs": pairs}
 
 
 def to_parquet(tables: Sequence[Table], show: Sequence[str] = ()) -> bytes:

@@ -61,14 +61,14 @@ def _progress(runs: Listing, training: int) -> str:
     return "; ".join([f"{counts}; {done:,} of {planned:,} epochs, {training} in training", *unreadable])
 
 
-def show(found: Look, console: Console) -> None:
+def show(look: Look, console: Console) -> None:
     """Print one look: the progress, then the table."""
-    console.print(Text(found.progress), style="bold", soft_wrap=True)
-    if found.table:
+    console.print(Text(look.progress), style="bold", soft_wrap=True)
+    if look.table:
         console.print()
-        terminal.table(found.table, console)
+        terminal.table(look.table, console)
     else:
-        console.print(Text(found.reason), soft_wrap=True)
+        console.print(Text(look.reason), soft_wrap=True)
 
 
 def follow(take: Callable[[], Look], console: Console, seconds: float) -> None:
@@ -87,9 +87,9 @@ def follow(take: Callable[[], Look], console: Console, seconds: float) -> None:
 def _looks(take: Callable[[], Look], seconds: float) -> Iterator[Look]:
     idle = 0
     while True:
-        found = take()
-        yield found
-        idle = 0 if found.training else idle + 1
+        look = take()
+        yield look
+        idle = 0 if look.training else idle + 1
         if idle == _PATIENCE:
             return
         time.sleep(seconds)

@@ -53,10 +53,10 @@ def _thinned(values: Sequence[float]) -> Sequence[float]:
     return [values[round(place * step)] for place in range(_MOST)]
 
 
-def with_sparks(cells: Cells, found: Sparks) -> Cells:
+def with_sparks(cells: Cells, sparks: Sparks) -> Cells:
     """Add the curves behind the words of each row."""
     place = cells.figures.start
-    rows = [[*row[:place], text, *row[place:]] for row, text in zip(cells.rows, found.texts, strict=True)]
+    rows = [[*row[:place], text, *row[place:]] for row, text in zip(cells.rows, sparks.texts, strict=True)]
     headings = [*cells.headings[:place], _HEADING, *cells.headings[place:]]
     figures = range(place + 1, cells.figures.stop + 1)
     return replace(cells, headings=headings, rows=rows, figures=figures, spare=[spare + 1 for spare in cells.spare])

@@ -80,12 +80,12 @@ def _text(tag: str, text: str) -> Summary:
     return Summary(value=[value])
 
 
-def _histogram(found: Histogram) -> Summary.Value:
+def _histogram(histogram: Histogram) -> Summary.Value:
     """Write the bins as rows of left edge, right edge, count."""
-    edges = np.linspace(found.low, found.high, len(found.counts) + 1)
-    bins = np.stack([edges[:-1], edges[1:], found.counts], axis=1).astype(np.float64)
+    edges = np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)
+    bins = np.stack([edges[:-1], edges[1:], histogram.counts], axis=1).astype(np.float64)
     return Summary.Value(
-        tag=f"{found.layer}/{found.quantity}",
+        tag=f"{histogram.layer}/{histogram.quantity}",
         tensor=make_tensor_proto(bins),
         metadata=create_summary_metadata(display_name=None, description=None),
     )

@@ -44,8 +44,8 @@ class WandB(FolderStore):
         run.finish(exit_code=int(story.status in ("failed", "diverged")))
 
 
-def _edges(found: Histogram) -> NDArray[np.float64]:
-    return np.linspace(found.low, found.high, len(found.counts) + 1)
+def _edges(histogram: Histogram) -> NDArray[np.float64]:
+    return np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)
 
 
 def _settings() -> "wandb.Settings":
