@@ -200,9 +200,9 @@ def test_runs_of_a_dead_worker_are_given_to_others(
     ("state", "waits", "reason", "again"),
     [
         ("CANCELLED by 1000", True, "its job 7_1 was cancelled", False),
-        ("OUT_OF_MEMORY", True, "its job 7_1 is gone (state OUT_OF_MEMORY); log: {log}", True),
-        ("TIMEOUT", True, "its job 7_1 is gone (state TIMEOUT); log: {log}", True),
-        ("FINISHED", False, "its job 7_1 is gone (state FINISHED); log: {log}", True),
+        ("OUT_OF_MEMORY", True, "its job 7_1 is gone (state OUT_OF_MEMORY on n1); log: {log}", True),
+        ("TIMEOUT", True, "its job 7_1 is gone (state TIMEOUT on n1); log: {log}", True),
+        ("FINISHED", False, "its job 7_1 is gone (state FINISHED on n1); log: {log}", True),
     ],
 )
 @needs["submitit"]
@@ -212,7 +212,8 @@ def test_a_dead_job_says_its_state_at_once(tmp_path: Path, state: str, waits: bo
     log = tmp_path / "7_1_log.err"
     log.touch()
     paths = SimpleNamespace(result_pickle=tmp_path / "none", stderr=log)
-    job = SimpleNamespace(job_id="7_1", state=state, paths=paths, result=lambda: pytest.fail("it waits"))
+    node = {"NodeList": "n1"}
+    job = SimpleNamespace(job_id="7_1", state=state, paths=paths, get_info=lambda mode: node, result=pytest.fail)
     assert fault(job, waits) == workers.Fault(reason.format(log=log), again)
 
 
