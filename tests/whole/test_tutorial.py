@@ -11,9 +11,9 @@ from outputs import PAGE, PICTURES, commands, refreshed
 from regbench.cli import main as cli
 
 TEXT = PAGE.read_text("utf-8")
-TINY = ["model.hidden=[8]", "data.val_size=100", "runtime.threads=1"]
+TINY = ["model.hidden=[8]", "data.val_size=100"]
 _CHANGES = re.compile(
-    r"[\w-]+-[0-9a-f]{12}|[\w/]+/[0-9a-f]{12}|[-+]?\d[\w.,:/%]*|─+|better|worse|undecided.*|equivalent"
+    r"[\w-]+-[0-9a-f]{12}|[\w/]+/[0-9a-f]{12}|[-+]?\d[\w.,:/%]*|─+|threads?|better|worse|undecided.*|equivalent"
 )
 Run = Callable[[list[str]], str]
 
