@@ -187,6 +187,9 @@ class Endless:
     def __init__(self, place: int) -> None:
         self.job_id = f"17_{place}"
 
+    def done(self, force_check: bool = False) -> bool:
+        return False
+
 
 def test_ctrl_c_lets_running_jobs_save_and_cancels_all_by_few_commands(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
