@@ -142,12 +142,12 @@ def node_killed(on: OnSlurm) -> str:
     sweep.until_trained(0)
     node = on.slurm.says("squeue", "-h", "-t", "running", "-o", "%N")
     on.slurm.kill_node(node)
-    until(lambda: [line for line in on.slurm.says("sinfo", "-hNn", node, "-o", "%T").split() if "down" in line])
+    until(lambda: "down" in on.state_of(node))
     assert sweep.ended() == 0, sweep.out + sweep.err
     on.slurm.start_node(node)
     until(lambda: on.state_of(node) == "idle")
     assert [sweep.bits(seed) for seed in (0, 1)] == [on.long.bits(seed) for seed in (0, 1)]
-    return "its job queued again by Slurm, on the other node, rc 0, bits equal"
+    return "its run resumed in a new job on the other node, rc 0, bits equal"
 
 
 @_scenario

@@ -5,7 +5,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +73,55 @@ def as_forks(folder: Path, starts: int, storage: str | None = None) -> Seen:
     return _seen(folder, storage, codes, out, err, begin)
 
 
+def as_asking(folder: Path, starts: int, storage: str | None = None) -> Seen:
+    """Start copies of this process that ask for trials and tell figures, and train nothing."""
+    import regbench.sweep.trials
+    import regbench.training.trainer  # noqa: F401 - imported once, not by each copy
+
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    children = [_in_fork(folder, number, lambda: _ask_all(folder, storage)) for number in range(starts)]
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    out, err = ([(folder / f"{name}-{number}").read_text() for number in range(starts)] for name in ("out", "err"))
+    return _seen(folder, storage, codes, out, err, begin)
+
+
+def _ask_all(folder: Path, storage: str | None) -> None:
+    """Do what a start of a search does with its storage."""
+    from optuna.distributions import FloatDistribution
+
+    from regbench.records.run_status import RunStatus
+    from regbench.sweep.search_settings import check
+    from regbench.sweep.space import Space
+    from regbench.sweep.trials import Trials
+
+    named = {"n_trials": TRIALS, "batch": 4, "sampler": "tpe", "metric": "val_loss", "pruner": "none"}
+    settings = check({**named, "warmup": 0, "seed": 0, "storage": storage})
+    space = Space({"dropout": FloatDistribution(0, 0.5), "optimizer.lr": FloatDistribution(1e-4, 1e-1)}, [])
+    trials = Trials(folder / "runs/default", "default", settings, space)
+    mine: set[int] = set()
+    while asked := trials.ask(mine) or [number for number in trials.begun() if number not in mine]:
+        mine |= set(asked)
+        for number in asked:
+            figures = {key: {"val_loss": trials.all()[number].params["dropout"]} for key in ("last", "best_val")}
+            trials.tell(number, RunStatus(folder, {"status": "completed", "result": figures}))
+    print("\n".join(trials.table()))
+
+
 def _fork(folder: Path, number: int, arguments: Sequence[str]) -> int:
     """Start a search in a copy of this process; return its id."""
+
+    def search() -> None:
+        from regbench.cli.main import main
+
+        sys.argv = ["regbench", "train", "-m", *arguments]
+        main()
+
+    return _in_fork(folder, number, search)
+
+
+def _in_fork(folder: Path, number: int, act: Callable[[], None]) -> int:
+    """Do something in a copy of this process, in a folder where its words are kept; return its id."""
     child = os.fork()
     if child:
         return child
@@ -82,11 +129,8 @@ def _fork(folder: Path, number: int, arguments: Sequence[str]) -> int:
     try:
         os.chdir(folder)
         for name, descriptor in (("out", 1), ("err", 2)):
-            os.dup2(os.open(f"{name}-{number}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-        sys.argv = ["regbench", "train", "-m", *arguments]
-        from regbench.cli.main import main
-
-        main()
+            os.dup2(os.open(f"{name}-{number}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), descriptor)
+        act()
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else bool(error.code)
@@ -108,4 +152,4 @@ def _seen(
     whole = sum(bool(re.search(rf"^{TRIALS} complete$", text, re.MULTILINE)) for text in out)
     last = "".join(f"\n    {text.strip().splitlines()[-1]}" for text in err if text.strip())
     seconds = time.monotonic() - begin
-    return Seen(codes, whole, len(done), len({str(trial.params) for trial in trials}), seconds, last)
+    return Seen(codes, whole, len(done), len({str(trial.params) for trial in done}), seconds, last)

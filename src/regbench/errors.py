@@ -43,6 +43,11 @@ def not_installed(what: str, extra: str) -> UserError:
 
     needed = [line.partition(";") for line in requires("regbench") or []]
     packages = [name.strip() for name, _, marker in needed if f"extra == '{extra}'" in marker.replace('"', "'")]
+    return missing(what, packages)
+
+
+def missing(what: str, packages: Sequence[str]) -> UserError:
+    """Name the command that installs packages into the environment that runs now."""
     command = shlex.join([sys.executable, "-m", "pip", "install", *packages])
     return UserError(f"{what} is not installed. Install it with: {command}")
 

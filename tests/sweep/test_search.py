@@ -342,6 +342,7 @@ def test_starts_that_count_at_once_ask_for_no_more_than_wanted(tmp_path: Path, m
     one, other = a_search(tmp_path), a_search(tmp_path)
     monkeypatch.setattr(other, "done", lambda: -4)  # what it counted before the first start asked
     assert (one.ask([]), other.ask([])) == ([0, 1, 2, 3], [4, 5])
+    assert one.table()[-1] == "6 running", "what is given back is no failure"
     other.retry_failed()
     assert [trial.state for trial in one.all()].count(TrialState.WAITING) == 0
 
@@ -383,6 +384,26 @@ def test_a_database_that_another_start_makes_is_opened_again(tmp_path: Path, mon
     monkeypatch.setattr(storage, "_SECONDS", 0)
     assert a_search(tmp_path).all() == []
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "package"),
+    [
+        ("postgresql+psycopg2://host/name", "psycopg2", "psycopg2-binary"),
+        ("postgresql+psycopg://host/name", "psycopg", "'psycopg[binary]'"),
+        ("mysql+pymysql://host/name", "pymysql", "pymysql"),
+    ],
+)
+def test_without_a_databases_driver_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, module: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError) as raised:
+        a_search(tmp_path, storage=url)
+    start = (
+        f"hydra.sweeper.storage={url.partition(':')[0]}://…: the driver {module} is not installed. Install it with: "
+    )
+    assert str(raised.value) == f"{start}{sys.executable} -m pip install {package}"
 
 
 def test_without_optuna_it_says_what_to_install(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:

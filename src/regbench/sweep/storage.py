@@ -7,12 +7,13 @@ import sqlalchemy
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from regbench.errors import UserError
+from regbench.errors import UserError, missing
 from regbench.sweep.search_settings import Direction
 
 _JOURNAL = "journal:"
 _TRIES, _SECONDS = 20, 0.5  # at opening a database, and between them
 _SECONDS_FOR_WRITERS = 120
+_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}  # of drivers
 
 
 def opened(storage: str, name: str, direction: Direction) -> optuna.Study:
@@ -38,12 +39,15 @@ def opened(storage: str, name: str, direction: Direction) -> optuna.Study:
         except (
             sqlalchemy.exc.IntegrityError,
             sqlalchemy.exc.OperationalError,
+            sqlalchemy.exc.ProgrammingError,
             optuna.exceptions.StorageInternalError,
         ) as error:
             # Another start makes the tables, or the study, at the same moment
             if not tries_left or "unable to open" in str(error):
                 raise _not_opened(storage, error) from None
             time.sleep(_SECONDS)
+        except ImportError as error:
+            raise _no_driver(storage, error) from None
         except Exception as error:  # of Optuna, of SQLAlchemy, of the database's driver, or of the file system
             raise _not_opened(storage, error) from None
     raise AssertionError("the last try returns or raises")
@@ -60,6 +64,13 @@ def _storage(storage: str) -> str | BaseStorage:
     if not storage.startswith("sqlite:"):
         return storage
     return RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": _SECONDS_FOR_WRITERS}})
+
+
+def _no_driver(storage: str, error: ImportError) -> UserError:
+    """Name the package of a database's driver, which Optuna leaves to the user; its error wraps Python's."""
+    name = str(getattr(error.__cause__ or error.__context__ or error, "name", None) or "of the database")
+    what = f"hydra.sweeper.storage={storage.partition(':')[0]}://…: the driver {name}"
+    return missing(what, [_PACKAGES.get(name, name)])
 
 
 def _not_opened(storage: str, error: Exception) -> UserError:

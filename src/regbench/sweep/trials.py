@@ -140,7 +140,8 @@ class Trials:
         rows += [[str(trial.number), f"{trial.value:.4f}", *_values(trial, keys)] for trial in best]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        states = Counter(trial.state.name.lower() for trial in self.all())
+        asked = [trial for trial in self.all() if _SURPLUS not in trial.user_attrs]
+        states = Counter(trial.state.name.lower() for trial in asked)
         return [*lines, "", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))]
 
 
