@@ -293,3 +293,22 @@ def test_it_trains_from_the_command_line(images, train):
 
 def test_an_option_without_a_path_is_read_by_name_alone():
     assert class_count(Option("mnist", {})) == 10
+
+
+ODD = {  # as a file of the class cat
+    "a program": (
+        lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n"),
+        "no format that is known",
+    ),
+    "a bomb": (lambda path: Image.new("1", (14_000, 14_000)).save(path), "more than 178,956,970 pixels"),
+    "a pipe": (os.mkfifo, "is no regular file"),
+    "a link to nothing": (lambda path: path.symlink_to("nowhere"), "No such file"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_image_is_one_line_and_starts_no_program(odd, images, monkeypatch):
+    make, said = ODD[odd]
+    make(images / "train" / "cat" / "9.png")
+    monkeypatch.setattr("subprocess.check_call", None)  # by which Pillow would start Ghostscript
+    assert said in one_line(images)

@@ -1,5 +1,6 @@
 """Training a run again, and comparing the numbers."""
 
+import copy
 import json
 import math
 import tempfile
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.records import record, write, write_metrics
 from regbench.errors import UserError
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.reproduce import compared, reproduce
@@ -64,3 +66,23 @@ def test_a_run_trained_again_is_bitwise_equal_and_a_forged_one_is_found_out(
     (run / "run.json").write_text(json.dumps(content | {"status": "failed", "result": None}))
     with pytest.raises(UserError, match="must be the directory of one completed run"):
         reproduce(run, Reporter("off"))
+
+
+def test_nothing_is_kept_where_the_recorded_run_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = copy.deepcopy(record(seed=0))
+    content |= {"machine": {"threads": 1}, "overrides": ["seed=0"]}
+    his = str(tmp_path / "his")
+    content["config"]["runtime"] |= {"dir": his, "cache": his, "tracker": "tensorboard"}
+    path = write(tmp_path / "runs", content)
+    write_metrics(path, 0.5)
+    checked: list[Any] = []
+
+    def check(config: Any) -> None:
+        checked.append(config["runtime"])
+        raise UserError("enough")
+
+    monkeypatch.setattr("regbench.experiment.reproduce.check", check)
+    with pytest.raises(UserError, match="enough"):
+        reproduce(path, Reporter("off"))
+    assert checked[0]["cache"] is None and checked[0]["tracker"] == "none"
+    assert checked[0]["dir"] != his and not Path(his).exists()
