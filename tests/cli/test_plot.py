@@ -1,5 +1,6 @@
 """regbench plot: which files it writes, and what it refuses."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -112,3 +113,15 @@ def test_help_lists_the_kinds_and_a_picture_needs_no_torch(tmp_path: Path) -> No
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Kinds:" in ended.stdout and "first-layer weights as images" in ended.stdout
     assert ended.stdout.splitlines()[-3:] == ["set()", str(tmp_path / "it.png"), "False"]
+
+
+@pytest.mark.parametrize("words", [["plot", "box"], ["effects"], ["report", "-o", "r.html"]])
+def test_runs_that_cannot_be_read_are_said(words: list[str], monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(VERDICTS / "verdicts", "runs/verdicts")
+    next(Path("runs/verdicts").glob("*/run.json")).write_text("{")
+    with pytest.raises(SystemExit) as end:
+        group.main([*words, "runs/verdicts"])
+    assert end.value.code == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: 1 unreadable: runs/verdicts/")

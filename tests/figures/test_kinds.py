@@ -138,7 +138,7 @@ def test_the_last_point_is_the_tables(study: Path) -> None:
     frame = regbench.curves(VERDICTS)
     last = frame[(frame["epoch"] == 5) & (frame["status"] == "completed") & (frame["norm"] == "batch")]["train_loss"]
     assert points(figure)["batch"][1][-1] == pytest.approx(last.mean())
-    assert "Left out: 1 run (1 diverged)." in caption(figure)
+    assert "Left out: 2 runs (1 diverged, 1 without metrics.csv)." in caption(figure)
     assert not table.empty
 
 

@@ -14,7 +14,7 @@ from regbench.analysis.intervals import Estimate, estimate
 from regbench.analysis.lines import Line, lines
 from regbench.analysis.question import Question, lost
 from regbench.errors import UserError, no_such
-from regbench.records import epochs
+from regbench.records import epochs, files
 from regbench.records.metrics import METRICS, Metric
 
 X = Literal["epoch", "step", "seconds"]
@@ -86,7 +86,7 @@ def curves(question: Question, default: Sequence[str] = ("val_acc",), x: X = "ep
             )
             for panel in panels
         ),
-        lost=lost(column(frame, "status")),
+        lost=lost(column(frame, "status")) | {f"without {files.METRICS}": sum(not rows for rows in read.values())},
     )
 
 

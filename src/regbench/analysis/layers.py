@@ -10,6 +10,7 @@ from regbench.analysis.lines import Line, lines
 from regbench.analysis.question import Question, lost
 from regbench.errors import UserError
 from regbench.records import epochs
+from regbench.records.files import LAYERS
 
 Place = tuple[int, str]  # an epoch, from 1, and a layer
 
@@ -48,8 +49,9 @@ def layers(question: Question) -> Layers:
     paths = column(frame, "path")
     statuses = column(frame, "status")
     found = lines(frame, [*question.by, *question.columns], ends=("completed", "diverged"))
+    read = {run: _read(paths[run]) for line in found.lines for run in line.positions}
     groups = [
-        _means(line, [rows for run in line.positions if (rows := _read(paths[run]))], _diverged(line, statuses))
+        _means(line, [read[run] for run in line.positions if read[run]], _diverged(line, statuses))
         for line in found.lines
     ]
     groups = [group for group in groups if group.n]
@@ -61,7 +63,8 @@ def layers(question: Question) -> Layers:
         _in_order(groups),
         tuple(sorted({epoch for epoch, _ in places})),
         tuple(groups),
-        {end: number for end, number in lost(statuses).items() if end != "diverged"},
+        {end: number for end, number in lost(statuses).items() if end != "diverged"}
+        | {f"without {LAYERS}": sum(not rows for rows in read.values())},
     )
 
 

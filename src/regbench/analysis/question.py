@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,9 +10,6 @@ from regbench.analysis.summary import compare
 from regbench.analysis.table import LOST, Against, Table, ends
 from regbench.records.frame import Runs
 from regbench.records.metrics import Selection
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Question:
         return replace(self, sort=self.sort or sort)
 
 
-def lost(statuses: Sequence[str]) -> "Mapping[str, int]":
+def lost(statuses: Sequence[str]) -> "dict[str, int]":
     """Count the runs that are in no figure, by how they ended, in the order of LOST."""
     names = {"running": "unfinished", "interrupted": "unfinished"}
     found = [names.get(status, status) for status in statuses]

@@ -11,7 +11,7 @@ import click
 from regbench.analysis.corrections import Correction
 from regbench.cli import options
 from regbench.cli.options import Command, split
-from regbench.cli.output import check_decimal_comma, is_standard, print_table, write_csv
+from regbench.cli.output import check_decimal_comma, is_standard, print_table, warn_of_unreadable, write_csv
 from regbench.errors import UserError, no_such
 from regbench.records.metrics import Selection
 from regbench.tables.choices import SHOWN, SUMMARY_FORMATS
@@ -220,3 +220,4 @@ def effects(
     if not is_standard(csv_file):
         writers = _writers(tables, ordered) | {"csv": to_csv}
         print_table(lambda c: terminal.show(tables.cells(ordered), ordered.notes, c), writers, output, file)
+    warn_of_unreadable(runs)

@@ -4,6 +4,7 @@ import click
 
 from regbench.cli import options
 from regbench.cli.options import Command, split
+from regbench.cli.output import warn_of_unreadable
 from regbench.records.metrics import Selection
 
 
@@ -54,3 +55,4 @@ def curves(
         statuses,
     )
     chart.show(curves_of(question, x=x), console())  # type: ignore[arg-type]
+    warn_of_unreadable(question.runs)

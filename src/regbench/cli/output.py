@@ -12,15 +12,25 @@ import click
 from regbench.console import console
 from regbench.errors import UserError, no_such
 from regbench.tables.choices import ENDINGS
+from regbench.text import first_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from regbench.records.frame import Runs
 
 _FILE_WIDTH = 120  # of a table in a file
 _STANDARD = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # names of the standard output
 CLOSED = "standard output is closed: nothing can be printed. To write a file, add --output FILE"
 _Writers = Mapping[str, Callable[[], str | bytes]]  # by format
 Show = Callable[["Console"], None]  # prints the table
+
+
+def warn_of_unreadable(runs: "Runs") -> None:
+    """Say on stderr which runs could not be read, where what is shown has no place for it."""
+    if runs.unreadable:
+        said = f"warning: {len(runs.unreadable)} unreadable: {first_of(runs.unreadable)}"
+        console(stderr=True).print(said, style="yellow", markup=False, soft_wrap=True)
 
 
 def is_standard(path: Path | None) -> bool:

@@ -9,7 +9,7 @@ import click
 from regbench.analysis.corrections import Correction
 from regbench.cli import options
 from regbench.cli.options import Command, split
-from regbench.cli.output import write_file
+from regbench.cli.output import warn_of_unreadable, write_file
 from regbench.errors import UserError, no_such
 from regbench.figures.choices import KINDS
 from regbench.records.metrics import Selection
@@ -119,6 +119,7 @@ def plot(
     for path, content in contents.items():  # after all are drawn: a mistake leaves no file
         write_file("--output", path, content)
         click.echo(path)
+    warn_of_unreadable(question.runs)
 
 
 def _divided(words: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ import click
 from regbench.analysis.corrections import Correction
 from regbench.cli import options
 from regbench.cli.options import Command, split
-from regbench.cli.output import write_file
+from regbench.cli.output import warn_of_unreadable, write_file
 from regbench.errors import UserError, no_such
 from regbench.records.metrics import Selection
 
@@ -72,6 +72,7 @@ def report(
     for name, bytes_ in _files(content, chosen, path).items():
         write_file("--output", name, bytes_)
         click.echo(name)
+    warn_of_unreadable(runs)
 
 
 def _files(content: "Content", chosen: str, path: Path) -> Mapping[Path, bytes]:
