@@ -415,3 +415,9 @@ def test_items_of_different_ranges_are_told_apart():
     assert one_line("optimizer", values | {"etas": [1.5, 1.2]}) == "optimizer.etas[0]=1.5: must be a number in (0, 1)"
     assert one_line("optimizer", values | {"etas": [0.5, 0.9]}) == "optimizer.etas[1]=0.9: must be a number above 1"
     assert one_line("optimizer", values | {"etas": 0.5}) == f"optimizer.etas=0.5: must be a list of 2, {ranges}"
+
+
+def test_equal_options_share_no_values():
+    values = yaml_values("optimizer", "adam")
+    REGISTRIES["optimizer"].check(values).args["lr"] = 0.0
+    assert REGISTRIES["optimizer"].check(values).args["lr"] == values["lr"]

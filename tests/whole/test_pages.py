@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -17,12 +18,12 @@ from regbench.cli.arguments import spelled_out
 from regbench.cli.command_line import CommandLine
 from regbench.cli.flags import hydra_flags
 from regbench.cli.group import main as group
+from regbench.cli.hydra_errors import explain
 from regbench.cli.options import split
 from regbench.condition.expression import condition
 from regbench.config.location import config_dir
 from regbench.config.run_config import AXES, RunConfig, Runtime
 from regbench.config.vocabulary import Vocabulary
-from regbench.errors import UserError
 from regbench.experiment.checks import check_techniques
 from regbench.figures.choices import KINDS
 from regbench.records.metrics import METRICS
@@ -91,8 +92,9 @@ def test_what_is_trained_passes_the_checks(command: Command, tmp_path: Path, mon
     if TO_BE_ADDED & {*words}:
         pytest.skip("the page shows how to add it")
     if SHOWN_AS_WRONG & {*words}:
-        with pytest.raises(UserError, match="no option 'bacth' in the group 'norm'"):
-            spelled_out(CommandLine(words))
+        with pytest.raises(HydraException) as raised:
+            check_train(words)
+        assert explain(raised.value, CommandLine(words)).startswith("norm=bacth: no option 'bacth' in the group 'norm'")
     else:
         check_train(words)
 

@@ -116,6 +116,6 @@ def test_the_search_works_from_a_disk(built: Path, tmp_path: Path) -> None:
         page.open(built / "gallery.html")
         page.until("document.readyState === 'complete' && !!document.querySelector('.md-search__button')")
         page.value("document.querySelector('.md-search__button').click()")
-        page.until("document.activeElement?.tagName === 'INPUT'")
+        page.until("document.activeElement?.shadowRoot?.activeElement?.tagName === 'INPUT'")
         page.type("orthogonal")
-        page.until("document.body.innerText.includes('init=orthogonal')")
+        page.until("document.activeElement.shadowRoot.textContent.includes('orthogonal')")

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
@@ -109,7 +110,7 @@ class Registry(dict[str, _F], Generic[_F]):
         written = repr(values)  # tells 1 from 1.0 and true
         if written not in self._checked:
             self._checked[written] = self._check(values)
-        return self._checked[written]
+        return deepcopy(self._checked[written])  # nobody changes what the next one gets
 
     def _check(self, values: Mapping[str, Any]) -> Option:
         args = {_on_or_off(key) if isinstance(key, bool) else key: value for key, value in values.items()}

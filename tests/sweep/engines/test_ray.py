@@ -99,6 +99,7 @@ def log(seed: int) -> str:
     return (path / "train.log").read_text()
 
 
+@pytest.mark.stress
 def test_the_runs_of_a_killed_node_resume_on_another(start: Start, cluster: Nodes) -> None:
     sweep = sweep_on(start, cluster, 400)
     until(lambda: trained(0) and trained(1))
