@@ -46,6 +46,8 @@ def down(slurm: Slurm) -> None:
 @click.pass_obj
 def run(slurm: Slurm, only: tuple[str, ...], runs: int | None) -> None:
     """Go through the scenarios; print a row for each."""
+    if not slurm.folder.is_dir():
+        raise click.ClickException("no Slurm runs here: scripts/try_slurm up")
     folder = Path(tempfile.mkdtemp(dir=slurm.folder))
     on = OnSlurm(slurm, folder)
     if runs:
