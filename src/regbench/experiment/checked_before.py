@@ -22,7 +22,7 @@ from regbench.config.registry import Option
 from regbench.config.run_config import AXES, RunConfig
 from regbench.errors import UserError
 from regbench.experiment.run import Run
-from regbench.guarded import append, read_bounded
+from regbench.guarded import append, check_regular, read_bounded
 from regbench.records.files import write_atomically
 
 FILE = "checked.jsonl"
@@ -89,7 +89,7 @@ def _read(file: Path) -> dict[str, Any]:
     with suppress(OSError):
         first, *lines = read_bounded(file).decode(errors="replace").splitlines() or [""]
         for line in lines if first == _program() else []:
-            with suppress(ValueError, TypeError, LookupError):
+            with suppress(ValueError, TypeError, LookupError, RecursionError):
                 content = json.loads(line)
                 known[content["key"]] = content
     return known
@@ -102,15 +102,20 @@ def _write(file: Path, line: str) -> None:
         OSError: it cannot be written.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    head = _program()
-    try:
-        goes_on = file.stat().st_size < _MOST_BYTES and read_bounded(file)[: len(head)].decode() == head
-    except (OSError, ValueError):
-        goes_on = False
-    if goes_on:
+    if _is_ours(file):
         append(file, f"{line}\n".encode())
     else:
-        write_atomically(file, f"{head}\n{line}\n".encode())
+        write_atomically(file, f"{_program()}\n{line}\n".encode())
+
+
+def _is_ours(file: Path) -> bool:
+    """Tell whether this program has begun the file, and it has room: of thousands of configs each one asks."""
+    head = _program().encode()
+    with suppress(OSError):
+        check_regular(file, _MOST_BYTES)
+        with file.open("rb") as opened:
+            return opened.read(len(head)) == head
+    return False
 
 
 @cache
