@@ -24,16 +24,17 @@ _MANY = (1_000, 10_000)
 
 @click.command()
 @click.option("--rounds", default=2, show_default=True, help="The best of n is kept.")
+@click.option("--compile/--no-compile", "compiled", default=False, help="Try torch.compile as well: minutes.")
 @click.option("--jax/--no-jax", default=False, help="Try JAX as well: 600 MB, in an environment of its own.")
 @click.option("--only-page", is_flag=True, help="Measure nothing: write the page again from what is kept.")
-def timings(rounds: int, jax: bool, only_page: bool) -> None:
+def timings(rounds: int, compiled: bool, jax: bool, only_page: bool) -> None:
     """Measure what `docs/timings.md` shows, keep it in `docs/timings/`, and write the page: five minutes or so."""
     if only_page:
         PAGE.write_text(page(machines()), "utf-8")
         return
     console, start, before = Console(), time.perf_counter(), machine.load()
     tables = []
-    for table in _tables(rounds, jax):
+    for table in _tables(rounds, compiled, jax):
         tables.append(table)
         console.print(f"{time.perf_counter() - start:6.0f} s  {table.title}: measured")
     seconds = time.perf_counter() - start
@@ -52,11 +53,11 @@ def timings(rounds: int, jax: bool, only_page: bool) -> None:
     console.print(f"{PAGE} is written; it took {seconds:.0f} s")
 
 
-def _tables(rounds: int, jax: bool) -> Iterator[Table]:
+def _tables(rounds: int, compiled: bool, jax: bool) -> Iterator[Table]:
     """Measure one subject after another."""
     yield _epoch(rounds)
     for model in _RUNS:
-        yield _sweep(model, jax)
+        yield _sweep(model, compiled, jax)
     yield _start_up(rounds)
     yield _many("Plan a sweep", "To compose, check and plan n jobs, nothing of which is trained.", _planning)
     yield _many("Summarize", "`regbench summary` of n finished runs, the whole command.", _summarizing)
@@ -77,10 +78,10 @@ def _epoch(rounds: int) -> Table:
     return Table("One run", about, ["seconds", "ratio", "images/s"], rows)
 
 
-def _sweep(model: str, jax: bool) -> Table:
+def _sweep(model: str, compiled: bool, jax: bool) -> Table:
     """Runs of a model by regbench and by what else a user could take."""
     runs, images = _RUNS[model]
-    best, faults = measured(model, runs, images, 1, True, jax)
+    best, faults = measured(model, runs, images, 1, compiled, jax)
     rows = {
         name: [
             _cell(taken.training / runs, ".3f"),
