@@ -18,7 +18,7 @@ from benchmarks.startup import start_up
 from benchmarks.summary import summarized
 from benchmarks.timings_page import PAGE, Machine, Table, keep, machines, page
 
-_RUNS = {"mlp": (16, 55_000), "cnn": (4, 5_000)}  # runs, and images of each
+_RUNS = {"mlp": (8, 55_000), "cnn": (2, 5_000)}  # runs, and images of each
 _MANY = (1_000, 10_000)
 
 
@@ -28,7 +28,7 @@ _MANY = (1_000, 10_000)
 @click.option("--jax/--no-jax", default=False, help="Try JAX as well: 600 MB, in an environment of its own.")
 @click.option("--only-page", is_flag=True, help="Measure nothing: write the page again from what is kept.")
 def timings(rounds: int, compiled: bool, jax: bool, only_page: bool) -> None:
-    """Measure what `docs/timings.md` shows, keep it in `docs/timings/`, and write the page: five minutes or so."""
+    """Measure what `docs/timings.md` shows, keep it in `docs/timings/`, and write the page: some six minutes."""
     if only_page:
         PAGE.write_text(page(machines()), "utf-8")
         return
