@@ -126,6 +126,42 @@ def test_what_nothing_needs_is_not_repeated():
     assert len(alive.results) == 1
 
 
+def operations(function, *inputs):
+    """How many operations a replay carries out."""
+    again, _ = record(function, inputs)
+    with Alive() as alive:
+        again(*inputs)
+    return len(alive.results)
+
+
+def test_what_is_the_same_in_each_call_is_not_repeated():
+    weight = torch.randn(4, requires_grad=True)
+
+    def function(x):
+        loss = (x * weight).sum()
+        (gradient,) = torch.autograd.grad(loss, [weight])  # begins with a one, in the shape of the sum
+        return [gradient, torch.zeros_like(loss).add(2)]
+
+    assert operations(function, torch.randn(4)) == 1
+    assert_replayed(function, torch.randn(4))
+
+
+def test_chance_and_what_is_changed_are_the_same_in_no_call():
+    weight, generator = torch.ones(3), torch.Generator().manual_seed(0)
+
+    def function(x):
+        drawn = torch.ones_like(x).bernoulli(0.5, generator=generator)
+        total = torch.zeros_like(x)
+        total.add_(x)
+        weight.add_(torch.ones_like(x))
+        return [drawn, total, weight * torch.ones_like(x)]
+
+    again, _ = record(function, [torch.zeros(3)])
+    draws = torch.stack([again(torch.ones(3))[0] for _ in range(20)])
+    assert draws.unique(dim=0).shape[0] > 1
+    assert [tensor.tolist() for tensor in again(torch.full((3,), 7.0))[1:]] == [[7.0] * 3, [23.0] * 3]
+
+
 def test_a_replay_that_is_gone_holds_no_tensors():
     """Without waiting for the garbage collector."""
     state = torch.zeros(3)

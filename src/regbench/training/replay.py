@@ -35,7 +35,7 @@ class Replayed:
         self._replay = None
 
     def __call__(self, function: _Function, moved: _Moved, *inputs: Tensor) -> Sequence[Tensor]:
-        """Return what the function returns; later calls do not write to it.
+        """Return what the function returns; later calls do not write to it, nor may the caller.
 
         `moved` gives the tensors that the function changes. It gives None if the function changes anything else as
         well: then it is not recorded.

@@ -8,26 +8,18 @@ operations takes 42 ms to record, as long for a step, and never frees the source
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from regbench.training.replay_program import Operation, Step, fold, getter, program
+
 Replay = Callable[..., Sequence[Tensor]]
-_Operation = Callable[..., Any]
-_Getter = Callable[[Sequence[Any]], Sequence[Any]]
 _Place = tuple[int, torch.Size, tuple[int, ...], int]  # memory of a tensor, size, stride, offset
-_Instruction = tuple[_Operation, _Getter, int, Iterable[int]]  # what gets the arguments; slots: of the result, to free
 
-
-class _Step(NamedTuple):
-    """Calls an operation with the values of some slots and puts its result into another slot."""
-
-    operation: _Operation
-    reads: Sequence[int]
-    writes: int
-    acts: bool  # changes a tensor in place, so that it is needed even if nothing reads its result
+_OF_SHAPE = {torch.ops.aten.zeros_like.default, torch.ops.aten.ones_like.default, torch.ops.aten.full_like.default}
 
 
 class _Recording(TorchDispatchMode):
@@ -40,10 +32,12 @@ class _Recording(TorchDispatchMode):
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.values: list[Any] = []  # what each slot holds from the beginning; None if an input or a step fills it
-        self.steps: list[_Step] = []
+        self.steps: list[Step] = []
         self._slots: dict[_Place, int] = {}
         self._bases: dict[int, tuple[int, torch.dtype]] = {}  # of memory: the first slot with a tensor in it
         self._results: list[Any] = []  # kept so that no two tensors have the same memory one after the other
+        self._written: set[int] = set()  # memory that an operation changes in place
+        self._inputs = len(inputs)
         for tensor in inputs:
             self._define(tensor, self._new(None))
 
@@ -76,11 +70,14 @@ class _Recording(TorchDispatchMode):
         acts = operation._schema.is_mutable
         if not acts and not fresh:
             return
+        if acts:
+            self._written |= known
+        by_shape, draws = operation in _OF_SHAPE, torch.Tag.nondeterministic_seeded in operation.tags
         if self._depends(kwargs.values()):
             operation, args = partial(_call, operation, tuple(kwargs)), [*args, *kwargs.values()]
         elif kwargs:
             operation = partial(operation, **kwargs)
-        slot = self._step(operation, [*map(self.slot, args)], acts)
+        slot = self._step(operation, [*map(self.slot, args)], acts, by_shape, None if acts or draws else result)
         for i in fresh:
             self._define(results[i], slot if isinstance(result, Tensor) else self._step(itemgetter(i), [slot]))
 
@@ -101,7 +98,8 @@ class _Recording(TorchDispatchMode):
         if dtype != tensor.dtype:
             raise RuntimeError(f"a view of {dtype} as {tensor.dtype}")
         if place not in self._slots:
-            self._slots[place] = self._step(torch.as_strided, [base, *map(self._new, place[1:])])
+            reads = [base, *map(self._new, place[1:])]
+            self._slots[place] = self._step(torch.as_strided, reads, result=tensor)
         return self._slots[place]
 
     def _define(self, tensor: Tensor, slot: int) -> None:
@@ -109,11 +107,22 @@ class _Recording(TorchDispatchMode):
         self._slots[_place(tensor)] = slot
         self._bases[_memory(tensor)] = slot, tensor.dtype
 
-    def _step(self, operation: _Operation, reads: Sequence[int], acts: bool = False) -> int:
+    def _step(
+        self, operation: Operation, reads: Sequence[int], acts: bool = False, by_shape: bool = False, result: Any = None
+    ) -> int:
         """Add a step; the slot of its result."""
         slot = self._new(None)
-        self.steps.append(_Step(operation, reads, slot, acts))
+        self.steps.append(Step(operation, reads, slot, acts, by_shape, result if isinstance(result, Tensor) else None))
         return slot
+
+    def steps_that_vary(self) -> list[Step]:
+        """The steps, without those that give the same in each call: their results become values."""
+        outside = [slot for slot, value in enumerate(self.values) if _tensors([value])]
+        steps = [step._replace(result=None) if self._is_written(step.result) else step for step in self.steps]
+        return fold(steps, self.values, [*range(self._inputs), *outside])
+
+    def _is_written(self, result: Tensor | None) -> bool:
+        return result is not None and _memory(result) in self._written
 
     def _new(self, value: Any) -> int:
         self.values.append(value)
@@ -124,7 +133,8 @@ def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) 
     """Call a function and write down what it does; return a function that repeats this, and the outputs of the call.
 
     The replay carries out the same operations on the same tensors, except for the inputs, which have the same shapes,
-    and what is made from them. Branches that Python took and numbers that it computed stay as they were.
+    and what is made from them. Branches that Python took and numbers that it computed stay as they were. Nobody may
+    write to what the replay returns: it may return the same tensor again.
 
     Raises:
         RuntimeError: Something in the function cannot be repeated.
@@ -133,13 +143,13 @@ def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) 
     with _Recording(copies) as recording:
         outputs = [*function(*copies)]
     places = [recording.slot(tensor) for tensor in outputs]
-    program, results = _program(recording.steps, places), _getter(places)
+    instructions, results = program(recording.steps_that_vary(), places), getter(places)
     values = recording.values[len(copies) :]
 
     @torch.no_grad()
     def replay(*given: Tensor) -> Sequence[Tensor]:
         slots = [*map(_plain, given), *values]
-        for operation, arguments, slot, spent in program:
+        for operation, arguments, slot, spent in instructions:
             slots[slot] = operation(*arguments(slots))
             for free in spent:
                 slots[free] = None
@@ -148,24 +158,7 @@ def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) 
     return replay, outputs
 
 
-def _program(steps: Sequence[_Step], outputs: Sequence[int]) -> Sequence[_Instruction]:
-    """The steps that change a tensor or that the outputs need."""
-    made, live, program = {step.writes for step in steps}, {*outputs}, []
-    for step in reversed(steps):
-        if step.acts or step.writes in live:
-            spent = ({*step.reads, step.writes} & made) - live
-            program.append((step.operation, _getter(step.reads), step.writes, tuple(spent)))
-            live |= {*step.reads}
-    return program[::-1]
-
-
-def _getter(slots: Sequence[int]) -> _Getter:
-    """A function that gets the values of these slots."""
-    first = slots[0] if slots else 0
-    return itemgetter(*slots) if len(slots) > 1 else itemgetter(slice(first, first + len(slots)))
-
-
-def _call(operation: _Operation, names: Sequence[str], *values: Any) -> Any:
+def _call(operation: Operation, names: Sequence[str], *values: Any) -> Any:
     """Call an operation; the last values belong to the names of keywords."""
     positional = len(values) - len(names)
     return operation(*values[:positional], **dict(zip(names, values[positional:], strict=True)))
