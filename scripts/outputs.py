@@ -39,7 +39,8 @@ def commands(text: str) -> list[str]:
 
 
 def _said(command: str, run: Callable[[list[str]], str]) -> str:
-    lines = [line.rstrip() for line in run(shlex.split(command)[1:]).strip("\n").splitlines()]
+    printed = run(shlex.split(command)[1:]).removeprefix("loading torch\n")  # nothing is left of it on a terminal
+    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
     text = "".join(f"{line}\n" for line in lines)
     return f"$ {command}\n{_PROGRESS.sub(_shortened, text)}"
 

@@ -18,9 +18,15 @@ def console(stderr: bool = False) -> "Console":
 
 
 @contextmanager
-def meanwhile(text: str) -> Iterator[None]:
-    """Show on a terminal what a block of some seconds does; nothing is left of it."""
+def meanwhile(text: str, as_line: bool = False) -> Iterator[None]:
+    """Show on a terminal what a block of some seconds does; nothing is left of it.
+
+    `as_line`: without a terminal, print it as a line of the standard output.
+    """
     shown = sys.stderr is not None and sys.stderr.isatty()
+    if as_line and not shown and sys.stdout is not None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
     if shown:
         sys.stderr.write(text)
         sys.stderr.flush()

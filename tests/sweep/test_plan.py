@@ -38,7 +38,11 @@ def planned(make_config: Any, folder: Path, overrides: Sequence[Sequence[str]]) 
     jobs: list[Any] = []
     for words in overrides:
         config = make_config(*words, f"runtime.dir={folder}")
-        jobs.append(SimpleNamespace(overrides=words, resolved={}, check=lambda config=config: config))
+        jobs.append(
+            SimpleNamespace(
+                overrides=words, resolved={"runtime": {"progress": "off"}}, check=lambda config=config: config
+            )
+        )
     return plan(jobs)
 
 

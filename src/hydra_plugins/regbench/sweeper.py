@@ -12,7 +12,6 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.regbench import launchers
-from regbench.console import meanwhile
 from regbench.errors import UserError, no_such
 
 if TYPE_CHECKING:
@@ -89,8 +88,7 @@ class GridSweeper(Sweeper):
             launchers.close(self.launcher)
 
     def _sweep(self, arguments: list[str]) -> None:
-        with meanwhile("loading torch"):
-            from regbench.sweep.run import run, show_plan
+        from regbench.sweep.run import run, show_plan
 
         if self._plan:
             jobs = self._first_round(arguments) if self.until_decided else self.jobs(arguments)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from regbench.console import meanwhile
 from regbench.experiment.checked_before import CheckedBefore
+from regbench.experiment.loading import load_torch
 from regbench.experiment.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ def run(values: Mapping[str, Any], overrides: Sequence[str], title: str = "") ->
     if finished := before.finished(values, overrides):
         reporter = Reporter(finished.config.runtime.progress, title=title)
         return reporter.trained_already(finished.status())
-    with meanwhile("loading torch"):
-        from regbench.experiment import train
-        from regbench.experiment.checks import check
-        from regbench.experiment.run import Run
+    load_torch(values["runtime"]["progress"])
+    from regbench.experiment import train
+    from regbench.experiment.checks import check
+    from regbench.experiment.run import Run
+
     checked = Run(check(values), overrides)
     status = train.run(checked, Reporter(checked.config.runtime.progress, title=title))
     before.keep(values, checked)

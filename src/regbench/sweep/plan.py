@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS, RunConfig
 from regbench.errors import UserError
 from regbench.experiment.checked_before import CheckedBefore
+from regbench.experiment.loading import load_torch
 from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.place import check_place
@@ -46,14 +47,16 @@ class Plan:
         return f"{plural(total, 'run')}{twice}: {', '.join(parts)}"
 
 
-def plan(jobs: Iterable[Job], download: bool = True) -> Plan:
+def plan(jobs: Iterable[Job], download: bool = True, quiet: bool = False) -> Plan:
     """Check every job, and find out what is left to train; without `download` absent data stay away.
+
+    `quiet`: no line says that torch is loaded meanwhile.
 
     Raises:
         UserError: something in one of the jobs does not fit; a RefusedRunsError if it is in some of them only.
         HydraException, OmegaConfBaseException: all jobs cannot be composed, or one chooses an option that there is not.
     """
-    runs, duplicates = _distinct(jobs)
+    runs, duplicates = _distinct(jobs, quiet)
     is_pending = [run.config.force or not run.status().finished for run in runs]
     _check_places(runs, is_pending, download)
     pending = [run for run, left in zip(runs, is_pending, strict=True) if left]
@@ -93,14 +96,14 @@ def shapes(runs: Sequence[Run], elsewhere: str | None = None) -> list[list[Run]]
     ]
 
 
-def _distinct(jobs: Iterable[Job]) -> tuple[list[Run], int]:
+def _distinct(jobs: Iterable[Job], quiet: bool) -> tuple[list[Run], int]:
     """Check the jobs; return their runs, each once, and how many came again."""
     runs: dict[Path, Run] = {}
     duplicates = 0
     refusals, techniques, before = Refusals(), _Techniques(), CheckedBefore()
     for job in jobs:  # one by one: the number of a job counts while it is checked
         with refusals.of(job):
-            run = before.finished(job.resolved, job.overrides) or _checked(job, techniques, before)
+            run = before.finished(job.resolved, job.overrides) or _checked(job, techniques, before, quiet)
             duplicates += run.path in runs
             runs.setdefault(run.path, run)
             refusals.passed(run)
@@ -108,7 +111,8 @@ def _distinct(jobs: Iterable[Job]) -> tuple[list[Run], int]:
     return list(runs.values()), duplicates
 
 
-def _checked(job: Job, techniques: "_Techniques", before: CheckedBefore) -> Run:
+def _checked(job: Job, techniques: "_Techniques", before: CheckedBefore, quiet: bool) -> Run:
+    load_torch("off" if quiet else job.resolved["runtime"]["progress"])
     run = Run(job.check(), job.overrides)
     techniques.check(run.config)
     before.keep(job.resolved, run)

@@ -71,19 +71,19 @@ def trained(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None) 
     Raises:
         UserError: as `run`.
     """
-    planned = _planned(launcher, jobs, max_seconds)
+    planned = _planned(launcher, jobs, max_seconds, quiet=True)
     with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
         train(launcher, planned.runs, planned.pending, watch)
     return [run for run in planned.runs if not run.is_late or run.path.is_dir()]
 
 
-def _planned(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None) -> Plan:
+def _planned(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None, quiet: bool = False) -> Plan:
     """Check everything before the first run trains; the time of `max_seconds` begins."""
     _check_engine(launcher)
     if max_seconds is None:
-        return plan(jobs)
+        return plan(jobs, quiet=quiet)
     check_limit(max_seconds, launcher)
-    return within(plan(jobs), max_seconds)
+    return within(plan(jobs, quiet=quiet), max_seconds)
 
 
 def check_limit(seconds: float, launcher: Launcher) -> None:
@@ -113,7 +113,7 @@ def show_plan(launcher: Launcher, jobs: Iterable[Job], pilot: int | None, as_jso
         UserError: something in one of the jobs does not fit; nothing is trained or written then.
     """
     _check_engine(launcher)
-    planned = plan(jobs, download=bool(pilot))
+    planned = plan(jobs, download=bool(pilot), quiet=as_json)
     reporter = Reporter("off" if as_json else planned.runs[0].config.runtime.progress)
     if pilot is not None:
         _train_pilot(launcher, planned, _checked_pilot(pilot), reporter)
