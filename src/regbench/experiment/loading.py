@@ -1,6 +1,9 @@
 """torch and the techniques: they take seconds to import, and something is shown meanwhile."""
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from regbench.console import meanwhile
@@ -9,5 +12,18 @@ from regbench.console import meanwhile
 def load_torch(progress: object) -> None:
     """Import what checks and trains runs, unless it is there; `progress` is `runtime.progress`, not yet checked."""
     if "torch" not in sys.modules:
-        with meanwhile("loading torch", as_line=progress in ("auto", "plain")):
+        with meanwhile("loading torch", as_line=progress in ("auto", "plain")), _without_garbage():
             import_module("regbench.experiment.train")
+
+
+@contextmanager
+def _without_garbage() -> Iterator[None]:
+    """Look for no garbage in a block, nor later in what it leaves: among torch's objects each look takes 0.3 s."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collecting:
+            gc.enable()

@@ -168,7 +168,9 @@ def build(config: RunConfig) -> nn.Sequential:
     Raises:
         UserError: techniques that do not fit the model.
     """
-    model = deepcopy(skeleton(config)).to_empty(device="cpu")
+    model = deepcopy(skeleton(config))
+    # as to_empty does, which imports sympy to find the strides of a tensor without memory: 0.5 s
+    model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
     for module in model.modules():
         if isinstance(module, _NORM_LAYERS):
             module.reset_parameters()
