@@ -1,7 +1,6 @@
 """The network that a run has trained, ready to use: pixels in, logits out."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from regbench.data.split import affine, load_split
 from regbench.errors import UserError
 from regbench.experiment.checks import check
 from regbench.guarded import read_bounded
-from regbench.models.architectures import skeleton
+from regbench.models.architectures import skeleton, with_memory
 from regbench.models.dense import Linear
 from regbench.records.files import MODEL, RUN
 from regbench.records.names import check_is_run
@@ -51,7 +50,7 @@ def load_model(run: Path) -> Trained:
     """
     config = check(_config(run))
     weights = _weights(run)
-    network = deepcopy(skeleton(config)).to_empty(device="cpu")
+    network = with_memory(skeleton(config))
     for module in network.modules():
         if type(module) is Linear:
             module.__class__ = nn.Linear  # type: ignore[assignment]  # the same product by torch's own layer, which every exporter knows

@@ -168,14 +168,22 @@ def build(config: RunConfig) -> nn.Sequential:
     Raises:
         UserError: techniques that do not fit the model.
     """
-    model = deepcopy(skeleton(config))
-    # as to_empty does, which imports sympy to find the strides of a tensor without memory: 0.5 s
-    model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
+    model = with_memory(skeleton(config))
     for module in model.modules():
         if isinstance(module, _NORM_LAYERS):
             module.reset_parameters()
     gain = activation_gain(config.activation)
     initialize(model, config.init, gain, config.seed, bias=config.init.args["bias"])
+    return model
+
+
+def with_memory(skeleton: nn.Sequential, device: str = "cpu") -> nn.Sequential:
+    """Copy a model to a device; its tensors hold anything.
+
+    `to_empty` does the same, but imports sympy to find the strides of a tensor without memory: 0.5 s.
+    """
+    model = deepcopy(skeleton)
+    model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
     return model
 
 

@@ -3,21 +3,15 @@
 import time
 import warnings
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
-
-import torch
-from torch import nn
 
 from regbench.config.location import cache_dir
 from regbench.config.registry import Option
 from regbench.config.run_config import RunConfig
 from regbench.data.datasets import is_here
 from regbench.data.split import load_split
-from regbench.images import SIDE
 from regbench.models.architectures import skeleton
+from regbench.models.sizes import sizes
 from regbench.training import lanes
 from regbench.training.machine import find_device, set_up, shared, whole
 
@@ -25,24 +19,6 @@ _TRAINING_IMAGES = 60_000  # of the data sets that can be downloaded
 FORWARD = 0.1  # the time to evaluate an image, in large batches, as a share of the time to train on one
 _BESIDE = 100_000  # products in the time of all that is no product: about right for small mlps on 2 cores
 _WARM_UP = 8  # steps of each run that prepare: some ordinary ones, the recording, its comparison
-
-
-@lru_cache(1000)
-def _products(shared: nn.Module) -> int:
-    """Count the multiplications of one image in a skeleton."""
-    count = 0
-
-    def add(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
-        nonlocal count
-        weight = getattr(layer, "weight", None)
-        if weight is not None and weight.dim() > 1:
-            count += output[0].numel() * weight[0].numel()
-
-    model = deepcopy(shared)
-    for layer in model.modules():
-        layer.register_forward_hook(add)
-    model.eval()(torch.empty(1, SIDE, SIDE, device="meta"))
-    return count
 
 
 def images(config: RunConfig) -> float:
@@ -54,7 +30,7 @@ def images(config: RunConfig) -> float:
 
 def work(config: RunConfig) -> float:
     """Estimate the work of an epoch, to compare runs whose time is not known."""
-    return images(config) * (_products(skeleton(config)) + _BESIDE)
+    return images(config) * (sizes(skeleton(config)).products + _BESIDE)
 
 
 class _EnoughError(Exception):

@@ -4,19 +4,17 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import psutil
 import torch
-from torch import nn
 
 from regbench.config.run_config import RunConfig
 from regbench.images import SIDE
 from regbench.models.architectures import skeleton, weight_count
+from regbench.models.sizes import sizes
 from regbench.text import plural, shown
 from regbench.training.machine import shared
 
@@ -39,9 +37,6 @@ _WEIGHTS_AS_ONE = 400_000
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
 _WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
 _FEATURE_COPIES = 3  # features, their gradient, a mask
-# Up to this many weights, an image goes through a real model to count its features: on torch's meta device its first
-# layer takes 4 s of CPU time (AMD Zen 3), in which torch imports its compiler and sympy.
-_MOST_REAL_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -117,25 +112,8 @@ def run_memory(config: RunConfig) -> int:
     """Estimate the bytes that one run takes in training."""
     model = skeleton(config)
     width = 8 if config.precision == "fp64" else 4
-    per_image = SIDE * SIDE + _FEATURE_COPIES * _feature_count(model)
+    per_image = SIDE * SIDE + _FEATURE_COPIES * sizes(model).features
     return width * (_WEIGHT_COPIES * weight_count(model) + config.batch_size * per_image)
-
-
-@lru_cache
-def _feature_count(skeleton: nn.Sequential) -> int:
-    """Count the numbers that all layers of a model together make of an image."""
-    device = "cpu" if weight_count(skeleton) <= _MOST_REAL_WEIGHTS else "meta"
-    model, features = deepcopy(skeleton).to_empty(device=device), 0
-
-    def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
-        nonlocal features
-        features += output[0].numel() * (not list(layer.children()))
-
-    for layer in model.modules():
-        layer.register_forward_hook(count)
-    with torch.no_grad():
-        model.eval()(torch.empty(1, SIDE, SIDE, device=device))
-    return features
 
 
 def evenly(places: Sequence[int], most: int) -> list[Sequence[int]]:
