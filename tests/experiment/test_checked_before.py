@@ -1,5 +1,6 @@
 """Which configs the cache says were checked: only a finished run is found by it, and only by the same program."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from regbench.errors import UserError
-from regbench.experiment import checks
-from regbench.experiment.checked_before import FILE
+from regbench.experiment import checked_before, checks
+from regbench.experiment.checked_before import FILES
 
 RUN = ["model.hidden=[8]", "data.train_size=100", "data.val_size=50", "epochs=1", "runtime.cache=cache"]
 NORMS = ["-m", *RUN, "norm=none,batch", "clip_norm=1", "clip_norm_type=inf"]
@@ -22,6 +23,11 @@ def count(monkeypatch) -> list[object]:
     original = checks.check
     monkeypatch.setattr(checks, "check", lambda values: checked.append(values) or original(values))
     return checked
+
+
+def only_file() -> Path:
+    (file,) = Path("cache").glob(FILES)
+    return file
 
 
 def test_a_finished_run_is_found_without_a_check(train, count):
@@ -39,7 +45,7 @@ def test_a_finished_sweep_is_planned_without_a_check_whatever_its_seeds(train, c
     assert len(count) == 4
     assert "6 runs: 4 done already, 2 to train" in train(*NORMS, "seed=0,1,2", "--plan").out
     assert len(count) == 6
-    assert len(Path("cache", FILE).read_text().splitlines()) == 3  # of the program, and of each norm
+    assert len(only_file().read_text().splitlines()) == 3  # of the program, and of each norm
 
 
 @pytest.mark.parametrize("more", ["force=true", "seed=1", "batch_size=50", "dropout=0.1"])
@@ -49,20 +55,30 @@ def test_what_trains_is_checked(train, count, more):
     assert len(count) == 2
 
 
-def test_another_program_checks_again(train, count):
+def test_another_program_checks_again_and_the_first_still_knows(train, count, monkeypatch):
     train(*RUN)
-    file = Path("cache", FILE)
-    file.write_text(file.read_text().replace(file.read_text()[:8], "another1", 1))
-    assert train(*RUN).out.startswith("already trained")
+    with monkeypatch.context() as patch:
+        patch.setattr(checked_before, "_program", lambda: "another" * 10)
+        assert train(*RUN).out.startswith("already trained")
+        assert train(*RUN).out.startswith("already trained")
     assert len(count) == 2
     train(*RUN)
-    assert len(count) == 2  # the file has begun anew
+    assert len(count) == 2
+
+
+def test_files_of_programs_that_are_gone_are_removed(train, monkeypatch):
+    for number in range(6):
+        monkeypatch.setattr(checked_before, "_program", lambda number=number: f"{number}" * 64)
+        train(*RUN)
+        for file in Path("cache").glob(FILES):
+            os.utime(file, (moment := file.stat().st_mtime - 60, moment))
+    assert sorted(file.name[8] for file in Path("cache").glob(FILES)) == ["2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b"{}\n[]\n7\n", None])
 def test_a_damaged_cache_is_no_cache(train, count, content):
     train(*RUN)
-    file = Path("cache", FILE)
+    file = only_file()
     if content is None:
         file.unlink()
         file.mkdir()
@@ -75,7 +91,7 @@ def test_a_damaged_cache_is_no_cache(train, count, content):
 
 def test_damaged_lines_are_not_believed(train, count):
     train(*RUN)
-    file = Path("cache", FILE)
+    file = only_file()
     file.write_text(file.read_text().replace('"epochs": 1', '"epochs": -1'))
     assert train(*RUN).out.startswith("already trained")
     assert len(count) == 2

@@ -1,8 +1,8 @@
 """Which configs this very program has checked before: a finished run is found again without torch.
 
 Checking a config takes the signatures of the techniques, and with them torch, which takes seconds to import. A line of
-a file in the cache says what a composed config came to. It counts while the program's files are those that wrote it,
-and only to find a run that is finished: what trains is always checked.
+a file in the cache says what a composed config came to. Each state of the program's files has a file of its own. It
+counts only to find a run that is finished: what trains is always checked.
 """
 
 import hashlib
@@ -19,13 +19,14 @@ from pydantic import ValidationError
 
 from regbench.config.location import PACKAGE, cache_dir
 from regbench.config.registry import Option
-from regbench.config.run_config import AXES, RunConfig
+from regbench.config.run_config import AXES, ID_LENGTH, RunConfig
 from regbench.errors import UserError
 from regbench.experiment.run import Run
 from regbench.guarded import append, check_regular, read_bounded
 from regbench.records.files import write_atomically
 
-FILE = "checked.jsonl"
+FILES = "checked-*.jsonl"
+_MOST_FILES = 4  # such as those of two environments, before and after an update
 _MOST_BYTES = 4_000_000  # some 3,000 configs; then the file begins anew
 _MOST_SEED = 10**18  # a longer one makes a name that may be too long
 
@@ -61,7 +62,7 @@ class CheckedBefore:
 
 
 def _file(values: Mapping[str, Any]) -> Path:
-    return cache_dir(values["runtime"]["cache"]) / FILE
+    return cache_dir(values["runtime"]["cache"]) / FILES.replace("*", _program()[:ID_LENGTH])
 
 
 def _key(values: Mapping[str, Any]) -> str:
@@ -96,7 +97,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, line: str) -> None:
-    """Append a line; begin anew if the file is another program's, or has grown large.
+    """Append a line; begin anew if the file is damaged, or has grown large, and remove what is old.
 
     Raises:
         OSError: it cannot be written.
@@ -106,10 +107,12 @@ def _write(file: Path, line: str) -> None:
         append(file, f"{line}\n".encode())
     else:
         write_atomically(file, f"{_program()}\n{line}\n".encode())
+        for old in sorted(file.parent.glob(FILES), key=lambda one: one.stat().st_mtime)[:-_MOST_FILES]:
+            old.unlink()
 
 
 def _is_ours(file: Path) -> bool:
-    """Tell whether this program has begun the file, and it has room: of thousands of configs each one asks."""
+    """Tell whether the program has begun the file, and it has room: of thousands of configs each one asks."""
     head = _program().encode()
     with suppress(OSError):
         check_regular(file, _MOST_BYTES)

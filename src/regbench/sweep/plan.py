@@ -209,7 +209,7 @@ def show(plan: Plan, reporter: Reporter, workers: str = "") -> None:
     if takes := _forecast(plan):
         for line in takes.lines():
             reporter.say(line)
-    if shows := resolution(plan.runs):
+    if plan.pending and (shows := resolution(plan.runs)):
         reporter.say(shows.line())
 
 
