@@ -8,7 +8,7 @@ import click
 
 from regbench.cli import options
 from regbench.cli.options import Command, split
-from regbench.cli.output import format_of
+from regbench.cli.output import format_of, warn_of_unreadable
 from regbench.cli.runs import put
 from regbench.errors import FAILED, UserError
 from regbench.tables.choices import RUN_LIST_FORMATS
@@ -40,7 +40,9 @@ def explain(words: tuple[str, ...], long: bool, tune: tuple[str, ...], output: s
     if not wanted:
         places = " ".join(str(path) for path in dirs if path.is_dir()) or "runs"
         raise UserError(f"explain {words[0]}: needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
-    found = cell.runs_behind(load(dirs or ("runs",)), spec(wanted, option=""), split(tune))
+    runs = load(dirs or ("runs",))
+    warn_of_unreadable(runs)
+    found = cell.runs_behind(runs, spec(wanted, option=""), split(tune))
     writers = {"table": cell.to_lines if long else cell.to_table, "csv": cell.to_csv, "json": cell.to_json}
     put(writers[format_of(output, file, list(writers))](found), file)
 
