@@ -31,7 +31,7 @@ def epoch(rounds: int, threads: int, loader: bool, beside: int) -> None:
     """One epoch of the default mlp: 55,000 images trained on, 5,000 evaluated."""
     if threads:
         torch.set_num_threads(threads)
-    with _busy_programs(beside):
+    with busy_programs(beside):
         best = best_of(rounds, {"regbench train": lambda: min(regbench_epochs()), _BARE: lambda: min(bare_epochs())})
         if loader:
             best["torchvision dataset + DataLoader"] = loader_seconds()
@@ -39,7 +39,7 @@ def epoch(rounds: int, threads: int, loader: bool, beside: int) -> None:
 
 
 @contextmanager
-def _busy_programs(number: int) -> Iterator[None]:
+def busy_programs(number: int) -> Iterator[None]:
     """Let programs take all the time that they get of a core each."""
     programs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
     try:

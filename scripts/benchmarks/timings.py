@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.bare import bare_epochs
-from benchmarks.epoch import regbench_epochs
+from benchmarks.epoch import busy_programs, regbench_epochs
 from benchmarks.measure import best_of, fresh
 from benchmarks.peers import BARE, measured
 from benchmarks.plan import planned
@@ -56,6 +56,7 @@ def timings(rounds: int, compiled: bool, jax: bool, only_page: bool) -> None:
 def _tables(rounds: int, compiled: bool, jax: bool) -> Iterator[Table]:
     """Measure one subject after another."""
     yield _epoch(rounds)
+    yield _busy(rounds)
     for model in _RUNS:
         yield _sweep(model, compiled, jax)
     yield _start_up(rounds)
@@ -76,6 +77,21 @@ def _epoch(rounds: int) -> Table:
     }
     about = "An epoch of the default mlp: 55,000 images to train, 5,000 to validate."
     return Table("One run", about, ["seconds", "ratio", "images/s"], rows)
+
+
+def _busy(rounds: int) -> Table:
+    """An epoch of one run while other programs want the cores."""
+    best = {number: _beside(number, rounds) for number in (0, 1, 2)}
+    rows = {f"{number} busy programs": [f"{value:.2f}", f"{value / best[0]:.2f}"] for number, value in best.items()}
+    about = (
+        "The same epoch beside programs that do nothing but compute, one thread each (`scripts/bench epoch --beside`)."
+    )
+    return Table("A busy machine", about, ["seconds", "ratio"], rows)
+
+
+def _beside(number: int, rounds: int) -> float:
+    with busy_programs(number):
+        return min(min(fresh(regbench_epochs)) for _ in range(rounds))
 
 
 def _sweep(model: str, compiled: bool, jax: bool) -> Table:

@@ -3,17 +3,22 @@
 import gc
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
 from regbench.console import meanwhile
 
 
-def load_torch(progress: object) -> None:
-    """Import what checks and trains runs, unless it is there; `progress` is `runtime.progress`, not yet checked."""
-    if "torch" not in sys.modules:
-        with meanwhile("loading torch", as_line=progress in ("auto", "plain")), _without_garbage():
-            import_module("regbench.experiment.train")
+def load_torch(progress: object = None) -> None:
+    """Import what checks and trains runs, unless it is there.
+
+    `progress` is `runtime.progress`, maybe not yet checked; None shows nothing.
+    """
+    if "torch" in sys.modules:
+        return
+    shown = meanwhile("loading torch", as_line=progress in ("auto", "plain")) if progress else nullcontext()
+    with shown, _without_garbage():
+        import_module("regbench.experiment.train")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from regbench.errors import UserError
+from regbench.experiment.loading import load_torch
 from regbench.sweep.engines import units
 from regbench.sweep.engines.settings import Common
 from regbench.sweep.engines.units import Crew, Unit
@@ -101,6 +102,7 @@ class Workers(ABC):
 
 def work(unit: Unit, folder: str) -> None:
     """Train a unit in the sweep's current folder, as the sweep would in its own process: what every worker does."""
+    load_torch()
     from regbench.experiment.reporter import Reporter
     from regbench.experiment.train import train
     from regbench.sweep.plan import stacks
