@@ -2,22 +2,26 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from typing import Any
 
 from regbench.console import meanwhile
 
 
-def load_torch(progress: object = None) -> None:
+def load_torch(shown: bool = True, values: Mapping[str, Any] | None = None) -> None:
     """Import what checks and trains runs, unless it is there.
 
-    `progress` is `runtime.progress`, maybe not yet checked; None shows nothing.
+    Args:
+        shown: on a terminal, until it is there.
+        values: of a config, not yet checked: with its progress, a line says so where there is no terminal.
     """
     if "torch" in sys.modules:
         return
-    shown = meanwhile("loading torch", as_line=progress in ("auto", "plain")) if progress else nullcontext()
-    with shown, _without_garbage():
+    runtime = (values or {}).get("runtime")
+    as_line = isinstance(runtime, Mapping) and runtime.get("progress") in ("auto", "plain")
+    with meanwhile("loading torch", as_line) if shown else nullcontext(), _without_garbage():
         import_module("regbench.experiment.train")
 
 

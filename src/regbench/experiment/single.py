@@ -24,7 +24,7 @@ def run(values: Mapping[str, Any], overrides: Sequence[str], title: str = "") ->
     if finished := before.finished(values, overrides):
         reporter = Reporter(finished.config.runtime.progress, title=title)
         return reporter.trained_already(finished.status())
-    load_torch(values["runtime"]["progress"])
+    load_torch(values=values)
     from regbench.experiment import train
     from regbench.experiment.checks import check
     from regbench.experiment.run import Run

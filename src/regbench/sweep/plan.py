@@ -112,7 +112,7 @@ def _distinct(jobs: Iterable[Job], quiet: bool) -> tuple[list[Run], int]:
 
 
 def _checked(job: Job, techniques: "_Techniques", before: CheckedBefore, quiet: bool) -> Run:
-    load_torch("off" if quiet else job.resolved["runtime"]["progress"])
+    load_torch(values=None if quiet else job.resolved)
     run = Run(job.check(), job.overrides)
     techniques.check(run.config)
     before.keep(job.resolved, run)

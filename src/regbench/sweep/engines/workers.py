@@ -102,7 +102,7 @@ class Workers(ABC):
 
 def work(unit: Unit, folder: str) -> None:
     """Train a unit in the sweep's current folder, as the sweep would in its own process: what every worker does."""
-    load_torch()
+    load_torch(shown=False)
     from regbench.experiment.reporter import Reporter
     from regbench.experiment.train import train
     from regbench.sweep.plan import stacks
