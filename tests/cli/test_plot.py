@@ -115,6 +115,7 @@ def test_help_lists_the_kinds_and_a_picture_needs_no_torch(tmp_path: Path) -> No
     assert ended.stdout.splitlines()[-3:] == ["set()", str(tmp_path / "it.png"), "False"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["plot", "box"], ["effects"], ["report", "-o", "r.html"], ["explain", "norm=rms"]])
 def test_runs_that_cannot_be_read_are_said(words: list[str], monkeypatch, tmp_path: Path, capsys) -> None:
     monkeypatch.chdir(tmp_path)

@@ -93,6 +93,7 @@ def changed_option(axis: str, option: Option, key: str) -> Option:
     raise AssertionError(f"no other value fits {axis}.{key}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("axis", "name", "key"), ARGUMENTS)
 def test_every_argument_of_an_option_changes_the_identity(config, make_option, axis, name, key):
     before = with_option(config, make_option(axis, name), axis)

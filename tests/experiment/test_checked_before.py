@@ -37,6 +37,7 @@ def test_a_finished_run_is_found_without_a_check(train, count):
     assert len(count) == 1
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_is_planned_without_a_check_whatever_its_seeds(train, count):
     train(*SWEEP)
     assert len(count) == 4
@@ -48,6 +49,7 @@ def test_a_finished_sweep_is_planned_without_a_check_whatever_its_seeds(train, c
     assert len(only_file().read_text().splitlines()) == 3  # of the program, and of each norm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", ["force=true", "seed=1", "batch_size=50", "dropout=0.1"])
 def test_what_trains_is_checked(train, count, more):
     train(*RUN)
@@ -75,6 +77,7 @@ def test_files_of_programs_that_are_gone_are_removed(train, monkeypatch):
     assert sorted(file.name[8] for file in Path("cache").glob(FILES)) == ["2", "3", "4", "5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b"{}\n[]\n7\n", None])
 def test_a_damaged_cache_is_no_cache(train, count, content):
     train(*RUN)

@@ -72,6 +72,7 @@ def test_onnx_equals_torch_for_any_number_of_images(
         np.testing.assert_allclose(logits, expected[:number], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_torchscript_equals_torch(run: Path, pixels: NDArray[np.uint8], command: Callable[..., str]) -> None:
     said = command("export", run, "--to", "torchscript")

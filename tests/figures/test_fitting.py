@@ -67,6 +67,7 @@ def names(figure: Figure) -> list[str]:
     return [label.get_text() for label in figure.axes[0].get_yticklabels()]
 
 
+@pytest.mark.slow
 def test_a_forest_of_tuned_rows_has_their_differences_and_names_the_chosen_values(runs: Runs) -> None:
     figure, table = drawn("forest", asked(runs, baseline=True, **TUNED))
     rows = compared(table)

@@ -431,6 +431,7 @@ def test_legends_cover_nothing_and_words_are_words(kind: str, drawn: Callable[[s
     assert figure.get_supxlabel() and figure.get_figwidth() in (style.COLUMN, style.PAGE, pytest.approx(4.8))
 
 
+@pytest.mark.slow
 def test_fonts_are_embedded_and_the_same_picture_is_the_same_file(drawn: Callable[[str], Figure]) -> None:
     with style.applied():
         assert b"/FontFile2" in style.encoded(drawn("box"), "pdf")

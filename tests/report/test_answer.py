@@ -60,6 +60,7 @@ def test_without_a_baseline_the_best_is_named_and_nothing_is_claimed(runs: Path)
     assert not found.sentences
 
 
+@pytest.mark.slow
 def test_the_default_run_is_the_baseline_where_there_is_one(runs: Path, tmp_path: Path) -> None:
     found = gather(Question(load([runs])), "regbench report")
     assert found.answer.question.endswith("compared with default (norm=none)?")

@@ -275,6 +275,7 @@ def test_a_sampler_whose_package_is_missing_says_how_to_install_it(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
 def test_two_starts_share_the_trials(tmp_path: Path, sampler: str) -> None:
     one, other = a_search(tmp_path, sampler=sampler), a_search(tmp_path, sampler=sampler)
@@ -359,6 +360,7 @@ def test_a_trial_may_be_told_by_the_other_start(tmp_path: Path, monkeypatch: pyt
     assert one.all()[number].state == TrialState.PRUNED
 
 
+@pytest.mark.slow
 def test_a_search_draws_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
     whole, parts = a_search(tmp_path / "whole", batch=6), tmp_path / "parts"
     whole.ask([])
@@ -630,6 +632,7 @@ def test_no_pruning_if_so_wished(train: Any) -> None:
     assert {trial.state for trial in trials()} == {TrialState.COMPLETE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

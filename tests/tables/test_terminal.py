@@ -134,6 +134,7 @@ def test_nothing_is_cut_and_what_is_left_out_is_said(number: int, width: int) ->
         assert all(word in text.split() for row in found.rows for word in row[:number]), "no value is broken"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100])
 @pytest.mark.parametrize("name", ["runs", "verdicts"])
 def test_headings_break_neither_in_words_nor_at_decimal_points(name: str, width: int) -> None:

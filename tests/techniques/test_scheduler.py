@@ -165,6 +165,7 @@ def test_by_step_the_warm_up_rises_from_zero_without_a_jump(make_option, name):
     assert at(option, 1.999999) == pytest.approx(LR, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "changes"), CASES)
 def test_by_step_it_is_the_torch_class_with_as_many_steps(make_option, name, changes):
     """Torch's schedules with each length in steps; a schedule that jumps may do so one step apart."""

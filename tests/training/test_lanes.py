@@ -29,6 +29,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_run_has_the_bits_that_it_has_alone(make_config, number):
     configs = [make_config(*SMALL, "norm=batch", "dropout=0.2", f"seed={seed}") for seed in range(3)]

@@ -85,6 +85,7 @@ def is_value(key: str, text: str) -> bool:
     return key in KNOWN and (key not in AXES or text in VOCABULARY.options(key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", OF_TRAIN, ids=str)
 def test_what_is_trained_passes_the_checks(command: Command, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
