@@ -13,6 +13,8 @@ _SEEDS = range(4)
 _LONG, _LONGER = "epochs=400", "epochs=3000"  # long enough to be caught at it
 _ENDLESS = "epochs=1000000"
 _QUICK = 5.0  # seconds that Ctrl-C may take
+# Slurm's signal comes up to 60 s before the seconds that are set: 20 to 80 s after the start.
+_SHORT_JOB = ("hydra.launcher.parameters.timeout_min=3", "+hydra.launcher.parameters.slurm_signal_delay_s=100")
 _FEW = "hydra.launcher.parameters.slurm_array_parallelism="
 
 Scenario = Callable[["OnSlurm"], str]
@@ -51,8 +53,9 @@ class OnSlurm:
         return self.slurm.says("sinfo", "-hNn", node, "-o", "%T")
 
     def submitted(self) -> int:
-        """Count all jobs that there ever were."""
-        return len(self.slurm.says("sacct", "-X", "-n", "--array", "-o", "JobID").split())
+        """Count the arrays of jobs that were ever submitted."""
+        jobs = self.slurm.says("sacct", "-X", "--noheader", "--parsable2", "--format=JobID").split()
+        return len({job.partition("_")[0] for job in jobs})
 
     def alone(self, *words: str) -> Sweep:
         """Train the same in process."""
@@ -108,30 +111,25 @@ def one_cancelled(on: OnSlurm) -> str:
 
 @_scenario
 def out_of_time(on: OnSlurm) -> str:
-    """Time limit of a running job."""
-    delay = ["hydra.launcher.parameters.timeout_min=60", "+hydra.launcher.parameters.slurm_signal_delay_s=170"]
-    sweep = on.sweep("seed=0", _LONGER, *delay)
-    sweep.until_trained(0)
-    (job,) = on.jobs()
-    on.slurm.run("scontrol", "update", f"JobId={job}", "TimeLimit=3")
-    until(lambda: (run := sweep.run(0)) and "resuming" in (run / "train.log").read_text(), sweep)
-    on.slurm.run("scontrol", "update", f"JobId={job}", "TimeLimit=60")
-    reference = on.alone("seed=0", _LONGER)
-    assert sweep.ended() == 0, sweep.err
-    assert sweep.bits(0) == reference.bits(0)
-    assert on.slurm.says("squeue", "-h") == ""
-    return "queued again by Slurm, resumed from its checkpoint, rc 0, bits equal"
+    """Time limit of a running job, again and again."""
+    sweep = on.sweep("seed=0,1", _LONGER, *_SHORT_JOB, "hydra.launcher.max_num_timeout=50")
+    assert sweep.ended() == 0, sweep.out + sweep.err
+    times = len(re.findall("resuming", sweep.log(0)))
+    assert times, "it ended within the time limit"
+    reference = on.alone("seed=0,1", _LONGER)
+    assert [sweep.bits(seed) for seed in (0, 1)] == [reference.bits(seed) for seed in (0, 1)]
+    return f"queued again by Slurm, resumed {times} times from its checkpoint, rc 0, bits equal"
 
 
 @_scenario
 def too_late(on: OnSlurm) -> str:
-    """Time limit, max_num_timeout=0."""
-    delay = ["hydra.launcher.parameters.timeout_min=60", "+hydra.launcher.parameters.slurm_signal_delay_s=170"]
-    sweep = on.sweep("seed=0", _ENDLESS, *delay, "hydra.launcher.max_num_timeout=0")
+    """Time limit of a job of three runs, max_num_timeout=0."""
+    before = on.submitted()
+    one = ("hydra.launcher.runs_per_job=3", "hydra.launcher.max_num_timeout=0")
+    sweep = on.sweep("seed=range(0,3)", _ENDLESS, *_SHORT_JOB, *one)
     sweep.until_trained(0)
-    (job,) = on.jobs()
-    on.slurm.run("scontrol", "update", f"JobId={job}", "TimeLimit=3")
     assert sweep.ended() == 1
+    assert on.submitted() == before + 1, "it is submitted again"
     return f"rc 1, {sweep.record(0)['status']}: {sweep.record(0)['error']}"
 
 

@@ -83,10 +83,14 @@ class Sweep:
         """List how the runs stand."""
         return [str(self.record(seed).get("status")) for seed in seeds]
 
+    def log(self, seed: int) -> str:
+        """Read the train.log of a run; empty without one."""
+        run = self.run(seed)
+        return (run / "train.log").read_text() if run else ""
+
     def begun(self, seed: int) -> int:
         """Count how often a run was begun from its first epoch."""
-        run = self.run(seed)
-        return len(re.findall(r"^\S+ +1/\d", (run / "train.log").read_text(), re.MULTILINE)) if run else 0
+        return len(re.findall(r"^\S+ +1/\d", self.log(seed), re.MULTILINE))
 
     def bits(self, seed: int) -> tuple[list[list[str]], bytes]:
         """Return the figures of all epochs without times, and the weights."""

@@ -310,6 +310,20 @@ def test_a_run_whose_reader_went_away_is_not_running(run):
     assert one.train() == "completed"
 
 
+def test_an_engine_that_stops_a_run_says_why(run):
+    class Leaving(Stopping):
+        def tick(self, images: int) -> None:
+            try:
+                super().tick(images)
+            except KeyboardInterrupt:
+                raise SystemExit("its job was preempted") from None
+
+    one = run()
+    with pytest.raises(SystemExit):
+        one.train(Leaving(STEPS + 2))
+    assert (one.record["status"], one.record["error"]) == ("interrupted", "its job was preempted")
+
+
 def test_force_begins_an_interrupted_run_anew(run):
     whole, stopped = run("dropout=0.1"), run("dropout=0.1")
     whole.train()

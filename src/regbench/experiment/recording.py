@@ -181,11 +181,11 @@ class Recording:
         """Say of the first run that its files cannot be written; the end of a sweep names all."""
         self.reporter.warn_once(f"{directory.path}: {reason}", f"{directory.path.parent}: {error.strerror}")
 
-    def interrupt(self) -> None:
-        """Record that the user stopped the runs that have not ended."""
+    def interrupt(self, reason: str) -> None:
+        """Record that the runs that have not ended were stopped."""
         for place in self.running:
             with suppress(OSError):  # of this run's files: the others have theirs to write
-                self._end(place, "interrupted", "stopped by the user")
+                self._end(place, "interrupted", reason)
 
     def _end(self, place: int, status: Status, reason: str) -> None:
         """Record how a run ended that is not completed, in run.json and in the log."""

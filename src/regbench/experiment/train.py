@@ -26,6 +26,8 @@ from regbench.training import lanes
 from regbench.training.machine import Machine, set_up, shared, whole
 from regbench.training.trainer import TrainsRuns
 
+_STOPPED = "stopped by the user"
+
 
 def run(run: Run, reporter: Reporter) -> RunStatus:
     """Train one run, unless it is trained already, and return what its directory says in the end.
@@ -77,8 +79,11 @@ def record(runs: Sequence[Run], directories: Sequence[RunDir], machine: Machine,
         states = recording.begin({**facts(machine.device, machine.threads), "stack": len(places)})
         with recording.library_warnings(), short_waits_when_busy(machine.threads):
             _train_in_halves(recording, states, machine)
-    except (KeyboardInterrupt, SystemExit):  # the latter from a console whose reader has gone
-        recording.interrupt()
+    except KeyboardInterrupt:
+        recording.interrupt(_STOPPED)
+        raise
+    except SystemExit as leaving:  # from a console whose reader has gone, or from an engine, which says why
+        recording.interrupt(leaving.code if isinstance(leaving.code, str) else _STOPPED)
         raise
     finally:
         reporter.end()

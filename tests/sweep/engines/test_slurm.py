@@ -1,6 +1,8 @@
 """What a sweep makes of Slurm's queue and accounts, as squeue and sacct print them; no Slurm is needed."""
 
 import itertools
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,10 @@ from regbench.sweep.watch import Watch
 
 pytest.importorskip("submitit", reason="pip install 'regbench[slurm]'")
 
+from submitit.core.utils import UncompletedJobError
+
 from regbench.sweep.engines import submitit as engines
+from regbench.sweep.engines import submitit_job
 
 QUEUE = """17_0|RUNNING|None
 17_1|PENDING|ReqNodeNotAvail, UnavailableNodes:node1
@@ -271,3 +276,36 @@ def test_what_sbatch_refuses_is_one_line(
     engine = engines.Submitit(settings.check(values, settings.OfSubmitit))
     with pytest.raises(UserError, match=rf"^hydra/launcher=submitit_slurm: .*{expected}$"):
         next(engine.outcomes(workers.Queue([["run"]]), units.Crew(1, 1, "cpu", "why")))  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (SystemExit(-1), pytest.raises(SystemExit, match="its job was preempted or out of time")),
+        (
+            UncompletedJobError("Job not requeued because: timed-out too many times."),
+            pytest.raises(TimeoutError, match=r"more often than hydra\.launcher\.max_num_timeout allows"),
+        ),
+    ],
+    ids=["queued again", "too often"],
+)
+def test_the_signal_before_a_jobs_end_is_no_failure_of_its_runs(
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException, expected: Any
+) -> None:
+    def theirs(number: int, frame: object) -> None:
+        raise raised
+
+    def train(unit: object, folder: str) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            pytest.fail("the job trains on")
+        except Exception:
+            pytest.fail("a run has failed")
+
+    monkeypatch.setattr(submitit_job, "work", train)
+    before = signal.signal(signal.SIGUSR2, theirs)
+    try:
+        with expected:
+            submitit_job.Job()([], ".", None)
+    finally:
+        signal.signal(signal.SIGUSR2, before)

@@ -2,11 +2,9 @@
 
 import io
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from pathlib import Path
 from typing import Any
 
 from regbench.config.location import user_path
@@ -15,11 +13,13 @@ from regbench.sweep.engines import environment, slurm_queue
 from regbench.sweep.engines.settings import OfSubmitit
 from regbench.sweep.engines.slurm_queue import SlurmQueue
 from regbench.sweep.engines.units import Crew, Unit, crew_here, threads_of
-from regbench.sweep.engines.workers import Fault, Outcomes, Queue, Workers, current_folder, work
+from regbench.sweep.engines.workers import Fault, Outcomes, Queue, Workers, current_folder
 from regbench.text import plural
 
 try:
     import submitit
+
+    from regbench.sweep.engines.submitit_job import Job
 except ModuleNotFoundError:
     raise not_installed("hydra/launcher=submitit_local, submitit_slurm: submitit", "slurm") from None
 
@@ -123,7 +123,7 @@ class Submitit(Workers):
         executor = self._executor(crew.threads)
         parent = os.getpid() if self._cluster == "local" else None  # a cluster's jobs may outlive their parent
         with self._in_one_line(), executor.batch():
-            jobs = [executor.submit(_Work(), unit, current_folder(), parent) for unit in units]
+            jobs = [executor.submit(Job(), unit, current_folder(), parent) for unit in units]
         return dict(zip(jobs, units, strict=True))
 
     def _executor(self, threads: int) -> Any:
@@ -160,37 +160,6 @@ def _check_time(parameters: Mapping[str, Any]) -> None:
             f"hydra.launcher.parameters.timeout_min={minutes}: must be more than the {delay} s before a job's end at "
             "which Slurm has it save; set +hydra.launcher.parameters.slurm_signal_delay_s=SECONDS to less"
         )
-
-
-class _Work:
-    """What a job does. Slurm queues the job again if it is preempted or out of time; then it resumes."""
-
-    def __call__(self, unit: Unit, folder: str, parent: int | None) -> None:
-        """Train a unit; if there is a parent, die with it."""
-        if parent:
-            threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-        work(unit, folder)
-
-    def checkpoint(self, *arguments: Any) -> Any:
-        """Return what Slurm queues again."""
-        return submitit.helpers.DelayedSubmission(self, *arguments)
-
-
-def _die_with(parent: int) -> None:
-    while _is_alive(parent):
-        time.sleep(_SECONDS)
-    os._exit(1)
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
-    try:
-        os.kill(pid, 0)
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except ProcessLookupError:
-        return False
-    except OSError:  # no /proc, or a process of someone else
-        return True
 
 
 def fault(job: Any, waits: bool) -> Fault | None:
