@@ -339,6 +339,33 @@ def test_a_search_in_a_journal_resumes(train: Callable[..., Any]) -> None:
     assert not list(Path().rglob("optuna.db"))
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_a_trial_that_is_given_back_is_the_next_that_is_asked_for(tmp_path: Path, kind: str) -> None:
+    storage = f"{kind}:{'///' * (kind == 'sqlite')}{tmp_path / 'optuna.log'}"
+    whole, one, other = (a_search(tmp_path / "whole"), *[a_search(tmp_path, storage=storage) for _ in range(2)])
+    for number in one.ask([]):
+        one.give_back(number)
+    assert one.table()[-1] == "4 waiting"
+    assert one.begun() == []
+    assert other.ask([]) + other.ask([]) == whole.ask([]) + whole.ask([]) == list(range(6))
+    assert [trial.params for trial in one.all()] == [trial.params for trial in whole.all()]
+
+
+@pytest.mark.slow
+def test_trials_that_the_launcher_refuses_do_not_stay_begun(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from regbench.sweep import search
+
+    words = [*SEARCH, RATES, *TINY, "hydra.sweeper.n_trials=2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "train", lambda *_: (_ for _ in ()).throw(UserError("sbatch: error: no")))
+        refused = train(*words)
+    assert (refused.code, refused.err) == (2, "error: sbatch: error: no\n")
+    before = trials()
+    assert [trial.state for trial in before] == [TrialState.WAITING] * 2
+    assert train(*words).out.startswith("2 trials: 2 still to run\n")
+    assert [(trial.state, trial.params) for trial in trials()] == [(TrialState.COMPLETE, t.params) for t in before]
+
+
 def test_starts_that_count_at_once_ask_for_no_more_than_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = a_search(tmp_path), a_search(tmp_path)
     monkeypatch.setattr(other, "done", lambda: -4)  # what it counted before the first start asked

@@ -164,7 +164,13 @@ class Search:
             if plan.pending:
                 pending[run.path] = run
         self._runs |= runs
-        train(self._launcher, list(runs.values()), list(pending.values()), watch)
+        try:
+            train(self._launcher, list(runs.values()), list(pending.values()), watch)
+        except UserError:  # the launcher refuses to train
+            for number, run in runs.items():
+                if run.status().state is None:
+                    trials.give_back(number)
+            raise
         for number, run in runs.items():
             if not is_left(run):
                 trials.tell(number, run.status())

@@ -117,6 +117,12 @@ class Trials:
         elif status.state != "running":
             self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
+    def give_back(self, number: int) -> None:
+        """Have a trial that nobody trains be the next that is asked for, by whichever start."""
+        trial = self.all()[number]
+        with _told_meanwhile():
+            self._study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
     def prune(self, number: int) -> None:
         """Tell that a trial is as bad as can be."""
         with _told_meanwhile():
