@@ -3,6 +3,7 @@
 import click
 
 from benchmarks.epoch import epoch
+from benchmarks.launchers import launchers
 from benchmarks.memory import memory
 from benchmarks.peers import peers
 from benchmarks.plan import plan
@@ -19,7 +20,7 @@ def main() -> None:
     """Compare regbench with what people would write instead."""
 
 
-for command in (epoch, memory, peers, plan, scale, stack, startup, summary, sweep, timings):
+for command in (epoch, launchers, memory, peers, plan, scale, stack, startup, summary, sweep, timings):
     main.add_command(command)
 
 

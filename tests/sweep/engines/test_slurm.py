@@ -309,3 +309,21 @@ def test_the_signal_before_a_jobs_end_is_no_failure_of_its_runs(
             submitit_job.Job()([], ".", None)
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ("error: Exceeded job memory limit", "FAILED on node2: Exceeded job memory limit"),
+        ("error: *** JOB 17 ON n CANCELLED AT T DUE TO TIME LIMIT ***", "n CANCELLED AT T DUE TO TIME LIMIT)"),
+        ("error: *** JOB 17 ON n CANCELLED AT T DUE TO JOB REQUEUE ***", "FAILED on node2)"),
+    ],
+)
+def test_slurms_last_words_in_the_log_are_quoted(tmp_path: Path, last: str, reason: str) -> None:
+    log = tmp_path / "17_log.err"
+    log.write_text(f"{'x' * 10**5}\nslurmstepd-node2: {last}\nsrun: error: node2: task 0: Killed\n")
+    job = _Job(Accounts(tmp_path, [("", "FAILED")]), SimpleNamespace(result_pickle=tmp_path / "none", stderr=log))
+    fault = engines.fault(job, waits=True)
+    assert fault
+    assert reason in fault.reason
+    assert fault.reason.endswith(f"; log: {log}")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -30,6 +31,8 @@ _SECONDS_TO_ACCOUNT = 60  # after which a job that is in no queue is gone, even 
 _MINUTES, _SIGNAL_SECONDS = 5, 90  # of a job, and before its end, unless they are set; as submitit
 _AT_ONCE = 256  # jobs of an array, unless it is set; as submitit
 _GPUS = ("gpus_per_node", "slurm_gpus_per_node", "slurm_gpus_per_task", "slurm_gres")  # any of them asks for GPUs
+_END_OF_LOG = 2**16  # bytes in which Slurm's last words are looked for
+_OF_SLURM = re.compile(r"^slurmstepd[^:]*: error: (?!.*REQUEUE)(.+)$", re.MULTILINE)
 _DONE = ("COMPLETED", "FINISHED")  # states that promise a result, which a slow file system may show later
 
 
@@ -176,7 +179,7 @@ def fault(job: Any, waits: bool) -> Fault | None:
     state = str(job.state).upper()
     if "CANCELLED" in state:
         return Fault(f"its job {job.job_id} was cancelled", again=False)
-    return Fault(f"its job {job.job_id} is gone (state {state}{_node(job)}){_log(job)}")
+    return Fault(f"its job {job.job_id} is gone (state {state}{_node(job)}{_last_words(job)}){_log(job)}")
 
 
 def _of_result(job: Any) -> Fault | None:
@@ -199,6 +202,17 @@ def _node(job: Any) -> str:
     """Name the node of a job that had one."""
     node = job.get_info(mode="cache").get("NodeList", "")
     return f" on {node}" if node and "assigned" not in node else ""
+
+
+def _last_words(job: Any) -> str:
+    """Quote what Slurm wrote last into a job's log: a job that it killed for its memory may be FAILED and no more."""
+    try:
+        with job.paths.stderr.open("rb") as log:
+            log.seek(max(log.seek(0, os.SEEK_END) - _END_OF_LOG, 0))
+            said = _OF_SLURM.findall(log.read().decode(errors="replace"))
+    except OSError:
+        return ""
+    return f": {said[-1].strip(' *')}" if said else ""
 
 
 def _log(job: Any) -> str:
