@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from trying.on_slurm import SCENARIOS, OnSlurm, overhead
+from trying.on_slurm import SCENARIOS, OnSlurm
 from trying.slurm import Slurm
 
 _FOLDER = Path(tempfile.gettempdir()) / "regbench-slurm"
@@ -42,17 +42,13 @@ def down(slurm: Slurm) -> None:
 
 @main.command()
 @click.option("--only", multiple=True, metavar="WORD", help="Only scenarios whose name has the word; may be repeated.")
-@click.option("--overhead", "runs", type=int, help="Instead: time so many tiny runs in process and on Slurm.")
 @click.pass_obj
-def run(slurm: Slurm, only: tuple[str, ...], runs: int | None) -> None:
+def run(slurm: Slurm, only: tuple[str, ...]) -> None:
     """Go through the scenarios; print a row for each."""
     if not slurm.folder.is_dir():
         raise click.ClickException("no Slurm runs here: scripts/try_slurm up")
     folder = Path(tempfile.mkdtemp(dir=slurm.folder))
     on = OnSlurm(slurm, folder)
-    if runs:
-        print(overhead(on, runs))
-        return
     bad = 0
     for name, scenario in SCENARIOS.items():
         if not only or any(word.lower() in name.lower() for word in only):

@@ -66,15 +66,16 @@ def _seconds(words: Sequence[str], runs: int) -> float:
 @contextmanager
 def _ray_of_two_nodes() -> Iterator[str]:
     """Start a Ray cluster of two nodes on this machine; yield its address."""
-    os.environ |= {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "disabled"}
-    from ray.cluster_utils import Cluster
+    with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder:  # short: of Ray's sockets
+        os.environ |= {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": folder}
+        from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        cluster.add_node(num_cpus=_NODES - 1)
-        yield str(cluster.address)
-    finally:
-        cluster.shutdown()
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        try:
+            cluster.add_node(num_cpus=_NODES - 1)
+            yield str(cluster.address)
+        finally:
+            cluster.shutdown()
 
 
 def _show(seconds: Mapping[str, float], runs: int) -> None:

@@ -1,12 +1,11 @@
 """What happens to a sweep on a real Slurm: a function for each scenario, which returns what it saw."""
 
 import re
-import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from trying.slurm import NODES, Slurm
+from trying.slurm import Slurm
 from trying.sweeps import Sweep, until
 
 _SEEDS = range(4)
@@ -194,21 +193,25 @@ for _name, _word in (
     ("time", f"{_PARAMETER}slurm_time=abc"),
     ("timeout_min", "hydra.launcher.parameters.timeout_min=abc"),
     ("timeout_min, too short to save", "hydra.launcher.parameters.timeout_min=1"),
-    ("CPUs that no node has", f"{_PARAMETER}cpus_per_task=64"),
     ("name of a parameter", f"{_PARAMETER}slurm_nope=1"),
 ):
     _wrong(_name, _word)
 
 
-@_scenario
-def waits(on: OnSlurm) -> str:
-    """A job that can never start, then Ctrl-C."""
-    sweep = on.sweep("seed=0,1", "hydra.launcher.parameters.timeout_min=100000")
-    line = sweep.until_said("pending")
-    seconds = sweep.seconds_to_end_after(sweep.interrupt)
-    assert not on.jobs()
-    assert seconds < _QUICK, f"{seconds} s"
-    return f"`{line}`; Ctrl-C: rc {sweep.ended()} after {seconds:.1f} s"
+def _endless(name: str, word: str) -> None:
+    def scenario(on: OnSlurm) -> str:
+        sweep = on.sweep("seed=0,1", word)
+        line = sweep.until_said("pending")
+        seconds = sweep.seconds_to_end_after(sweep.interrupt)
+        assert not on.jobs()
+        assert seconds < _QUICK, f"{seconds} s"
+        return f"`{line}`; Ctrl-C: rc {sweep.ended()} after {seconds:.1f} s"
+
+    SCENARIOS[f"{name} (Slurm lets them wait for ever), then Ctrl-C"] = scenario
+
+
+_endless("More time than the partition has", "hydra.launcher.parameters.timeout_min=100000")
+_endless("CPUs that no node has", f"{_PARAMETER}cpus_per_task=64")
 
 
 @_scenario
@@ -235,17 +238,3 @@ def two(on: OnSlurm) -> str:
     assert [first.begun(seed) for seed in _SEEDS] == [1] * 4, "a run is trained twice"
     assert [first.bits(seed) for seed in _SEEDS] == [on.short.bits(seed) for seed in _SEEDS]
     return "rc 0 and 0, each with the whole table, each run trained once, bits equal"
-
-
-def overhead(on: OnSlurm, runs: int) -> str:
-    """Time a sweep of tiny runs in process and on Slurm."""
-    words, seconds = (f"seed=range(0,{runs})", "epochs=1"), []
-    for start in (lambda: Sweep(on.slurm.folder / "timed", *words), lambda: on.sweep(*words, f"{_FEW}{len(NODES)}")):
-        begin = time.monotonic()
-        assert start().ended() == 0
-        seconds.append(time.monotonic() - begin)
-    here, there = seconds
-    return (
-        f"{runs} runs: {here:.1f} s in process, {there:.1f} s in {len(NODES)} jobs of Slurm: "
-        f"{(there - here) / runs * 1000:+.0f} ms a run"
-    )

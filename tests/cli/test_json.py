@@ -15,7 +15,7 @@ from support import Ended, Train
 Invoke = Callable[..., Ended]
 RUNS = sorted(str(path) for path in (GOLDEN / "runs/norms").glob("mlp-*"))
 TOP = {
-    ("ls", "runs/norms"): {"runs", "unreadable"},
+    ("ls", "runs/norms"): {"runs", "queued", "unreadable"},
     ("ls", "runs/norms", "--studies"): {"studies", "unreadable"},
     ("explain", "norm=batch", "runs/norms"): {"runs"},
     ("show", RUNS[0]): {

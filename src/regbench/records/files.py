@@ -12,6 +12,7 @@ LAYERS, PRETRAIN = "layers.csv", "pretrain.csv"
 TEMPORARY = ".{}.tmp"
 CHECKPOINT, MODEL, LOCK = "checkpoint.pt", "model.safetensors", ".lock"
 PREDICTED, HISTOGRAMS = "predicted.safetensors", "histograms.safetensors"
+SWEEP = ".sweep-"  # how a folder among runs is called in which a sweep that trains leaves word
 CORRECT = "correct.safetensors"  # of older runs, in the place of PREDICTED
 EARLIER = "checkpoint.before.pt"  # the checkpoint before, for a run whose last one is damaged
 

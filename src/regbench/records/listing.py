@@ -11,8 +11,10 @@ from pydantic import BaseModel
 from regbench.condition import condition
 from regbench.config.run_config import NO_EFFECT_ON_NUMBERS
 from regbench.errors import UserError, no_such
+from regbench.records import queued
 from regbench.records.files import RUN, State
 from regbench.records.locks import is_locked
+from regbench.records.queued import Queued
 from regbench.records.run_json import RECIPES, Moment, Recorded, UnreadableError, content_of, find, parse, why
 from regbench.records.run_status import epochs_written
 from regbench.text import shown
@@ -54,12 +56,14 @@ class Entry:
 class Listing:
     """The runs found below the directories, by path, and the run.json files that cannot be read, each with a reason.
 
-    `absent` names the values that a condition asked for and no run has.
+    `absent` names the values that a condition asked for and no run has; `sweeps` are those that have runs to begin,
+    unless only some runs are listed.
     """
 
     entries: Sequence[Entry]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     absent: Sequence[str] = ()
+    sweeps: Sequence[Queued] = ()
 
     @property
     def keys(self) -> list[str]:
@@ -89,7 +93,8 @@ class Listing:
         absent = list(self.absent)
         for text in where:
             kept = self._fulfilling(text, kept, absent)
-        return replace(self, entries=kept, absent=tuple(absent))
+        sweeps = () if statuses or where else self.sweeps
+        return replace(self, entries=kept, absent=tuple(absent), sweeps=sweeps)
 
     def _fulfilling(self, where: str, entries: Sequence[Entry], absent: list[str]) -> list[Entry]:
         try:
@@ -140,7 +145,8 @@ def listing(dirs: Iterable[str | Path], moment: datetime | None = None) -> Listi
     moment = moment or datetime.now(UTC)
     entries: list[Entry] = []
     unreadable: dict[str, str] = {}
-    for path in find([Path(name) for name in dirs]):
+    sweeps: list[Path] = []
+    for path in find([Path(name) for name in dirs], sweeps):
         try:
             content = content_of(path)
             record = parse(content, _Record)
@@ -151,7 +157,7 @@ def listing(dirs: Iterable[str | Path], moment: datetime | None = None) -> Listi
         else:
             config = record.values()
             entries.append(Entry(path, dict(_facts(path, record, moment)) | config, config, hash(content)))
-    return Listing(entries, unreadable)
+    return Listing(entries, unreadable, sweeps=[sweep for path in sweeps if (sweep := queued.read(path))])
 
 
 def _facts(path: Path, record: _Record, moment: datetime) -> Iterator[tuple[str, Any]]:

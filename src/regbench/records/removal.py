@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from regbench.errors import UserError
+from regbench.records import queued
 from regbench.records.files import CONFIG, LOCK, RUN, TEMPORARY
 from regbench.records.listing import Entry, Listing, listing
 from regbench.records.locks import is_locked
@@ -110,6 +111,7 @@ def _linked(path: Path, roots: Sequence[Path]) -> str | None:
 def remove_empty_studies(entries: Iterable[Entry]) -> None:
     """Remove the folders in which the removed runs were, if nothing else is in them."""
     for folder in dict.fromkeys(entry.path.parent for entry in entries):
+        queued.remove_dead(folder)
         with suppress(OSError):  # it holds something, or is the current folder
             folder.rmdir()
 

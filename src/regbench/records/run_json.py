@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # which pydantic wants before Python 3.
 from regbench.config.run_config import ID_LENGTH, flat
 from regbench.errors import UserError
 from regbench.guarded import read_bounded
-from regbench.records.files import FORMAT, PRUNED_ERROR, RUN, State, Status
+from regbench.records.files import FORMAT, PRUNED_ERROR, RUN, SWEEP, State, Status
 from regbench.records.metrics import MOST_FIGURE
 from regbench.records.names import no_directory
 
@@ -233,10 +233,11 @@ def _reason(record: Any, error: ValidationError) -> str:
     return f"is damaged ({place}: {first['msg']})" if place else f"is damaged ({first['msg']})"
 
 
-def find(roots: Iterable[Path]) -> Iterator[Path]:
+def find(roots: Iterable[Path], sweeps: list[Path] | None = None) -> Iterator[Path]:
     """Find the directories that hold a run.json, by name; none twice, whatever overlaps or links to its parent.
 
-    A link is followed near a root only. Of a file or folder that is no run, nothing is read.
+    A link is followed near a root only. Of a file or folder that is no run, nothing is read. What sweeps that train
+    have left word in is added to `sweeps`.
 
     Raises:
         UserError: a root that does not exist, or is not a folder of runs but of far too much else.
@@ -249,6 +250,8 @@ def find(roots: Iterable[Path]) -> Iterator[Path]:
         for path, is_run in _walk(root, seen):
             if is_run:
                 yield path
+            elif sweeps is not None and path.name.startswith(SWEEP):
+                sweeps.append(path)
             elif (others := others + 1) > _MOST_OTHERS:
                 raise UserError(f"{root}: holds more than {_FEW} folders that are no runs. Name the folder of the runs")
 

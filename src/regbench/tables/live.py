@@ -31,16 +31,18 @@ class Look:
     table: Table | None
     reason: str
     training: int
+    queued: int  # runs that a sweep has left to begin
 
 
 def look(runs: Listing, question: Question) -> Look:
     """Compare the runs that are completed, and count those that train."""
     training = sum(map(trains, runs.entries))
+    queued = sum(len(sweep.runs) for sweep in runs.sweeps if sweep.is_alive)
     try:
         table, reason = question.table(), ""
     except UserError as error:
         table, reason = None, str(error)
-    return Look(_progress(runs, training), table, reason, training)
+    return Look(_progress(runs, training), table, reason, training, queued)
 
 
 def trains(entry: Entry) -> bool:
@@ -89,7 +91,7 @@ def _looks(take: Callable[[], Look], seconds: float) -> Iterator[Look]:
     while True:
         look = take()
         yield look
-        idle = 0 if look.training else idle + 1
+        idle = 0 if look.training or look.queued else idle + 1
         if idle == _PATIENCE:
             return
         time.sleep(seconds)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from regbench.errors import UserError, no_key
-from regbench.records import notes
+from regbench.records import notes, queued
 from regbench.records.files import STATES
 from regbench.records.listing import Entry, Listing
 from regbench.records.metrics import METRICS, Metric
@@ -141,15 +141,19 @@ def _csv_row(entry: Entry) -> dict[str, Any]:
 def to_json(listing: Listing) -> str:
     """Write every value of every run with its type."""
     runs = [{key: _finite(value) for key, value in entry.values.items()} for entry in listing.entries]
-    return as_json.document("ls", {"runs": runs, "unreadable": dict(listing.unreadable)})
+    sweeps = [
+        {"sweep": sweep.sweep, "is_alive": sweep.is_alive, "runs": sorted(map(str, sweep.runs))}
+        for sweep in listing.sweeps
+    ]
+    return as_json.document("ls", {"runs": runs, "queued": sweeps, "unreadable": dict(listing.unreadable)})
 
 
 def footer(listing: Listing, shown_runs: int | None = None) -> list[str]:
-    """Count the runs of each status, and those that cannot be read; the first of these with its reason."""
+    """Count the runs of each status, those that are queued, and those that cannot be read; of these the first."""
     total = len(listing.entries)
     parts = statuses(listing.entries)
     first = f", the first {shown_runs} are shown" if shown_runs is not None and shown_runs < total else ""
-    lines = [plural(total, "run") + (f": {parts}" if parts else "") + first]
+    lines = [plural(total, "run") + (f": {parts}" if parts else "") + first, *queued.in_words(listing.sweeps)]
     if listing.unreadable:
         lines.append(f"{len(listing.unreadable)} unreadable: {first_of(listing.unreadable)}")
     return lines
