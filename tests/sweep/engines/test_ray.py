@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -89,6 +90,26 @@ def cluster(request: Any, secret: Path) -> Iterator[Nodes]:
     process.communicate(timeout=SECONDS)
 
 
+def joining(cluster: Nodes) -> list[str]:
+    """The command of one more node."""
+    start = ["start", f"--address={cluster.address}", "--num-cpus=1", "--block"]
+    return [sys.executable, "-m", "ray.scripts.scripts", *start]
+
+
+@contextmanager
+def node(command: list[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A node that has joined, by a command."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment}
+    process = subprocess.Popen(command, **pipes)  # type: ignore[call-overload]
+    try:
+        while "Ray runtime started" not in process.stdout.readline():
+            assert process.poll() is None
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+
+
 def sweep_on(start: Start, cluster: Nodes, epochs: int, *words: str) -> "subprocess.Popen[str]":
     return start("ray", "seed=0,1", f"epochs={epochs}", f"hydra.launcher.address={cluster.address}", *words)
 
@@ -156,20 +177,40 @@ def test_a_node_with_another_folder_is_named_and_nothing_is_trained(
 ) -> None:
     if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("this machine mounts no folder for one process")
-    ray = f"{sys.executable} -m ray.scripts.scripts start --address={cluster.address} --num-cpus=1 --block"
-    there = ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs none {tmp_path} && exec {ray}"]
-    node = subprocess.Popen(there, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert node.stdout
-        while "Ray runtime started" not in node.stdout.readline():
-            assert node.poll() is None
+    ray = " ".join(joining(cluster))
+    with node(["unshare", "-rm", "sh", "-c", f"mount -t tmpfs none {tmp_path} && exec {ray}"]):
         code, _, err = ended(sweep_on(start, cluster, 1))
-    finally:
-        node.terminate()
-        node.communicate(timeout=SECONDS)
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith(f"error: hydra/launcher=ray: node {socket.gethostname()} (")
     assert err.endswith(f"cannot train: {tmp_path} is not the same folder there\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("cluster", [1], indirect=True)
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        (
+            "regbench-9.9.dist-info/METADATA",
+            "Name: regbench\nVersion: 9.9\n",
+            f"it has regbench 9.9, and the sweep {version('regbench')}",
+        ),
+        ("regbench/__init__.py", "raise ModuleNotFoundError('No module here')", "ModuleNotFoundError: No module here"),
+    ],
+    ids=["another version", "no package"],
+)
+def test_a_node_without_this_version_is_named_and_nothing_is_trained(
+    start: Start, cluster: Nodes, secret: Path, tmp_path: Path, file: str, text: str, reason: str
+) -> None:
+    strange = secret / "site" / file
+    strange.parent.mkdir(parents=True)
+    strange.write_text(text)
+    with node(joining(cluster), {**os.environ, "PYTHONPATH": str(secret / "site")}):
+        code, _, err = ended(sweep_on(start, cluster, 1))
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"error: hydra/launcher=ray: node {socket.gethostname()} (")
+    assert f"cannot train: {reason}" in err
     assert not list(tmp_path.iterdir())
 
 

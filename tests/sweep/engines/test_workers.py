@@ -427,6 +427,25 @@ def test_a_killed_worker_takes_only_its_own_run_down(start: Start) -> None:
     assert "To retry just these: regbench train -m" in out.splitlines()[-1]
 
 
+class Deadly:
+    """A run that kills the worker that it is sent to."""
+
+    config = SimpleNamespace(runtime=SimpleNamespace(device="cpu"))
+
+    def __reduce__(self) -> Any:
+        return os.kill, (0, signal.SIGKILL)  # its group: a worker has one of its own
+
+
+@linux
+@pytest.mark.parametrize(("kills", "why"), [(0, "(SIGKILL)"), (1, "as memory was short (SIGKILL)")])
+def test_a_worker_that_was_killed_for_memory_says_so(monkeypatch: pytest.MonkeyPatch, kills: int, why: str) -> None:
+    counts = [7, 7 + kills]
+    monkeypatch.setattr(processes, "_killed_for_memory", lambda: counts.pop(0))
+    engine = processes.Processes(settings.OfProcesses())
+    ((_, fault),) = engine.outcomes(workers.Queue([[Deadly()]]), units.Crew(1, 1, "cpu", "why"))  # type: ignore[list-item]
+    assert fault == workers.Fault(f"its worker was killed {why}", again=True)
+
+
 @linux
 @pytest.mark.slow
 def test_a_run_whose_worker_was_killed_resumes_in_another(start: Start) -> None:

@@ -31,6 +31,7 @@ class _Worker:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.unit: Unit | None = None
+        self._killed_before = _killed_for_memory()
         self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, current_folder()), daemon=True)
         with _environment(settings), _interrupts_blocked():
             self.process.start()
@@ -50,7 +51,7 @@ class _Worker:
             error: str | None = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            return unit, Fault(_death(self.process.exitcode))
+            return unit, Fault(_death(self.process.exitcode, _killed_for_memory() > self._killed_before))
         return unit, Fault(error, again=False) if error else None
 
     def interrupt(self) -> None:
@@ -156,10 +157,20 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _death(code: int | None) -> str:
+def _death(code: int | None, memory_was_short: bool) -> str:
     if code is not None and code < 0:
-        return f"its worker was killed ({signal.Signals(-code).name})"
+        why = " as memory was short" * (memory_was_short and code == -signal.SIGKILL)
+        return f"its worker was killed{why} ({signal.Signals(-code).name})"
     return f"its worker ended with exit code {code}"
+
+
+def _killed_for_memory() -> int:
+    """Count the processes that Linux has killed for memory since it started; 0 where that cannot be known."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 @contextmanager
