@@ -10,12 +10,11 @@ from regbench.data.datasets import is_here
 from regbench.experiment.run import Run
 from regbench.models.architectures import skeleton, weight_count
 from regbench.sweep.known_times import KnownTimes
-from regbench.sweep.speed import FORWARD, images, timed, work
+from regbench.sweep.speed import TESTS, images, timed, work
 from regbench.training.stacking import Group
 
 _SECONDS = 2.0  # for timed steps, all shapes together
 _LEAST = 0.05  # seconds of steps, of one shape
-_TESTS = 20_000 * FORWARD  # the test images, twice, in training images
 _FILES, _ROW, _LAYER = 12_000, 220, 200  # bytes: of small files, of an epoch in metrics.csv, of a layer in layers.csv
 
 
@@ -30,7 +29,7 @@ class _Shape:
     def images(self) -> float:
         """The images of all runs, in all epochs and in the tests."""
         config, runs = self.configs[0], sum(len(group.places) for group in self.groups)
-        return runs * (config.epochs * images(config) + _TESTS)
+        return runs * (config.epochs * images(config) + TESTS)
 
     @property
     def work_of_image(self) -> float:

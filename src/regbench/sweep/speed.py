@@ -17,6 +17,7 @@ from regbench.training.machine import find_device, set_up, shared, whole
 
 _TRAINING_IMAGES = 60_000  # of the data sets that can be downloaded
 FORWARD = 0.1  # the time to evaluate an image, in large batches, as a share of the time to train on one
+TESTS = 20_000 * FORWARD  # the test images, twice, in training images
 _BESIDE = 100_000  # products in the time of all that is no product: about right for small mlps on 2 cores
 _WARM_UP = 8  # steps of each run that prepare: some ordinary ones, the recording, its comparison
 
@@ -31,6 +32,11 @@ def images(config: RunConfig) -> float:
 def work(config: RunConfig) -> float:
     """Estimate the work of an epoch, to compare runs whose time is not known."""
     return images(config) * (sizes(skeleton(config)).products + _BESIDE)
+
+
+def work_of_run(config: RunConfig) -> float:
+    """Estimate the work of all epochs and of the tests."""
+    return work(config) * (config.epochs + TESTS / images(config))
 
 
 class _EnoughError(Exception):

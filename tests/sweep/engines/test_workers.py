@@ -118,6 +118,23 @@ def test_stacks_are_dealt_out_in_parts_that_train_at_once(
     assert all(len({run.config.model_dump_json() for run in unit}) == 1 for unit in divided), "one stack to a unit"
 
 
+@pytest.mark.parametrize(
+    ("words", "crew", "expected"),
+    [
+        (["model.hidden=[8]", "data.train_size=200", "epochs=1"], (2, True), [50] * 2),
+        (["model.hidden=[8]", "data.train_size=200", "epochs=1"], (8, True), [12, 13] * 4),
+        (["model.hidden=[8]", "data.train_size=200", "epochs=1"], (2, False), [14] * 5 + [15] * 2),
+        (["model=cnn"], (2, True), [1] * 100),
+    ],
+)
+def test_a_unit_that_starts_a_process_is_worth_it(
+    make_config: Any, words: list[str], crew: tuple[int, bool], expected: list[int]
+) -> None:
+    workers_, starts = crew
+    divided = units.divide(alike(make_config, words, [100]), units.Crew(workers_, 1, "cpu", "why", starts))
+    assert sorted(map(len, divided)) == sorted(expected)
+
+
 def test_a_job_has_as_many_runs_as_are_asked_for(make_config: Any) -> None:
     runs = alike(make_config, [], [32, 9])
     divided = units.divide(runs, units.Crew(8, 1, "cpu", "why"), runs_per_job=20)

@@ -57,14 +57,14 @@ class Submitit(Workers):
         kind = "cuda" if any(self._parameters.get(name) for name in _GPUS) else "cpu"
         if self._cluster == "local":
             here = crew_here(runs)
-            return Crew(1 if kind == "cuda" else here.workers, here.threads, kind, here.why)
+            return Crew(1 if kind == "cuda" else here.workers, here.threads, kind, here.why, starts=True)
         cpus = int(self._parameters.get("cpus_per_task", 1))
         most = self._parameters.get("slurm_array_parallelism")
         if kind == "cuda" and most is None:
             why = "Slurm: a job fills its GPU; slurm_array_parallelism or runs_per_job spread runs over more GPUs"
-            return Crew(None, threads_of(runs, cpus), kind, why)
+            return Crew(None, threads_of(runs, cpus), kind, why, starts=True)
         why = f"Slurm: slurm_array_parallelism={most or _AT_ONCE}, {plural(cpus, 'CPU')} to a job"
-        return Crew(most or _AT_ONCE, threads_of(runs, cpus), kind, why)
+        return Crew(most or _AT_ONCE, threads_of(runs, cpus), kind, why, starts=True)
 
     def outcomes(self, queue: Queue, crew: Crew) -> Outcomes:
         """Yield each unit when its job has ended."""

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from regbench.experiment.run import Run
 
+# The work of some 25 epochs of the default mlp, half a minute of a processor core.
+_WORTH = 5e11
+
 # The runs that one worker trains together.
 Unit = Sequence["Run"]
 
@@ -25,19 +28,22 @@ class Crew:
         threads: CPU threads of each.
         device: the kind of device that runtime.device=auto means there, `cpu` or `cuda`; None: what it means here.
         why: where they are, and why there are as many: `Ray at 10.0.0.1:6379: 8 CPUs, 1 to a worker`.
+        starts: whether each unit starts a process, which takes seconds.
     """
 
     workers: int | None
     threads: int
     device: str | None
     why: str
+    starts: bool = False
 
 
 def divide(runs: Sequence["Run"], crew: Crew, runs_per_job: int | None = None) -> list[Unit]:
     """Divide runs into the units of workers, in the order of their shapes.
 
     A unit has at most as many runs as a worker trains at once: the smaller the units, the less workers wait for the
-    last one. There are at least as many units as workers, as long as none has fewer runs than its worker has lanes.
+    last one. Where a unit starts a process, it may have more runs, until they are worth that. There are at least as
+    many units as workers, as long as none has fewer runs than its worker has lanes.
 
     Args:
         runs: what is left to train.
@@ -53,7 +59,8 @@ def divide(runs: Sequence["Run"], crew: Crew, runs_per_job: int | None = None) -
     share = -(-len(runs) // crew.workers) if crew.workers else len(runs)
     units: list[Unit] = []
     for same in alike:
-        units += _parts(same, min(max(share, lanes), _most(same, crew, lanes)))
+        most = max(_most(same, crew, lanes), _worth_a_start(same) if crew.starts else 1)
+        units += _parts(same, min(max(share, lanes), most))
     return _at_least(min(crew.workers or 1, -(-len(runs) // lanes)), units)
 
 
@@ -86,6 +93,13 @@ def _most(runs: Sequence["Run"], crew: Crew, lanes: int) -> int:
     config = runs[0].config
     most = most_in_lane(config, _device(runs[0], crew)) * lanes
     return most if config.runtime.stack == "auto" else min(most, config.runtime.stack)
+
+
+def _worth_a_start(runs: Sequence["Run"]) -> int:
+    """Count the runs of a shape that take so long that the start of a process beside them does not matter."""
+    from regbench.sweep.speed import work_of_run
+
+    return int(_WORTH / work_of_run(runs[0].config))
 
 
 def _device(run: "Run", crew: Crew) -> "torch.device":
