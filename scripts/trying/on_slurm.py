@@ -215,6 +215,20 @@ _endless("CPUs that no node has", f"{_PARAMETER}cpus_per_task=64")
 
 
 @_scenario
+def listed(on: OnSlurm) -> str:
+    """Ls of queued runs, while the sweep trains and when it was killed."""
+    sweep = on.sweep("seed=range(0,4)", _ENDLESS, f"{_FEW}1", "hydra.launcher.runs_per_job=1")
+    sweep.until_trained(0)
+    alive = sweep.listed()
+    sweep.kill()
+    gone = sweep.listed()
+    on.slurm.run("scancel", "--me")
+    assert "1 run: 1 running\n3 runs queued by the sweep on " in alive, alive
+    assert "3 runs not begun: the sweep on " in gone, gone
+    return f"`{alive.splitlines()[-1]}`; `{gone.splitlines()[-1]}`"
+
+
+@_scenario
 def interrupted(on: OnSlurm) -> str:
     """Ctrl-C with a running and pending jobs."""
     sweep = on.sweep("seed=range(0,4)", _ENDLESS, f"{_FEW}1", "hydra.launcher.runs_per_job=1")

@@ -79,6 +79,11 @@ class Sweep:
         assert found, f"ended without {pattern!r}: {self.out[-500:]} {self.err[-500:]}"
         return found
 
+    def listed(self) -> str:
+        """Return what `regbench ls` prints of its folder."""
+        command = [sys.executable, "-m", "regbench", "ls"]
+        return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout
+
     def states(self, seeds: Sequence[int]) -> list[str]:
         """List how the runs stand."""
         return [str(self.record(seed).get("status")) for seed in seeds]

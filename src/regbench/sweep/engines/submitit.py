@@ -26,7 +26,7 @@ except ModuleNotFoundError:
 
 _SECONDS = 0.5  # between looks at the jobs
 _SHARE = 0.05  # of the time, at most, for looking: over a slow network, looks are rarer
-_SECONDS_TO_SAVE = 3
+_SECONDS_TO_SAVE = 2  # and then until Slurm kills what it has cancelled, after its KillWait (30 s)
 _SECONDS_TO_ACCOUNT = 60  # after which a job that is in no queue is gone, even if its end is in no account
 _MINUTES, _SIGNAL_SECONDS = 5, 90  # of a job, and before its end, unless they are set; as submitit
 _AT_ONCE = 256  # jobs of an array, unless it is set; as submitit
