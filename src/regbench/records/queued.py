@@ -47,7 +47,8 @@ def announced(runs: Iterable[Path]) -> Iterator[None]:
     with ExitStack() as stack:
         for study, names in studies.items():
             with suppress(OSError):
-                stack.enter_context(_announced(study, names))
+                if not study.is_symlink():  # no run is written through it either
+                    stack.enter_context(_announced(study, names))
         yield
 
 
@@ -55,9 +56,8 @@ def announced(runs: Iterable[Path]) -> Iterator[None]:
 def _announced(study: Path, names: list[str]) -> Iterator[None]:
     place = study / f"{SWEEP}{uuid4().hex[:12]}"
     made = [folder for folder in (study, *study.parents) if not folder.exists()]
-    if not study.is_symlink():
-        place.mkdir(parents=True)
-        remove_dead(study)
+    place.mkdir(parents=True)
+    remove_dead(study)
     try:
         with FileLock(place / LOCK, blocking=False):
             sweep = _Sweep(host=socket.gethostname(), process=os.getpid(), runs=names)
