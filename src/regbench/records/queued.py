@@ -1,7 +1,6 @@
 """Which runs a sweep has left to begin: a file beside them while it trains, for those who look from elsewhere."""
 
 import os
-import shutil
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,7 +12,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ValidationError
 
 from regbench.guarded import read_bounded
-from regbench.records.files import LOCK, RUN, SWEEP, write_atomically
+from regbench.records.files import LOCK, RUN, SWEEP, TEMPORARY, write_atomically
 from regbench.records.locks import is_locked
 from regbench.text import plural, printable
 
@@ -64,7 +63,7 @@ def _announced(study: Path, names: list[str]) -> Iterator[None]:
             write_atomically(place / _FILE, sweep.model_dump_json().encode())
             yield
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        _remove(place)
         with suppress(OSError):  # something else is there by now
             for folder in made:
                 folder.rmdir()
@@ -74,7 +73,14 @@ def remove_dead(study: Path) -> None:
     """Remove the word of sweeps that were killed."""
     for place in study.glob(f"{SWEEP}*"):
         if (place / _FILE).is_file() and not is_locked(place):
-            shutil.rmtree(place, ignore_errors=True)
+            _remove(place)
+
+
+def _remove(place: Path) -> None:
+    with suppress(OSError):  # others have written there, or remove it as well
+        for name in (_FILE, TEMPORARY.format(_FILE), LOCK):
+            (place / name).unlink(missing_ok=True)
+        place.rmdir()
 
 
 def read(place: Path) -> Queued | None:
