@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -43,7 +44,7 @@ def server(driver: str = "postgresql") -> Iterator[Callable[[str], str]]:
 
             yield database
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # SIGTERM waits for connections that this process may still have
             process.wait()
 
 
