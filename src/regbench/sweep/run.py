@@ -15,7 +15,6 @@ from regbench.experiment.reporter import Reporter
 from regbench.experiment.run import Run
 from regbench.records.files import LOG, RUN
 from regbench.records.locks import is_locked, lock_fault
-from regbench.records.queued import announced
 from regbench.sweep import comparison, resolution
 from regbench.sweep.engines.workers import Engine, Workers
 from regbench.sweep.job import Job
@@ -152,8 +151,7 @@ def train(launcher: Launcher, runs: Sequence[Run], pending: Sequence[Run], watch
         return
     if isinstance(launcher, _NamesEngine):
         watch.add(runs, pending)
-        studies = sorted({run.path.parent for run in pending})
-        with announced(run.path for run in pending), following(runs[0].config.runtime.tracker, studies):
+        with following(runs[0].config.runtime.tracker, sorted({run.path.parent for run in pending})):
             share(pending, lambda some: launcher.engine().train(some, watch))
     else:  # each of its jobs tells of itself
         share(pending, lambda some: launcher.launch([list(run.overrides) for run in some], initial_job_idx=0))

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from regbench.records.queued import announced
+
 if TYPE_CHECKING:
     from regbench.experiment.run import Run
     from regbench.sweep.watch import Watch
@@ -18,8 +20,9 @@ class InProcess:
 
         divided = stacks(runs)
         watch.follow(divided)
-        for stack in divided:
-            experiment.train(stack, watch.reporter(stack))
+        with announced(run.path for run in runs):
+            for stack in divided:
+                experiment.train(stack, watch.reporter(stack))
 
     def close(self) -> None:
         """Keep nothing, so let go of nothing."""

@@ -53,7 +53,7 @@ def _reason(answer: Any) -> str | None:
         return f"it did not answer within {_SECONDS_OF_CHECK} s"
     except ray.exceptions.RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return next((line for line in lines if "ModuleNotFoundError" in line), first_line(error))
+        return next((line for line in lines if "ModuleNotFoundError: " in line), first_line(error))
     return reason
 
 

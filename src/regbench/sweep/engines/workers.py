@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from regbench.errors import UserError
 from regbench.experiment.loading import load_torch
+from regbench.records.queued import announced
 from regbench.sweep.engines import units
 from regbench.sweep.engines.settings import Common
 from regbench.sweep.engines.units import Crew, Unit
@@ -63,7 +64,8 @@ class Workers(ABC):
         self._watch = watch
         watch.follow(list(queue))
         deaths: Counter[Path] = Counter()
-        with closing(self.outcomes(queue, crew)) as outcomes:  # at once: Ctrl-C is passed on to the workers
+        # closed at once: Ctrl-C is passed on to the workers
+        with announced(run.path for run in runs), closing(self.outcomes(queue, crew)) as outcomes:
             for unit, fault in outcomes:
                 if fault:
                     queue.extend(self._to_repeat(unit, fault, deaths))
