@@ -80,7 +80,7 @@ def plain(on: OnSlurm) -> str:
     assert sweep.ended() == 0, sweep.err
     for seed in _SEEDS:
         assert sweep.bits(seed) == on.short.bits(seed)
-    return f"rc 0, 4 runs, bits equal to in-process ones; `{sweep.out.splitlines()[1]}`"
+    return f"rc 0, 4 runs, bits equal to in-process ones; `{sweep.until_said('1 of 4 done')}`"
 
 
 @_scenario
