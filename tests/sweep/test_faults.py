@@ -220,6 +220,7 @@ def test_each_failure_at_each_operation(place, story):
     seen, whole, wanted = undisturbed(place, story)
     each = (Fault(place, story, target, fault, whole, wanted) for target in seen for fault in FAULTS)
     failed = [fault.told for fault in each if not _holds(fault)]
+    print(f"{len(seen)} operations, {len(seen) * len(FAULTS)} faults, {len(failed)} failed")  # shown by -rP
     assert not failed, "\n".join(failed)
 
 
