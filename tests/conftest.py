@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 # Before torch is imported: threads gain nothing on small tensors, and wait for each other on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No example has to be quick: the machine may be busy.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:

@@ -1,5 +1,7 @@
 """Mistakes that the user can correct: one line names the key, the value, what is allowed or what is meant."""
 
+import errno
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -84,6 +86,25 @@ def leave(message: str, code: int = MISTAKE) -> NoReturn:
         sys.stderr.write(one_line("error", message))
         sys.stderr.flush()
     sys.exit(code)
+
+
+def leave_for(error: OSError) -> NoReturn:
+    """Leave as a file cannot be read or written: with one line; in silence if the reader of the output has gone."""
+    if error.filename is None:
+        _drop_output()
+    if isinstance(error, BrokenPipeError):  # `regbench ls | head`: the reader has what it wants
+        sys.exit(CLOSED_PIPE)
+    code = MISTAKE if error.errno == errno.ENAMETOOLONG else FAILED  # the name is the user's
+    leave(f"{error.filename or 'standard output'}: {error.strerror or error}", code)
+
+
+def _drop_output() -> None:
+    """Write what is left in the buffer nowhere: Python would complain about it when it ends."""
+    if sys.stdout is None:  # closed from the beginning
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def leave_without_memory(error: Exception) -> None:

@@ -18,7 +18,10 @@ INK = np.where(GREY < 128, 0, 255).astype(np.uint8)  # a drawing: black on white
 
 def saved(folder: Path, image: Image.Image, suffix: str = "png", **options: object) -> str:
     path = folder / f"picture.{suffix}"
-    image.save(path, **options)
+    try:
+        image.save(path, **options)
+    except OSError:  # an older Pillow writes 16 bits from this mode only, a newer one does not
+        image.convert("I").save(path, **options)
     return str(path)
 
 

@@ -220,6 +220,7 @@ def test_each_failure_at_each_operation(place, story):
     seen, whole, wanted = undisturbed(place, story)
     each = (Fault(place, story, target, fault, whole, wanted) for target in seen for fault in FAULTS)
     failed = [fault.told for fault in each if not _holds(fault)]
+    print(f"{len(seen)} operations, {len(seen) * len(FAULTS)} faults, {len(failed)} failed")  # shown by -rP
     assert not failed, "\n".join(failed)
 
 
@@ -239,3 +240,42 @@ def test_a_stream_that_takes_nothing_is_one_line_or_silence(place):
             assert trial.code in (0, 1, 2, 141) and len(trial.err.splitlines()) <= 1, f"{words}: {trial}"
             assert not trial.err or trial.err.startswith("error: "), f"{words}: {trial}"
             assert trial.code != 0 or stream == "err" or kind == "closed", f"{words}: {trial}"
+
+
+ALONE, PLANNED = SWEEP.replace("-m ", "").replace("=0,1", "=1"), f"{SWEEP} --plan"
+
+
+def check_stream(place: Place, words: str, out: str, err: str) -> None:
+    """Train or look while streams take nothing; then the same command ends as if nothing had happened."""
+    place.set_up("half")
+    before = outcome(place.now)
+    trial = place.again(words, out=out, err=err)
+    told = f"{words}, out {out or 'open'}, err {err or 'open'}: {trial}"
+    assert trial.code in (0, 1, 2, 141) and (out or trial.code == 0), told
+    assert "Traceback" not in trial.out + trial.err and len(trial.err.splitlines()) <= 1, told
+    if words not in (ALONE, SWEEP):
+        assert outcome(place.now) == before, told
+        return
+    assert trial.code or outcome(place.now) == place.finished, told
+    assert outcome(place.now).items() >= before.items(), told
+    assert place.again(words).code == 0
+    assert outcome(place.now) == place.finished, told
+
+
+@pytest.mark.slow
+def test_a_stream_that_takes_nothing_costs_no_run(place):
+    for words, out, err in (
+        (ALONE, "full", ""),
+        (SWEEP, "closed", "closed"),
+        (PLANNED, "full", ""),
+        (SWEEP, "", "gone"),
+    ):
+        check_stream(place, words, out, err)
+
+
+@pytest.mark.slow
+@pytest.mark.stress
+@pytest.mark.parametrize("words", [ALONE, SWEEP, PLANNED, "summary"])
+def test_no_stream_that_takes_nothing_costs_a_run(place, words):
+    for out, err in itertools.product(("", *STREAMS), repeat=2):
+        check_stream(place, words, out, err)

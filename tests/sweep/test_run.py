@@ -1,5 +1,6 @@
 """Sweeps by regbench's own sweeper and launcher."""
 
+import errno
 import json
 import os
 import re
@@ -415,6 +416,43 @@ def test_a_run_that_failed_elsewhere_is_not_tried_again(train, fails, monkeypatc
     assert heading == "1 run not completed:"
     assert str(locked) in line
     assert [record["status"] for record in records()] == ["failed", "completed"]
+
+
+def refuse_to_open(monkeypatch: pytest.MonkeyPatch, lock: Path) -> None:
+    """As if the lock were another user's, which the superuser of a test may open."""
+    opened = os.open
+
+    def of_others(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).absolute() == lock.absolute():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", of_others)
+
+
+def refuse_to_lock(monkeypatch: pytest.MonkeyPatch, lock: Path) -> None:
+    def flock(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+def put_a_folder_there(monkeypatch: pytest.MonkeyPatch, lock: Path) -> None:
+    lock.unlink()
+    lock.mkdir()
+
+
+@pytest.mark.parametrize("refuse", [refuse_to_open, refuse_to_lock, put_a_folder_there])
+def test_a_lock_that_nobody_can_take_is_not_waited_for(train, monkeypatch, refuse):
+    train("-m", "seed=0,1", *TINY)
+    (locked,) = Path("runs/default").glob("*-s0-*")
+    refuse(monkeypatch, locked / ".lock")
+    monkeypatch.setattr("regbench.sweep.sharing.time.sleep", lambda _: pytest.fail("it waits"))
+    ended = train("-m", "seed=0,1", "force=true", *TINY)
+    assert ended.code == 1
+    assert len([line for line in ended.err.splitlines() if str(locked) in line]) == 1, ended.err
+    assert ended.err.startswith(f"warning: {locked / '.lock'} cannot be locked: ")
+    assert "not completed:" in ended.out
 
 
 def test_a_run_that_cannot_begin_is_given_up(train, monkeypatch):

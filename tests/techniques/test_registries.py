@@ -11,6 +11,7 @@ from regbench.config.run_config import AXES
 from regbench.errors import UserError
 from regbench.experiment.checks import registries
 from regbench.models.architectures import MODELS
+from regbench.text import shown
 from regbench.training.stack import Stack
 from support import CPU, yaml_values
 from torch_defaults import REASONS, RENAMED, TORCH, differences, section
@@ -317,7 +318,7 @@ def test_ends_of_a_range_are_where_it_says(axis):
     for name, key, (inside, outside) in cases:
         values = yaml_values(axis, name)
         assert REGISTRIES[axis].check(values | {key: inside}).args[key] == inside, name
-        assert one_line(axis, values | {key: outside}).startswith(f"{axis}.{key}={outside}: must be "), name
+        assert one_line(axis, values | {key: outside}).startswith(f"{axis}.{key}={shown(outside)}: must be "), name
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,22 @@
 """Hand the arguments to `train`, which Hydra reads, or to a click command. Each is imported only when it is called."""
 
 import atexit
-import errno
 import gc
 import io
 import os
 import sys
 from pathlib import Path
 
-from regbench.errors import CLOSED_PIPE, FAILED, INTERRUPTED, MISTAKE, leave, leave_without_memory
+from regbench.errors import INTERRUPTED, leave, leave_for, leave_without_memory
+
+_LAST_STREAM = 2  # the standard error
 
 atexit.register(gc.freeze)  # what is left at the end is not searched for cycles: 1 s of CPU time with torch
 
 
 def main() -> None:
     """Run the `regbench` command and leave with its exit code."""
+    _take_the_numbers_of_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a plain ASCII pipe has no ±
     try:
@@ -24,18 +26,20 @@ def main() -> None:
         finally:
             if sys.stdout:
                 sys.stdout.flush()
-    except BrokenPipeError:  # `regbench ls | head`: the reader has what it wants
-        _drop_output()
-        sys.exit(CLOSED_PIPE)
     except OSError as error:
-        _drop_output()
-        code = MISTAKE if error.errno == errno.ENAMETOOLONG else FAILED  # the name is the user's
-        leave(f"{error.filename or 'standard output'}: {error.strerror or error}", code)
+        leave_for(error)
     except (MemoryError, ImportError) as error:
         leave_without_memory(error)
         raise
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _take_the_numbers_of_closed_streams() -> None:
+    """Have no file of a run get the number of a closed stream: what C++ prints, as a warning, would go into it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def _check_folder() -> None:
@@ -61,12 +65,3 @@ def _command(words: list[str]) -> None:
         from regbench.cli.group import main as commands
 
         commands(["--version"] if words[:1] == ["train"] else words)
-
-
-def _drop_output() -> None:
-    """Write what is left in the buffer nowhere: Python would complain about it when it ends."""
-    if sys.stdout is None:  # closed from the beginning
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -24,7 +24,7 @@ from regbench.cli.hydra_errors import explain, is_mistake
 from regbench.cli.train_help import short_help, whole_help
 from regbench.config.location import config_dir, user_config_dirs
 from regbench.config.user_files import FLAG
-from regbench.errors import FAILED, INTERRUPTED, MISTAKE, UserError, leave, leave_without_memory, one_line
+from regbench.errors import FAILED, INTERRUPTED, UserError, leave, leave_for, leave_without_memory, one_line
 
 _OF_SWEEP = ("params", "each", "union", "zip", "where", "plan", "until_decided")  # what hydra.sweeper holds
 
@@ -50,12 +50,11 @@ def train(arguments: Sequence[str]) -> NoReturn:
         except KeyboardInterrupt as interrupt:  # a sweep says how many of its runs are done
             sys.stderr.write(f"{str(interrupt) or 'Interrupted. Run the same command to resume.'}\n")
             sys.exit(INTERRUPTED)
-        except BrokenPipeError:  # nobody reads on: `main` leaves in silence
-            raise
         except Exception as error:
-            failure = isinstance(error, OSError) and not isinstance(error, HydraException)  # no space, no permission
-            if failure or is_mistake(error):
-                leave(explain(error, line), FAILED if failure else MISTAKE)
+            if isinstance(error, OSError) and not isinstance(error, HydraException):  # no space, no permission
+                leave_for(error)
+            if is_mistake(error):
+                leave(explain(error, line))
             raise
     sys.exit(FAILED if "failed" in statuses else 0)
 
@@ -84,15 +83,13 @@ def _job(composed: DictConfig, statuses: list[str], line: CommandLine) -> None:
             _check_is_run(line)
         title = f"#{HydraConfig.get().job.num + 1}  {' '.join(overrides)}" if sweep else ""
         statuses.append(str(single.run(resolved(composed), overrides, title).state))
-    except BrokenPipeError:
-        raise
     except (UserError, OmegaConfBaseException) as error:
         leave(explain(error, line))  # at once: Hydra would add lines
     except (MemoryError, ImportError) as error:
         leave_without_memory(error)
         raise
     except OSError as error:  # no space, no permission
-        leave(explain(error, line), FAILED)
+        leave_for(error)
 
 
 def _check_is_run(line: CommandLine) -> None:

@@ -33,6 +33,8 @@ _ENVIRONMENT = re.compile(r"\$\{\s*(?:oc\.)?env\s*:")
 def check(folders: Iterable[Path], trusted: bool) -> None:
     """Refuse files below the folders that run or leak something; `trusted` allows all except what has no end.
 
+    All files are checked, not only those that are chosen: which ones Hydra reads, it finds out while it reads them.
+
     Raises:
         UserError: a file is refused; the message names it, and what in it.
     """
@@ -78,7 +80,10 @@ def _check_file(path: Path, trusted: bool) -> None:
     if document is None:
         return
     if _size(document, {}) > _MOST_VALUES:
-        raise UserError(f"{file_name(path)}: has more than {_MOST_VALUES:,} values, each alias counted in full")
+        many = f"has more than {_MOST_VALUES:,} values, each alias counted in full"
+        raise UserError(
+            f"{file_name(path)}: {many}. Take it out of the folder, whose files are checked before one is read"
+        )
     fault = None if trusted else _fault(text, document)
     if fault:
         raise _refusal(path, fault)

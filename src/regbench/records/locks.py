@@ -33,7 +33,7 @@ def cannot_lock(path: Path, error: OSError) -> str:
 def _refusal(path: Path) -> OSError | None:
     """Try to lock a run for a moment; return what prevents it: a Timeout if another process holds the lock."""
     try:
-        if (path / LOCK).is_file():
+        if (path / LOCK).exists():  # a folder cannot be locked either
             with FileLock(path / LOCK, blocking=False):
                 return None
     except OSError as error:  # Timeout is one

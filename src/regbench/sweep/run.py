@@ -216,9 +216,9 @@ def _failures(runs: Sequence[Run]) -> list[str]:
     """Write a line for each run without a proper end: its overrides, what is known of it, the log to read."""
     lines = []
     for run in runs:
-        status = run.status()
-        if not (status.finished or status.pruned):
-            reason = lock_fault(run.path) or status.error or _state(run) or "not begun"
+        status, fault = run.status(), lock_fault(run.path)
+        if not (status.finished or status.pruned) or (fault and run.config.force):  # which is finished from before
+            reason = fault or status.error or _state(run) or "not begun"
             lines.append(f"{' '.join(run.overrides) or 'default'}: {reason} ({status.path / LOG})")
     return lines
 
