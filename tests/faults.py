@@ -177,7 +177,7 @@ def _import_everything() -> None:
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
     for name in (
-        "tensorboard.summary.writer.event_file_writer",
+        "tensorboard.summary.writer.record_writer",
         "bokeh.plotting",
         "matplotlib.pyplot",
         "torch._dynamo",

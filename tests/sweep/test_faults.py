@@ -242,6 +242,16 @@ def test_a_stream_that_takes_nothing_is_one_line_or_silence(place):
             assert trial.code != 0 or stream == "err" or kind == "closed", f"{words}: {trial}"
 
 
+@pytest.mark.slow
+def test_an_export_that_cannot_be_written_says_so(place):
+    story = STORIES[-1]
+    seen, *undone = undisturbed(place, story)
+    target = [name for name in seen if name.startswith("write events/") and "events.out" in name][-1]
+    fault = Fault(place, story, target, "ENOSPC", *undone)
+    assert fault.trial.code == 1, fault.told
+    fault.check()
+
+
 ALONE, PLANNED = SWEEP.replace("-m ", "").replace("=0,1", "=1"), f"{SWEEP} --plan"
 
 

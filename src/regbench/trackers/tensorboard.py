@@ -1,7 +1,10 @@
 """TensorBoard: a folder of event files for each run, written by the tensorboard package alone."""
 
+import io
+import os
+import platform
+import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +15,16 @@ from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from regbench.records.files import FINAL
+from regbench.records.files import FINAL, write_atomically
 from regbench.records.rows import Histogram
 from regbench.text import shown
 from regbench.trackers.store import FolderStore
 from regbench.trackers.story import Story
 
+_NAME, _VERSION = "events.out.tfevents", "brain.Event:2"  # of a file that TensorBoard reads
 _PLAIN = (bool, int, float, str)
 
 
@@ -28,13 +32,18 @@ class TensorBoard(FolderStore):
     """`<folder>/<study>/<run>`; the hparams page averages the seeds of a group."""
 
     def write(self, story: Story, after: int, name: str) -> None:
-        """Add an event file with what is new."""
-        writer = EventFileWriter(str(Path(self.place) / story.study / name))
-        try:
-            for event in _events(story, after):
-                writer.add_event(event)
-        finally:
-            writer.close()
+        """Add an event file with what is new, whole or not at all.
+
+        The package's own writer of files has a thread, whose errors nobody hears of.
+        """
+        folder, content = self.folder / story.study / name, io.BytesIO()
+        records = RecordWriter(content)
+        for event in (Event(wall_time=time.time(), file_version=_VERSION), *_events(story, after)):
+            records.write(event.SerializeToString())
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(
+            folder / f"{_NAME}.{time.time():.0f}.{platform.node()}.{os.getpid()}.{after}", content.getvalue()
+        )
 
 
 def _events(story: Story, after: int) -> Iterator[Event]:
