@@ -567,7 +567,7 @@ def test_no_run_begins_when_the_time_is_over_and_the_same_command_resumes(train,
 
 
 def test_what_has_begun_is_trained_to_its_end(train, monkeypatch):
-    clock = SimpleNamespace(time=lambda: 1e12 if Path("runs").exists() else 0.0)
+    clock = SimpleNamespace(time=lambda: 1e12 if any(Path("runs").glob("default/mlp-*")) else 0.0)
     monkeypatch.setattr("regbench.experiment.run.time", clock)
     ended = train("-m", *TINY, "seed=range(0,3)", "runtime.stack=1", "hydra.sweeper.max_seconds=1000")
     assert (ended.code, ended.err) == (0, "")

@@ -41,8 +41,8 @@ def explain(words: tuple[str, ...], long: bool, tune: tuple[str, ...], output: s
         places = " ".join(str(path) for path in dirs if path.is_dir()) or "runs"
         raise UserError(f"explain {words[0]}: needs a cell, as in norm=batch. To list all runs: regbench ls {places}")
     runs = load(dirs or ("runs",))
-    warn_of_unreadable(runs)
     found = cell.runs_behind(runs, spec(wanted, option=""), split(tune))
+    warn_of_unreadable(runs)
     writers = {"table": cell.to_lines if long else cell.to_table, "csv": cell.to_csv, "json": cell.to_json}
     put(writers[format_of(output, file, list(writers))](found), file)
 
