@@ -68,6 +68,7 @@ def measured(
     return best, faults
 
 
+_MOST_SECONDS = 300  # of JAX
 _NEVER = Taken(math.inf, math.inf, math.inf, math.nan)
 
 
@@ -121,7 +122,10 @@ def _jax_data(folder: Path) -> Path:
 
 def _jax(data: Path, runs: int, model: str, images: int, many: bool) -> Taken:
     command = [str(_jax_python()), str(_JAX), str(data), str(runs), model, str(images), str(int(many))]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_MOST_SECONDS)
+    except subprocess.TimeoutExpired:  # XLA's convolutions within a scan do, on a CPU
+        raise RuntimeError(f"took more than {_MOST_SECONDS} s") from None
     if told.returncode:
         raise RuntimeError(told.stderr.strip().splitlines()[-1])
     return Taken(*json.loads(told.stdout))

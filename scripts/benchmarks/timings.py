@@ -28,7 +28,7 @@ _MANY = (1_000, 10_000)
 @click.option("--jax/--no-jax", default=False, help="Try JAX as well: 600 MB, in an environment of its own.")
 @click.option("--only-page", is_flag=True, help="Measure nothing: write the page again from what is kept.")
 def timings(rounds: int, compiled: bool, jax: bool, only_page: bool) -> None:
-    """Measure what `docs/timings.md` shows, keep it in `docs/timings/`, and write the page: some six minutes."""
+    """Measure what `docs/timings.md` shows, keep it, and write the page: some six minutes, with JAX fifteen."""
     if only_page:
         PAGE.write_text(page(machines()), "utf-8")
         return
@@ -81,8 +81,8 @@ def _epoch(rounds: int) -> Table:
 
 def _busy(rounds: int) -> Table:
     """An epoch of one run while other programs want the cores."""
-    best = {number: _beside(number, rounds) for number in (0, 1, 2)}
-    rows = {f"{number} busy programs": [f"{value:.2f}", f"{value / best[0]:.2f}"] for number, value in best.items()}
+    best = {name: _beside(number, rounds) for number, name in enumerate(("alone", "beside one", "beside two"))}
+    rows = {name: [f"{value:.2f}", f"{value / best['alone']:.2f}"] for name, value in best.items()}
     about = (
         "The same epoch beside programs that do nothing but compute, one thread each (`scripts/bench epoch --beside`)."
     )
