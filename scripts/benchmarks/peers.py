@@ -26,6 +26,7 @@ from regbench.data import datasets
 
 BARE = "bare loops"
 _JAX = Path(__file__).with_name("peers_jax.py")
+_MOST_SECONDS = 300  # of JAX
 _UNKNOWN = math.nan
 _Way = Callable[[], Taken]
 
@@ -68,7 +69,6 @@ def measured(
     return best, faults
 
 
-_MOST_SECONDS = 300  # of JAX
 _NEVER = Taken(math.inf, math.inf, math.inf, math.nan)
 
 

@@ -41,8 +41,9 @@ def embedded(file: str) -> bytes:
 
 
 def _decompressed(packed: bytes) -> bytearray:
-    """Decompress gzip, piece by piece: two thirds of the time of all at once and a copy, as a tensor needs memory that
-    may be written.
+    """Decompress gzip into memory that may be written, as a tensor needs.
+
+    Piece by piece it takes two thirds of the time of all at once and a copy.
 
     Raises:
         zlib.error: it is no gzip, or not all of it.

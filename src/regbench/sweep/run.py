@@ -71,19 +71,19 @@ def trained(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None) 
     Raises:
         UserError: as `run`.
     """
-    planned = _planned(launcher, jobs, max_seconds, quiet=True)
+    planned = _planned(launcher, jobs, max_seconds)
     with Watch(Reporter(planned.runs[0].config.runtime.progress), len(planned.runs)) as watch:
         train(launcher, planned.runs, planned.pending, watch)
     return [run for run in planned.runs if not run.is_late or run.path.is_dir()]
 
 
-def _planned(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None, quiet: bool = False) -> Plan:
+def _planned(launcher: Launcher, jobs: Iterable[Job], max_seconds: float | None) -> Plan:
     """Check everything before the first run trains; the time of `max_seconds` begins."""
     _check_engine(launcher)
     if max_seconds is None:
-        return plan(jobs, quiet=quiet)
+        return plan(jobs)
     check_limit(max_seconds, launcher)
-    return within(plan(jobs, quiet=quiet), max_seconds)
+    return within(plan(jobs), max_seconds)
 
 
 def check_limit(seconds: float, launcher: Launcher) -> None:

@@ -19,17 +19,14 @@ class Step(NamedTuple):
     writes: int
     acts: bool = False  # changes a tensor in place, so that it is needed even if nothing reads its result
     by_shape: bool = False  # the numbers in the tensors that it reads do not matter
-    result: Tensor | None = (
-        None  # of the recorded call, where it is one tensor that nothing changes and no chance makes
-    )
+    result: Tensor | None = None  # of the recorded call: one tensor that nothing changes and no chance makes
 
 
 def fold(steps: Sequence[Step], values: list[Any], variable: Iterable[int]) -> list[Step]:
-    """Put results that are the same in each call among the values, such as the gradient of 1 that a backward pass
-    begins with; return the steps that are left.
+    """Put results that are the same in each call among the values; return the steps that are left.
 
-    Only what is made of shapes and numbers counts: weights, and what else comes from outside, may change between
-    calls.
+    Such as the gradient of 1 that a backward pass begins with. Only what is made of shapes and numbers counts: weights,
+    and what else comes from outside, may change between calls.
 
     Args:
         steps: in their order.
