@@ -29,11 +29,11 @@ CLOSURE = "lbfgs"  # evaluates a batch as often as its run needs
 # The most runs of a model to a lane on a CPU (regbench.training.lanes), one where nothing was measured: a cnn takes
 # as long as alone, or longer, as its features leave the cache.
 MOST_IN_LANE = {"mlp": 16, "cnn": 1}
-# Runs of a lane train as one model while they have at most this many weights together: with their gradients and what
-# adam remembers, these stay in a core's caches. On 2 cores, in 2 lanes of one thread, a step of each run, with 1, 2, 4
-# and 8 mlps as one, took 0.35, 0.20, 0.15, 0.13 ms for 25,000 weights, 0.45, 0.39, 0.37, 0.38 for 118,000, 0.61, 0.68,
-# 0.67, 0.66 for 269,000; more than 8 gain nothing.
-_WEIGHTS_AS_ONE = 400_000
+# Runs of a lane train as one model while they have at most this many weights together: the lanes of a process share
+# Python's lock, and wait for it less often then. On 2 cores of an AMD Zen 3, in 2 lanes of one thread, a step of each
+# run, with 1, 2, 4 and 8 mlps as one, took 0.78, 0.44, 0.31, 0.32 ms for 25,000 weights, 1.52, 1.07, 0.98, 0.83 for
+# 118,000, 2.11, 1.66, 1.58, 1.61 for 269,000, 6.35, 6.82, 6.42 for a million (1, 2 and 4).
+_WEIGHTS_AS_ONE = 1_200_000
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
 _WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
 _FEATURE_COPIES = 3  # features, their gradient, a mask
