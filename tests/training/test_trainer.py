@@ -139,7 +139,7 @@ def test_the_figures_are_those_of_a_plain_loop(make_config, overrides, rates, st
 def test_figures_summed_in_parts_are_the_same(make_config, monkeypatch):
     config = make_config(*TINY, "batch_size=60", "clip_norm=4")
     whole = [without_seconds(record) for record in train(trainer_of(config))]
-    monkeypatch.setattr("regbench.training.epoch_figures.SUMMED_STEPS", 2)
+    monkeypatch.setattr("regbench.training.epoch_figures.KEPT_LOGITS", 2 * 60 * 10)
     parts = [without_seconds(record) for record in train(trainer_of(config))]
     assert parts == [pytest.approx(row, rel=1e-12) for row in whole]
 

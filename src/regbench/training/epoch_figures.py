@@ -8,8 +8,9 @@ from torch import Tensor
 from regbench.records.rows import Epoch
 from regbench.training.recorded_step import Figures
 from regbench.training.stack import Score
+from regbench.training.terms import cross_entropy
 
-SUMMED_STEPS = 1_000  # steps whose figures are kept until they are summed
+KEPT_LOGITS = 1_000_000  # numbers of which steps' figures are kept until they are summed
 
 
 class Means(NamedTuple):
@@ -22,46 +23,43 @@ class Means(NamedTuple):
     clipped: float
 
 
+_Columns = tuple[Tensor, ...]  # figures of steps, [steps, K] each, in the order of `Means`
+
+
 class Sums:
-    """Sums the figures of an epoch's steps, many at once: a step waits for nothing and adds nothing up."""
+    """Sums the figures of an epoch's steps, many at once: a step waits for nothing and computes none of them."""
 
     def __init__(self) -> None:
-        self._figures: list[Figures] = []
-        self._samples: list[int] = []
-        self._images = self._steps = 0  # in all
-        self._totals: list[Tensor] = [torch.zeros(1)] * len(Figures._fields)
+        self._kept: list[tuple[Figures, Tensor]] = []  # of steps with batches of one size, and their labels
+        self._images = self._steps = 0
+        self._columns: list[_Columns] = []  # of all steps but those
 
-    def add(self, figures: Figures, samples: int) -> None:
-        """Count a step; `samples`: the images of each run in its batch."""
-        self._figures.append(figures)
-        self._samples.append(samples)
-        self._images += samples
+    def add(self, figures: Figures, labels: Tensor) -> None:
+        """Count a step; `labels`: [K, samples], of the images in its batch."""
+        if self._kept and self._kept[0][1].shape != labels.shape:
+            self._sum()
+        self._kept.append((figures, labels))
+        self._images += labels.shape[1]
         self._steps += 1
-        if len(self._figures) == SUMMED_STEPS:
+        if len(self._kept) * figures.logits.numel() >= KEPT_LOGITS:
             self._sum()
 
     def _sum(self) -> None:
-        steps = Figures(*(torch.stack(column).cpu().double() for column in zip(*self._figures, strict=True)))
-        weighted = steps.loss * torch.tensor(self._samples)[:, None]  # a mean over each batch
-        columns = zip(self._totals, steps._replace(loss=weighted), strict=True)
-        self._totals = [total + column.sum(0) for total, column in columns]
-        self._figures, self._samples = [], []
+        steps = Figures(*map(torch.stack, zip(*(figures for figures, _ in self._kept), strict=True)))
+        labels = torch.stack([labels for _, labels in self._kept])  # [steps, K, samples]
+        losses = cross_entropy(steps.logits.flatten(0, 1), labels.flatten(0, 1)).view(labels.shape)
+        hits = steps.logits.argmax(3) == labels
+        self._columns.append((losses.sum(2), hits.sum(2), steps.penalty, steps.grad_norm, steps.clipped))
+        self._kept = []
 
     def means(self) -> list[Means]:
-        """Each run's means over an epoch."""
-        if self._figures:
+        """Each run's means over an epoch: of losses and hits over the images, of the others over the steps."""
+        if self._kept:
             self._sum()
-        totals = Figures(*self._totals)
-        return [
-            Means(
-                train_loss=totals.loss[place].item() / self._images,
-                train_acc=totals.hits[place].item() / self._images,
-                penalty=totals.penalty[place].item() / self._steps,
-                grad_norm=totals.grad_norm[place].item() / self._steps,
-                clipped=totals.clipped[place].item() / self._steps,
-            )
-            for place in range(len(totals.loss))
-        ]
+        totals = [torch.cat(parts).cpu().double().sum(0) for parts in zip(*self._columns, strict=True)]
+        counts = [self._images, self._images, self._steps, self._steps, self._steps]
+        columns = [(total / count).tolist() for total, count in zip(totals, counts, strict=True)]
+        return [Means(*of_run) for of_run in zip(*columns, strict=True)]
 
 
 def epoch_of(*, number: int, lr: float, means: Means, score: Score | None, weight_norm: float, seconds: float) -> Epoch:

@@ -14,10 +14,9 @@ from regbench.training.terms import Terms
 
 
 class Figures(NamedTuple):
-    """What one step tells of each run: tensors [K] on the device."""
+    """What one step tells of each run: tensors [K, ...] on the device."""
 
-    loss: Tensor  # mean cross-entropy of the batch, before the step, without the penalty
-    hits: Tensor  # correctly classified images of the batch, before the step
+    logits: Tensor  # of the batch, before the step, [K, samples, classes]
     penalty: Tensor  # what the regularizer and label smoothing add to the loss
     grad_norm: Tensor  # before clipping
     clipped: Tensor  # whether the gradient was clipped
@@ -90,8 +89,7 @@ class RecordedStep:
         total = loss.total()
         clipped = self._terms.clipped(self._network.gradients(total))
         figures = Figures(
-            loss=loss.cross_entropy.detach(),
-            hits=(logits.detach().argmax(2) == labels).sum(1),
+            logits=logits.detach(),
             penalty=loss.penalty(),
             grad_norm=clipped.norm,
             clipped=clipped.changed,

@@ -158,7 +158,8 @@ class Trainer:
         """Pass once over every run's training images, in its own order."""
         sums = Sums()
         for rows in self._batches.begin_epoch(self.finished):
-            sums.add(self.stack.step(*self._batches.training(rows)), rows.shape[1])
+            images, labels = self._batches.training(rows)
+            sums.add(self.stack.step(images, labels), labels)
             tick(rows.shape[1])
         return sums.means()
 
