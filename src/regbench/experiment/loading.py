@@ -1,5 +1,6 @@
 """torch and the techniques: they take seconds to import, and something is shown meanwhile."""
 
+import ctypes
 import gc
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,11 @@ from importlib import import_module
 from typing import Any
 
 from regbench.console import meanwhile
+
+# Parameters of glibc's `mallopt` (man 3 mallopt), and values in bytes; versions before 2.35 take at most 32 MB as the
+# second.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_NEVER, _OLDER = 2**31 - 1, 2**25
 
 
 def load_torch(shown: bool = True, values: Mapping[str, Any] | None = None) -> None:
@@ -22,7 +28,22 @@ def load_torch(shown: bool = True, values: Mapping[str, Any] | None = None) -> N
     runtime = (values or {}).get("runtime")
     as_line = isinstance(runtime, Mapping) and runtime.get("progress") in ("auto", "plain")
     with meanwhile("loading torch", as_line) if shown else nullcontext(), _without_garbage():
+        keep_freed_memory()
         import_module("regbench.experiment.train")
+
+
+def keep_freed_memory() -> None:
+    """Keep memory that is freed for the next training step, where the C library is glibc; elsewhere do nothing.
+
+    glibc would give large pieces back to the kernel, which clears each page before it gives it again. In ten pairs of
+    processes on 2 cores of an AMD Zen 3, the cnn's steps took 0.84 to 1.00 of the time with this (median 0.88), and 5 %
+    more memory.
+    """
+    if sys.platform != "linux" or not hasattr(library := ctypes.CDLL(None), "mallopt"):
+        return
+    library.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    if not library.mallopt(_M_MMAP_THRESHOLD, _NEVER):
+        library.mallopt(_M_MMAP_THRESHOLD, _OLDER)
 
 
 @contextmanager
