@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.measure import config_of
 
-_COUNTS = {"mlp": (1, 8, 32), "cnn": (1, 2, 8)}  # 32 cnns as one model take a quarter of an hour
+_COUNTS = {"mlp": (1, 8, 32), "cnn": (1, 2, 8)}  # 32 cnns as one model take more than ten minutes
 _IMAGES = 1_000
 # Trains in a process of its own, and says the most that it has held in main memory, in MB. By VmHWM: ru_maxrss counts
 # what the process that started it held as well.

@@ -273,16 +273,16 @@ def test_a_stack_resumes_from_a_loaded_state(make_config, device, runs):
     """Also from a state that was saved on a CPU. Optimizers then have other tensors than those that were recorded."""
     configs = [make_config(*SMALL, f"seed={seed}") for seed in range(runs)]
 
-    def losses(stack, steps):
+    def logits(stack, steps):
         inputs = [tensor.to(stack.device) for tensor in batch(runs)]
         return torch.stack([stack.step(*inputs).logits.cpu() for _ in range(steps)])
 
     saved, stack = Stack(configs, CPU), Stack(configs, device)
     for trained_stack in (saved, stack):
         trained_stack.begin_epoch(0, steps=NEVER)
-        losses(trained_stack, WARM_UP + 2)
+        logits(trained_stack, WARM_UP + 2)
     for run in range(runs):
         stack.load_state(run, deepcopy(saved.state(run)))
     stack.begin_epoch(0, steps=NEVER)
     tolerance = 0.0 if device == CPU else 1e-3
-    torch.testing.assert_close(losses(stack, 3), losses(saved, 3), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(logits(stack, 3), logits(saved, 3), rtol=tolerance, atol=tolerance)

@@ -17,6 +17,7 @@ from regbench.techniques.norm import NORMS
 from regbench.techniques.optimizer import OPTIMIZERS
 from regbench.techniques.regularizer import REGULARIZERS
 from regbench.training import network
+from regbench.training.epoch_figures import Sums
 from regbench.training.stack import Stack
 from regbench.training.stacking import CLOSURE
 from regbench.training.trainer import Trainer
@@ -380,7 +381,11 @@ def test_a_step_returns_the_figures_of_each_run(make_config):
     assert stack.begin_epoch(0) == [1e-3, 1e-3]
     images, labels = batch(2)
     before = torch.stack([model(x) for model, x in zip(stack.models, images, strict=True)])
-    figures = stack.step(images, labels)
+    figures, sums = stack.step(images, labels), Sums()
+    sums.add(figures, labels)
+    for logits, truth, means in zip(before, labels, sums.means(), strict=True):
+        assert means.train_loss == pytest.approx(F.cross_entropy(logits, truth).item())
+        assert means.train_acc == (logits.argmax(1) == truth).float().mean().item()
     assert {figure.shape for figure in figures[1:]} == {(2,)}
     torch.testing.assert_close(figures.logits, before)
     assert figures.penalty.tolist() == [0, 0]

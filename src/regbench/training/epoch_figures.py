@@ -10,7 +10,7 @@ from regbench.training.recorded_step import Figures
 from regbench.training.stack import Score
 from regbench.training.terms import cross_entropy
 
-KEPT_LOGITS = 1_000_000  # numbers of which steps' figures are kept until they are summed
+KEPT_LOGITS = 1_000_000  # numbers that are kept until they are summed
 
 
 class Means(NamedTuple):

@@ -32,7 +32,8 @@ MOST_IN_LANE = {"mlp": 16, "cnn": 1}
 # Runs of a lane train as one model while they have at most this many weights together: the lanes of a process share
 # Python's lock, and wait for it less often then. On 2 cores of an AMD Zen 3, in 2 lanes of one thread, a step of each
 # run, with 1, 2, 4 and 8 mlps as one, took 0.78, 0.44, 0.31, 0.32 ms for 25,000 weights, 1.52, 1.07, 0.98, 0.83 for
-# 118,000, 2.11, 1.66, 1.58, 1.61 for 269,000, 6.35, 6.82, 6.42 for a million (1, 2 and 4).
+# 118,000, 2.11, 1.66, 1.58, 1.61 for 269,000, 6.35, 6.82, 6.42 for a million (1, 2 and 4). On another machine an older
+# version took 0.61, 0.68, 0.67, 0.66 for 269,000: there it costs a tenth.
 _WEIGHTS_AS_ONE = 1_200_000
 MEMORY_SHARE = 0.5  # of what is free; the rest is for what cannot be foreseen
 _WEIGHT_COPIES = 7  # weights, gradient, two of the optimizer, the chosen epoch's, those being clipped or saved
